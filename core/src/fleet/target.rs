@@ -1,0 +1,36 @@
+//! What the next view should be when nobody has died.
+
+use farwatch_proto::fleet::{Standing, View, ViewHost};
+use farwatch_proto::id::HostId;
+use farwatch_proto::time::BootMs;
+
+use super::{Fleet, Life, VOTER_SILENCE_MS};
+
+impl Fleet {
+    /// The newest view with every registered host in the standing it has earned. Number and moment are
+    /// the newest view's own, so that no difference means equality.
+    pub(super) fn target(&self, newest: &View, now: BootMs) -> View {
+        let begins = !newest.hosts.iter().any(|host| host.standing == Standing::Active);
+        let hosts = self.hosts.iter().map(|(id, life)| ViewHost {
+            id: *id,
+            standing: self.earned(*id, life, newest.standing(*id), begins, now),
+            facts: life.registered.facts.clone(),
+        });
+        View { hosts: hosts.collect(), ..newest.clone() }
+    }
+
+    /// Where no host owns yet, whoever is heard owns at once: there is nobody to take over from.
+    fn earned(&self, id: HostId, life: &Life, stands: Option<Standing>, begins: bool, now: BootMs) -> Standing {
+        let stands = stands.unwrap_or(Standing::Away);
+        let heard = self.is_heard(id, VOTER_SILENCE_MS, now);
+        if life.registered.drained {
+            return Standing::Away;
+        }
+        match stands {
+            Standing::Away | Standing::Warming if begins && heard => Standing::Active,
+            Standing::Away if heard => Standing::Warming,
+            Standing::Warming if heard && life.is_steady(life.proving_ms(self.warmup_ms), now) => Standing::Active,
+            stands => stands,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+use super::*;
+use crate::placement::tests::{fleet as placed, host_id};
+
+const STEP_MS: i64 = 250;
+
+/// A leader over hosts that speak or do not, stepped like the real one.
+struct World {
+    fleet: Fleet,
+    views: Vec<View>,
+    speaking: BTreeSet<HostId>,
+    acknowledging: bool,
+    now: i64,
+    decisions: Vec<(i64, Decision)>,
+}
+
+impl World {
+    fn of(count: u8) -> Self {
+        let registered = placed(count);
+        let mut fleet = Fleet::new(WARMUP_MS, BootMs(0));
+        fleet.register(
+            registered.hosts.iter().map(|host| (host.id, Registered { facts: host.facts.clone(), drained: false })),
+        );
+        let empty = View { hosts: Vec::new(), ..registered.clone() };
+        Self {
+            fleet,
+            views: vec![empty],
+            speaking: registered.hosts.iter().map(|host| host.id).collect(),
+            acknowledging: true,
+            now: 0,
+            decisions: Vec::new(),
+        }
+    }
+
+    /// A fleet whose hosts have all been active for a while.
+    fn settled(count: u8) -> Self {
+        let mut world = Self::of(count);
+        world.run(20_000);
+        assert_eq!(world.standings(), vec![Standing::Active; usize::from(count)]);
+        world
+    }
+
+    fn newest(&self) -> &View {
+        self.views.last().unwrap()
+    }
+
+    fn standings(&self) -> Vec<Standing> {
+        self.newest().hosts.iter().map(|host| host.standing).collect()
+    }
+
+    fn run(&mut self, for_ms: i64) {
+        let until = self.now + for_ms;
+        while self.now < until {
+            self.now += STEP_MS;
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        let now = BootMs(self.now);
+        for host in self.speaking.clone() {
+            self.fleet.hear(host, now);
+        }
+        if let (true, Some(plan)) = (self.acknowledging, self.fleet.plan().cloned()) {
+            for host in &self.speaking {
+                self.fleet.acknowledge(*host, plan.number);
+            }
+        }
+        let newest = self.newest().clone();
+        // In this world whoever becomes active gains, and nobody else does.
+        let gains = |view: &View| {
+            let active = view.hosts.iter().filter(|host| host.standing == Standing::Active);
+            active.map(|host| host.id).filter(|id| newest.standing(*id) != Some(Standing::Active)).collect()
+        };
+        for decision in self.fleet.step(&newest, now, UnixMs(self.now), gains) {
+            if let Decision::Enforce(view) = &decision {
+                assert!(view.number > self.newest().number, "numbers only grow");
+                self.views.push(view.clone());
+            }
+            self.decisions.push((self.now, decision));
+        }
+    }
+
+    fn silence(&mut self, host: u8) {
+        self.speaking.remove(&host_id(host));
+    }
+
+    fn revive(&mut self, host: u8) {
+        self.speaking.insert(host_id(host));
+    }
+
+    /// Milliseconds until the host stands like this.
+    fn until(&mut self, host: u8, standing: Standing) -> i64 {
+        let from = self.now;
+        while self.newest().standing(host_id(host)) != Some(standing) {
+            assert!(self.now - from < 10_000_000, "it never came to {standing:?}");
+            self.run(STEP_MS);
+        }
+        self.now - from
+    }
+}
+
+#[test]
+fn a_fleet_that_begins_owns_at_once_in_one_view() {
+    let mut world = World::of(5);
+    world.run(3_000);
+    assert_eq!(world.views.len(), 2);
+    assert_eq!(world.standings(), [Standing::Active; 5]);
+    assert!(!world.newest().planned);
+}
+
+#[test]
+fn five_seconds_of_silence_are_death_and_in_force_at_once() {
+    let mut world = World::settled(5);
+    world.silence(2);
+    let took = world.until(2, Standing::Away);
+    assert!((SILENCE_MS..=SILENCE_MS + STEP_MS).contains(&took), "{took}");
+    let view = world.newest();
+    assert!(!view.planned && view.in_force_from == UnixMs(world.now));
+}
+
+#[test]
+fn a_returned_host_warms_and_then_owns_by_a_plan_with_notice() {
+    let mut world = World::settled(5);
+    world.silence(2);
+    world.until(2, Standing::Away);
+    world.revive(2);
+    let warming_after = world.until(2, Standing::Warming);
+    assert!(warming_after <= 2 * GATHER_MS, "{warming_after}");
+    let active_after = world.until(2, Standing::Active) + warming_after;
+    assert!((WARMUP_MS..WARMUP_MS + 3_000).contains(&active_after), "{active_after}");
+    let view = world.newest().clone();
+    assert!(view.planned);
+    let proposed = world.decisions.iter().find_map(|(at, decision)| match decision {
+        Decision::Propose(plan) if plan.number == view.number => Some(*at),
+        _ => None,
+    });
+    assert_eq!(view.in_force_from.0 - proposed.unwrap(), NOTICE_MS);
+}
+
+#[test]
+fn a_flapping_host_is_held_down_longer_each_time() {
+    let mut world = World::settled(5);
+    let mut proving = Vec::new();
+    for _ in 0..4 {
+        world.silence(1);
+        world.until(1, Standing::Away);
+        world.revive(1);
+        proving.push(world.until(1, Standing::Active) / HOLD_DOWN_MS);
+    }
+    assert_eq!(proving, [1, 1, 2, 4]);
+}
+
+#[test]
+fn a_new_leader_and_one_that_was_paused_accuse_nobody_at_first() {
+    let mut world = World::settled(5);
+    let views = world.views.len();
+    world.now += 20_000;
+    world.silence(3);
+    world.run(LEADER_PATIENCE_MS - STEP_MS);
+    assert_eq!(world.views.len(), views);
+    world.until(3, Standing::Away);
+    assert_eq!(world.standings().iter().filter(|standing| **standing == Standing::Away).count(), 1);
+}
+
+#[test]
+fn a_leader_that_hears_nobody_blames_itself() {
+    let mut world = World::settled(5);
+    let views = world.views.len();
+    world.speaking.clear();
+    world.run(60_000);
+    assert_eq!(world.views.len(), views);
+    world.revive(0);
+    world.until(1, Standing::Away);
+    assert_eq!(world.newest().standing(host_id(0)), Some(Standing::Active));
+}
+
+#[test]
+fn a_death_withdraws_the_plan_and_the_plan_is_made_anew() {
+    let mut world = World::settled(5);
+    world.silence(2);
+    world.until(2, Standing::Away);
+    world.revive(2);
+    world.acknowledging = false;
+    world.run(WARMUP_MS + 2_000);
+    let plan = world.fleet.plan().cloned().expect("a plan is pending");
+    world.silence(4);
+    world.until(4, Standing::Away);
+    assert!(world.decisions.iter().any(|(_, decision)| *decision == Decision::Withdraw(plan.number)));
+    assert!(world.newest().number > plan.number);
+    world.acknowledging = true;
+    world.until(2, Standing::Active);
+}
+
+#[test]
+fn a_plan_that_nobody_acknowledges_is_withdrawn_and_its_gainer_proves_itself_anew() {
+    let mut world = World::settled(5);
+    world.silence(2);
+    world.until(2, Standing::Away);
+    world.revive(2);
+    world.acknowledging = false;
+    world.run(WARMUP_MS + 2_000 + GAINER_PATIENCE_MS);
+    assert!(world.fleet.plan().is_none());
+    assert!(matches!(world.decisions.last(), Some((_, Decision::Withdraw(_)))));
+}
+
+#[test]
+fn draining_registering_and_retiring_are_planned() {
+    let mut world = World::settled(4);
+    let mut registered = placed(5);
+    registered.hosts.remove(1);
+    let drained = host_id(0);
+    world.fleet.register(
+        registered
+            .hosts
+            .iter()
+            .map(|host| (host.id, Registered { facts: host.facts.clone(), drained: host.id == drained })),
+    );
+    world.until(0, Standing::Away);
+    assert!(world.newest().planned);
+    assert_eq!(world.newest().standing(host_id(1)), None);
+    assert_eq!(world.newest().standing(host_id(4)), Some(Standing::Away));
+}

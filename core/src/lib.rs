@@ -1,0 +1,28 @@
+//! Every decision Farwatch takes, as plain functions of state, input and now.
+//!
+//! Nothing here awaits, reads a clock, draws randomness or touches a socket. Time comes in as an
+//! argument and effects go out as values, so that hosts, control, the simulation and the auditor all
+//! decide by the same code.
+
+pub mod hash;
+pub mod slot;
+
+pub mod placement;
+
+pub mod ownership;
+
+pub mod fleet;
+
+pub mod revision;
+
+pub mod ledger;
+
+pub mod detect;
+
+pub mod confirm;
+
+pub mod incident;
+
+pub mod delivery;
+
+pub mod egress;

@@ -1,0 +1,18 @@
+//! The vocabulary that hosts and the control plane share.
+//!
+//! Types, their limits and their encodings, nothing else: no IO, no clock, no randomness and no
+//! decisions. Whoever reads this crate in the order below has read the treaty between the two.
+
+pub mod id;
+pub mod time;
+
+pub mod interval;
+pub mod outcome;
+
+pub mod check;
+pub mod fleet;
+pub mod run;
+
+pub mod pack;
+
+pub mod link;

@@ -1,0 +1,265 @@
+//! What hosts and the control plane say to each other.
+//!
+//! JSON objects with a `kind`, one per WebSocket message. A receiver ignores fields it does not know
+//! and drops kinds it does not know, counting them, so that old and new versions can talk.
+
+use std::net::SocketAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+
+use crate::check::{Definition, StreamId};
+use crate::fleet::View;
+use crate::id::{BootId, CheckId, HostId, OrderId};
+use crate::time::{Stamp, UnixMs};
+
+/// The largest message either side accepts.
+pub const FRAME_MAX_BYTES: usize = 256 * 1024;
+/// What a sender fills a message with at most, so that JSON and base64 around it still fit the frame.
+pub const PAYLOAD_MAX_BYTES: usize = 128 * 1024;
+/// A host says at least this often that it lives.
+pub const HEARTBEAT_MS: u64 = 500;
+/// The path of the WebSocket on control's link address.
+pub const LINK_PATH: &str = "/link/v1";
+/// The path under which a module is fetched by its hash, on the same address.
+pub const MODULE_PATH: &str = "/link/v1/modules";
+
+/// A place in a host's spool: all before it is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Mark {
+    /// The start of the host's process that wrote the segment.
+    pub boot: BootId,
+    /// The segment's number within the boot, from 0.
+    pub segment: u32,
+    /// Bytes from the segment's start.
+    pub offset: u64,
+}
+
+/// Results of one host between two marks of one segment, packed with dictionaries of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Where it begins.
+    pub from: Mark,
+    /// Where it ends; what control acknowledges.
+    pub to_offset: u64,
+    /// The host that carries it for its origin, when that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<HostId>,
+    /// A version byte, then one pack.
+    #[serde(with = "base64_bytes")]
+    pub packed: Vec<u8>,
+}
+
+impl Batch {
+    /// The mark behind its last byte.
+    pub const fn to(&self) -> Mark {
+        Mark { boot: self.from.boot, segment: self.from.segment, offset: self.to_offset }
+    }
+}
+
+/// An order to run a stream now, outside the schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Follows from check, round and host: a repeated order is the same order.
+    pub id: OrderId,
+    /// What to run.
+    pub stream: StreamId,
+    /// The revision to run it by.
+    pub revision: u32,
+    /// When control ordered it, by its own clock.
+    pub ordered_at: UnixMs,
+    /// How many attempts went before, for a check that is retried on one host.
+    pub attempt: u32,
+}
+
+/// Why a host will not carry out an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Declined {
+    /// It has no run place left.
+    Full,
+    /// It does not hold that revision.
+    NotHeld,
+}
+
+/// What a host says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum FromHost {
+    /// First of all on every connection.
+    Hello {
+        /// Who it is; the certificate must say the same.
+        host: HostId,
+        /// This start of its process.
+        boot: BootId,
+        /// Its version.
+        version: String,
+        /// What it can do beyond the first version of this treaty.
+        features: Vec<String>,
+        /// How many runs it has places for.
+        run_places: u32,
+        /// Where peers may dial it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peer_address: Option<SocketAddr>,
+        /// The assignment it holds, if it holds one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assignment: Option<Stamp>,
+        /// The newest view it holds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        view: Option<Stamp>,
+    },
+    /// It lives.
+    Heartbeat {
+        /// Its wall clock as it sends.
+        wall: UnixMs,
+        /// The largest lag of its own loop since the last one, in milliseconds.
+        loop_lag_ms: u32,
+        /// Runs in flight.
+        running: u32,
+        /// The peers it has heard within the silence limit.
+        #[serde(default)]
+        hears: Vec<HostId>,
+        /// Frames of kinds it did not know, since it started.
+        #[serde(default)]
+        unknown_kinds: u64,
+    },
+    /// Results, straight from the spool.
+    Results(Batch),
+    /// It holds everything up to here, modules included.
+    Holds {
+        /// The assignment it acted on last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assignment: Option<Stamp>,
+        /// The plans and views it holds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        view: Option<Stamp>,
+        /// Checks it cannot run, each with the reason: a module that would not load, say.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unable: Vec<(CheckId, String)>,
+    },
+    /// An order it will not carry out.
+    DeclinesOrder {
+        /// Which.
+        order: OrderId,
+        /// Why.
+        reason: Declined,
+    },
+    /// A kind this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What control says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum FromControl {
+    /// Answers a hello that was accepted.
+    Welcome {
+        /// Control's version.
+        version: String,
+        /// Control's wall clock as it sends.
+        wall: UnixMs,
+        /// What its database holds of this host, per boot; the host resends from there.
+        marks: Vec<Mark>,
+        /// Addresses of the fleet itself, which no check may reach.
+        fleet_listeners: Vec<SocketAddr>,
+    },
+    /// This process does not lead; the host should go there.
+    NotLeader {
+        /// The leader's link address, when one is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leader: Option<String>,
+    },
+    /// A message was refused; the connection goes on.
+    Refused {
+        /// What was wrong with it.
+        reason: String,
+    },
+    /// A view is in force.
+    View {
+        /// It.
+        view: View,
+    },
+    /// A view is to be in force: whoever gains by it acts on it from its moment on, unless it is
+    /// withdrawn; nobody loses by it.
+    Plan {
+        /// It.
+        view: View,
+    },
+    /// A plan will not be.
+    Withdraw {
+        /// The plan's number.
+        view: Stamp,
+    },
+    /// Changes to the definitions this host holds at the first places of its streams.
+    Assign {
+        /// The assignment these are changes to; absent when they are the whole.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Stamp>,
+        /// The assignment reached once the last part has come.
+        to: Stamp,
+        /// Whether this is the last part.
+        last: bool,
+        /// Definitions to hold, pending ones beside those in force.
+        put: Vec<Definition>,
+        /// Checks to forget.
+        forget: Vec<CheckId>,
+    },
+    /// Run these now.
+    Run {
+        /// The orders.
+        orders: Vec<Order>,
+    },
+    /// These votes are no longer needed.
+    Cancel {
+        /// The orders.
+        orders: Vec<OrderId>,
+    },
+    /// Results are committed up to here; they need not be sent again.
+    Committed {
+        /// The mark the database holds.
+        mark: Mark,
+    },
+    /// A kind this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Bytes as base64 text in JSON.
+pub mod base64_bytes {
+    use super::{BASE64, Engine};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Writes them.
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64.encode(bytes))
+    }
+
+    /// Reads them.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        BASE64.decode(text.as_bytes()).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_version_may_say_more_and_may_say_what_nobody_knows() {
+        let newer = r#"{"kind":"committed","mark":{"boot":"boo_00000000000000000000000000000001","segment":1,"offset":9},"extra":1}"#;
+        assert!(matches!(serde_json::from_str(newer), Ok(FromControl::Committed { mark }) if mark.offset == 9));
+        assert_eq!(serde_json::from_str::<FromHost>(r#"{"kind":"sings","song":[1]}"#).unwrap(), FromHost::Unknown);
+    }
+
+    #[test]
+    fn a_batch_reads_back_from_its_json() {
+        let from = Mark { boot: BootId::from_bytes([3; 16]), segment: 2, offset: 40 };
+        let batch = FromHost::Results(Batch { from, to_offset: 90, via: None, packed: vec![1, 2, 250] });
+        let text = serde_json::to_string(&batch).unwrap();
+        assert!(text.contains(r#""kind":"results""#) && text.contains(r#""packed":"AQL6""#));
+        assert_eq!(serde_json::from_str::<FromHost>(&text).unwrap(), batch);
+    }
+}
