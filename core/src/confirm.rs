@@ -7,6 +7,7 @@ mod panel;
 
 use farwatch_proto::check::StreamId;
 use farwatch_proto::id::{HostId, OrderId};
+use farwatch_proto::link::Order;
 use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
 
@@ -256,6 +257,20 @@ impl Round {
     /// The votes that were ordered and not answered.
     pub fn open_orders(&self) -> impl Iterator<Item = &Vote> {
         self.votes.iter().filter(|vote| vote.order.is_some() && vote.answer.is_none())
+    }
+
+    /// The open orders as they are sent, and sent again after a takeover: the same ones.
+    pub fn orders(&self) -> impl Iterator<Item = (HostId, Order)> {
+        self.open_orders().filter_map(|vote| {
+            let order = Order {
+                id: vote.order?,
+                stream: self.stream,
+                revision: self.revision,
+                ordered_at: self.began,
+                attempt: vote.attempt,
+            };
+            Some((vote.host, order))
+        })
     }
 
     /// What everybody said, for the incident.

@@ -14,6 +14,10 @@ use crate::fleet::View;
 use crate::id::{BootId, CheckId, HostId, OrderId};
 use crate::time::{Stamp, UnixMs};
 
+/// The name in the certificate of every control process; hosts accept no other.
+pub const CONTROL_NAME: &str = "control.farwatch.internal";
+/// A host's certificate names it by this URI, with its id behind.
+pub const HOST_URI_PREFIX: &str = "spiffe://farwatch/host/";
 /// The largest message either side accepts.
 pub const FRAME_MAX_BYTES: usize = 256 * 1024;
 /// What a sender fills a message with at most, so that JSON and base64 around it still fit the frame.

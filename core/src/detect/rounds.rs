@@ -61,12 +61,12 @@ impl Turn<'_> {
         }
     }
 
-    /// Orders every open vote from this index on.
+    /// Orders what is open among the votes from this index on.
     pub(super) fn send_open_orders(&mut self, from: usize) {
         let Some(round) = &self.detector.round else { return };
-        let open = round.votes.iter().skip(from).filter(|vote| vote.answer.is_none());
-        self.effects
-            .extend(open.filter_map(|vote| Some(Effect::Order(vote.host, order_of(round, vote.order?, vote.attempt)))));
+        let new: Vec<OrderId> = round.votes.iter().skip(from).filter_map(|vote| vote.order).collect();
+        let orders = round.orders().filter(|(_, order)| new.contains(&order.id));
+        self.effects.extend(orders.map(|(host, order)| Effect::Order(host, order)));
     }
 
     /// Ends the round if it has come to its end.
@@ -189,8 +189,4 @@ impl Turn<'_> {
         let revision = self.terms.revision;
         self.effects.push(Effect::Order(host, Order { id, stream, revision, ordered_at: self.now, attempt: 0 }));
     }
-}
-
-fn order_of(round: &Round, id: OrderId, attempt: u32) -> Order {
-    Order { id, stream: round.stream, revision: round.revision, ordered_at: round.began, attempt }
 }

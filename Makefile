@@ -1,0 +1,58 @@
+# The words people and CI use. `make demo` and `make test` do all the set-up themselves.
+#
+# Build products go to $CARGO_TARGET_DIR, or to target/.
+
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+export FARWATCH_MODULES_DIR := $(CARGO_TARGET_DIR)/modules
+CARGO := cargo
+CI_PROFILE := --profile ci --locked
+
+.PHONY: help setup guests build up demo test lint bench fresh clean
+
+help:
+	@echo 'make demo   watch an outage being seen, confirmed and told, in three minutes'
+	@echo 'make test   everything CI runs but the lints'
+	@echo 'make lint   formatting, lints, licences'
+	@echo 'make up     run Farwatch on this machine'
+	@echo 'make bench  the measurements, beside what you would use instead'
+	@echo 'make setup  what the others need: packages, guest toolchain, Python environment'
+	@echo 'make fresh  as root: prove demo and test on a bare Debian in a folder'
+
+setup:
+	@setup/debian.sh
+	@setup/guest-toolchain.sh
+	@setup/python.sh
+
+guests: setup
+	@setup/build-guests.sh
+
+build: guests
+	$(CARGO) build $(CI_PROFILE) --bin farwatch
+
+up: build
+	$(CARGO_TARGET_DIR)/ci/farwatch up
+
+demo: build
+	$(CARGO) run $(CI_PROFILE) -q -p farwatch-tests --bin demo
+
+test: build
+	cd checks-wasm && $(CARGO) test --locked --target-dir $(CARGO_TARGET_DIR)/guests-native
+	$(CARGO) test $(CI_PROFILE) --workspace
+
+lint: guests
+	$(CARGO) fmt --all --check
+	cd checks-wasm && $(CARGO) fmt --all --check
+	$(CARGO) clippy $(CI_PROFILE) --workspace --all-targets -- -D warnings
+	@setup/cargo-deny.sh
+	$(CARGO_TARGET_DIR)/tools/bin/cargo-deny --locked check bans licenses sources
+
+bench: guests
+	@setup/debian.sh bench
+	$(CARGO) build --release --locked -p farwatch -p farwatch-bench
+	$(CARGO_TARGET_DIR)/release/bench
+
+fresh:
+	@setup/fresh.sh
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,222 @@
+//! What the sandbox costs: the real `http` module run again and again, with an answer that is made up on the spot.
+//!
+//! `sandbox_overhead [--runs N] [--at-once N] [--json]` prints the CPU time and the page faults of one run, from the
+//! fresh store to the dropped one, for several configs. With many runs at once each waits in its request until all of
+//! them do, as on a host whose targets are far away, so that the memory of a run has left the processor's caches
+//! before it is used again. It needs the guests (`make guests`) and makes no connection.
+
+#![allow(clippy::print_stdout, reason = "a measuring tool prints its figures")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use farwatch_sandbox::http::{Request, Response, Version};
+use farwatch_sandbox::types::{Failure, PhaseTimes, Status, TlsInfo};
+use farwatch_sandbox::{
+    CompileCommand, Limits, Module, ModuleHash, Probes, RunContext, RunEnd, Sandbox, SandboxConfig,
+};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::task::JoinSet;
+
+/// Enough for a mean that repeats within a few per cent.
+const RUNS: u32 = 20_000;
+/// Enough for every pool slot, cache line and branch to have been used.
+const WARM_UP_RUNS: u32 = 2_000;
+
+/// The configs that are measured, by the names of their rows.
+const CONFIGS: [(&str, &str); 6] = [
+    ("plain", r#"{"url": "http://target.example/"}"#),
+    ("tls", r#"{"url": "https://target.example/", "certificate_days_min": 14}"#),
+    ("headers", r#"{"url": "http://target.example/", "headers": {"accept": "*/*", "x-a": "b"}, "method": "HEAD"}"#),
+    ("body-contains", r#"{"url": "http://target.example/", "body_contains": "fine"}"#),
+    ("body-regex", r#"{"url": "http://target.example/", "body_regex": "f[a-z]+e"}"#),
+    ("redirect", r#"{"url": "http://target.example/moved"}"#),
+];
+
+/// The answer that every request gets, as soon as the other runs have made theirs.
+#[derive(Clone)]
+struct Canned {
+    body: Arc<[u8]>,
+}
+
+impl Probes for Canned {
+    async fn fetch(&mut self, request: Request) -> Result<Response, Failure> {
+        tokio::task::yield_now().await;
+        let moved = request.url.ends_with("/moved");
+        let wants_body = request.want.contains(farwatch_sandbox::http::Want::BODY);
+        Ok(Response {
+            status: if moved { 301 } else { 200 },
+            version: Version::Http1,
+            location: moved.then(|| "/".to_owned()),
+            headers: Vec::new(),
+            trailers: Vec::new(),
+            body: if wants_body { self.body.to_vec() } else { Vec::new() },
+            body_bytes: 1_024,
+            body_truncated: false,
+            remote: "192.0.2.7:443".to_owned(),
+            times: PhaseTimes {
+                resolve: Some(120),
+                connect: Some(340),
+                tls: None,
+                first_byte: Some(900),
+                transfer: Some(50),
+                total: 1_500,
+            },
+            tls: request.url.starts_with("https").then(tls),
+        })
+    }
+}
+
+fn tls() -> TlsInfo {
+    TlsInfo {
+        version: "TLSv1.3".to_owned(),
+        cipher: "TLS_AES_128_GCM_SHA256".to_owned(),
+        alpn: None,
+        verified: true,
+        verify_error: None,
+        certificate_not_after_ms: Some(1_900_000_000_000),
+        chain: Vec::new(),
+    }
+}
+
+/// What the command line asks for.
+#[derive(Clone, Copy)]
+struct Load {
+    runs: u32,
+    at_once: u32,
+    json: bool,
+}
+
+impl Load {
+    fn from_args() -> anyhow::Result<Self> {
+        let mut load = Self { runs: RUNS, at_once: 1, json: false };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut number = || arguments.next().context("a number is missing")?.parse().context("this is no number");
+            match argument.as_str() {
+                "--json" => load.json = true,
+                "--runs" => load.runs = number()?,
+                "--at-once" => load.at_once = number()?,
+                other => anyhow::bail!("unknown argument {other}"),
+            }
+        }
+        Ok(load)
+    }
+}
+
+/// What one run costs on average.
+struct Cost {
+    cpu_us: f64,
+    faults: f64,
+    guest_us: f64,
+    memory_kib: usize,
+}
+
+fn main() -> anyhow::Result<()> {
+    let load = Load::from_args().context("usage: sandbox_overhead [--runs N] [--at-once N] [--json]")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(measure_all(load))
+}
+
+async fn measure_all(load: Load) -> anyhow::Result<()> {
+    let target = target_directory()?;
+    let sandbox = Sandbox::new(SandboxConfig {
+        directory: target.join("bench-sandbox"),
+        run_places: SandboxConfig::HOST_RUN_PLACES,
+        loaded_modules: 1,
+        compile: CompileCommand {
+            program: std::env::current_exe()?.with_file_name("farwatch-compile-module"),
+            arguments: Vec::new(),
+            wall: CompileCommand::WALL,
+        },
+    })?;
+    let bytes = std::fs::read(target.join("modules/http.wasm")).context("no http.wasm; run `make guests`")?;
+    let hash = ModuleHash::of(&bytes);
+    sandbox.save(&hash, &bytes)?;
+    let module = sandbox.load(&hash).await?;
+    let cost = measure(&sandbox, &module, Vec::new(), load).await?;
+    report("nothing", &cost, load);
+    for (name, config) in CONFIGS {
+        let prepared = sandbox.validate(&module, config).await?;
+        let prepared = prepared.map_err(|problems| anyhow::anyhow!("{config}: {problems:?}"))?;
+        let cost = measure(&sandbox, &module, prepared.config, load).await?;
+        report(name, &cost, load);
+    }
+    Ok(())
+}
+
+/// The directory that holds both this program and the guests.
+fn target_directory() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let holds_guests = |directory: &&Path| directory.join("modules/http.wasm").exists();
+    Ok(program.ancestors().find(holds_guests).context("no guests beside this program; run `make guests`")?.to_owned())
+}
+
+async fn measure(sandbox: &Sandbox, module: &Module, config: Vec<u8>, load: Load) -> anyhow::Result<Cost> {
+    let limits = Limits::for_run(std::time::Duration::from_secs(3));
+    let probes = Canned { body: b"all is fine here; ".repeat(57).into() };
+    let is_prepared = !config.is_empty();
+    let context = Arc::new(RunContext {
+        check_id: "chk_01990a1b2c3d7e8f9a0b1c2d3e4f5a6b".to_owned(),
+        slot_ms: 1_795_000_000_000,
+        now_ms: 1_795_000_000_012,
+        attempt: 0,
+        timeout_ms: 3_000,
+        config,
+    });
+    let (warm_up, rounds) = (WARM_UP_RUNS.div_ceil(load.at_once), load.runs.div_ceil(load.at_once));
+    let (mut guest_us, mut memory_kib) = (0, 0);
+    let mut before = (0, 0);
+    for round in 0..warm_up + rounds {
+        if round == warm_up {
+            before = (cpu_ns(), faults()?);
+            guest_us = 0;
+        }
+        let mut running = JoinSet::new();
+        for _ in 0..load.at_once {
+            let (sandbox, module, context) = (sandbox.clone(), module.clone(), Arc::clone(&context));
+            let mut probes = probes.clone();
+            running.spawn(async move { sandbox.run(&module, &mut probes, &context, &limits).await });
+        }
+        while let Some(report) = running.join_next().await {
+            let report = report?;
+            let is_good = matches!(&report.end, RunEnd::Judged(outcome) if outcome.status == Status::Up);
+            anyhow::ensure!(is_good == is_prepared, "the run ended with {:?}", report.end);
+            guest_us += report.cpu_us;
+            memory_kib = report.memory_bytes >> 10;
+        }
+    }
+    let per_run = |total: f64| total / f64::from(rounds * load.at_once);
+    Ok(Cost {
+        cpu_us: per_run((cpu_ns() - before.0) as f64 / 1e3),
+        faults: per_run((faults()? - before.1) as f64),
+        guest_us: per_run(guest_us as f64),
+        memory_kib,
+    })
+}
+
+fn report(name: &str, cost: &Cost, load: Load) {
+    let Cost { cpu_us, faults, guest_us, memory_kib } = cost;
+    if load.json {
+        println!(r#"{{"name":"sandbox/{name}/cpu","value":{cpu_us:.2},"unit":"us"}}"#);
+        println!(r#"{{"name":"sandbox/{name}/faults","value":{faults:.2},"unit":"pages"}}"#);
+    } else {
+        println!(
+            "{name:14} {cpu_us:6.2} us CPU, {faults:5.2} faults, {guest_us:6.2} us in the guest, {memory_kib} KiB"
+        );
+    }
+}
+
+/// User and system time of this process.
+fn cpu_ns() -> i64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
+}
+
+/// Page faults of this process that needed no disk: the tenth field of `proc(5)`, counted after the name in brackets.
+fn faults() -> anyhow::Result<i64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    Ok(after_name.split_whitespace().nth(7).context("/proc/self/stat is too short")?.parse()?)
+}

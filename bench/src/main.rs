@@ -1,0 +1,45 @@
+//! What a check costs, side by side in one run with what a user would pick instead.
+//!
+//! Every figure also goes to `bench/out/latest.json` as `{name, value, unit, bar, holds}`. Figures are
+//! for people: no timing here decides a test.
+
+mod compare;
+mod cpu;
+mod rows;
+
+use anyhow::Context;
+use farwatch_tests::nginx::{Nginx, Server};
+use rows::{Bar, Table};
+
+/// A host may cost at most this part of blackbox_exporter.
+const BLACKBOX_PART_MAX: f64 = 1.0 / 6.0;
+/// And at most this much more than the same probe without WASM, in microseconds.
+const OVER_PLAIN_MAX_US: f64 = 27.0;
+
+fn main() -> anyhow::Result<()> {
+    let nginx = Nginx::start(&[Server::http("location / { return 200 'fine'; }")])?;
+    let url = nginx.url(0, "/");
+    let mut table = Table::default();
+
+    let plain_us = compare::plain_probe(&url)?;
+    table.add("probe/plain/cpu", plain_us, "us", None);
+    let blackbox_us = compare::blackbox_exporter(&url)?;
+    table.add("probe/blackbox_exporter/cpu", blackbox_us, "us", None);
+    let check_http_us = compare::check_http(nginx.address(0))?;
+    table.add("probe/check_http/cpu", check_http_us, "us", None);
+    let host = compare::farwatch_host(&url)?;
+    table.add("probe/farwatch_host/cpu", host.cpu_us, "us", None);
+    table.add("probe/farwatch_host/probes", host.probes, "runs", Some(Bar::AtLeast(20_000.0)));
+    table.add("probe/farwatch_host/memory", host.memory_mib, "MiB", None);
+
+    let part = host.cpu_us / blackbox_us;
+    table.add("probe/farwatch_host/of_blackbox_exporter", part, "ratio", Some(Bar::AtMost(BLACKBOX_PART_MAX)));
+    table.add("probe/farwatch_host/of_check_http", host.cpu_us / check_http_us, "ratio", None);
+    let over_us = host.cpu_us - plain_us;
+    table.add("probe/farwatch_host/over_plain", over_us, "us", Some(Bar::AtMost(OVER_PLAIN_MAX_US)));
+    for row in compare::sandbox_overhead()? {
+        table.add(&row.name, row.value, &row.unit, None);
+    }
+    table.print();
+    table.save().context("cannot save the figures")
+}

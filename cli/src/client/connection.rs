@@ -1,0 +1,121 @@
+//! The one way to the API: requests with a token and a limit, and refusals as failures.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use ureq::Agent;
+use ureq::http::{Method, Request, Response, StatusCode};
+
+use super::answer::refusal;
+use super::credentials::{Credentials, Environment};
+use super::{ClientArgs, FAILED};
+use crate::exit::{Failure, UNAVAILABLE};
+
+/// Answers come from a database and take milliseconds; this long means that nobody answers.
+const LIMIT: Duration = Duration::from_secs(30);
+/// A run by hand takes as long as the check's timeout, and that is at most a minute.
+const LONG_LIMIT: Duration = Duration::from_secs(90);
+/// The largest answer: a full page of the largest items is below it.
+const ANSWER_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// Items of one page.
+const PAGE: usize = 200;
+/// The most items of a list that are shown; more is a matter for --json and the API itself.
+const ITEMS_MAX: usize = 10_000;
+
+/// See the file's documentation.
+pub(super) struct Connection {
+    agent: Agent,
+    credentials: Credentials,
+}
+
+impl Connection {
+    pub(super) fn open(args: &ClientArgs) -> Result<Self, Failure> {
+        let credentials = Credentials::find(args, &Environment::read())?;
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(LIMIT)).build();
+        Ok(Self { agent: config.into(), credentials })
+    }
+
+    pub(super) fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.done(Method::GET, path, None, LIMIT)
+    }
+
+    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.done(Method::POST, path, Some(body), LIMIT)
+    }
+
+    /// Posts what takes as long as a run of a check.
+    pub(super) fn post_and_wait(&self, path: &str) -> Result<Value, Failure> {
+        self.done(Method::POST, path, None, LONG_LIMIT)
+    }
+
+    pub(super) fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.done(Method::PATCH, path, Some(body), LIMIT)
+    }
+
+    pub(super) fn delete(&self, path: &str) -> Result<Value, Failure> {
+        self.done(Method::DELETE, path, None, LIMIT)
+    }
+
+    /// What is at a path, whether it is a refusal or not.
+    pub(super) fn look(&self, path: &str) -> Result<(StatusCode, Value), Failure> {
+        self.ask(Method::GET, path, None, LIMIT)
+    }
+
+    /// A whole list, page by page.
+    pub(super) fn list(&self, path: &str) -> Result<Value, Failure> {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let mut items: Vec<Value> = Vec::new();
+        let mut next: Option<String> = None;
+        loop {
+            let cursor = next.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+            let mut page = self.get(&format!("{path}{separator}limit={PAGE}{cursor}"))?;
+            if let Value::Array(more) = page["items"].take() {
+                items.extend(more);
+            }
+            next = page["next"].as_str().map(str::to_owned);
+            if next.is_none() || items.len() >= ITEMS_MAX {
+                return Ok(json!({ "items": items }));
+            }
+        }
+    }
+
+    fn done(&self, method: Method, path: &str, body: Option<&Value>, limit: Duration) -> Result<Value, Failure> {
+        let (status, answer) = self.ask(method, path, body, limit)?;
+        if status.is_success() { Ok(answer) } else { Err(refusal(status.as_u16(), &answer)) }
+    }
+
+    fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        limit: Duration,
+    ) -> Result<(StatusCode, Value), Failure> {
+        let Credentials { api, token, tenant } = &self.credentials;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{api}{path}"))
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json");
+        if let Some(tenant) = tenant {
+            request = request.header("farwatch-tenant", tenant);
+        }
+        let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
+        let request = request.body(body).map_err(|error| Failure::new(FAILED, error))?;
+        let request = self.agent.configure_request(request).timeout_global(Some(limit)).build();
+        let answered = self.agent.run(request).map_err(|error| unreachable(api, &error))?;
+        read(answered).map_err(|error| unreachable(api, &error))
+    }
+}
+
+fn read(mut answered: Response<ureq::Body>) -> Result<(StatusCode, Value), ureq::Error> {
+    let status = answered.status();
+    let text = answered.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_string()?;
+    // What is no JSON was not said by Farwatch; its status tells enough.
+    Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+}
+
+fn unreachable(api: &str, error: &ureq::Error) -> Failure {
+    let advice = "is Farwatch running there? --api or FARWATCH_API names another";
+    Failure::new(UNAVAILABLE, format_args!("cannot reach {api}: {error}; {advice}"))
+}

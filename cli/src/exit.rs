@@ -1,0 +1,48 @@
+//! How the program ends: one line on stderr that says what to do, and a code of sysexits.h.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// A bad flag or value.
+pub(crate) const USAGE: u8 = 64;
+/// Input that cannot be read.
+pub(crate) const NO_INPUT: u8 = 66;
+/// The configuration cannot be used.
+pub(crate) const CONFIG: u8 = 78;
+/// Something that is needed is not there: a port, a server.
+pub(crate) const UNAVAILABLE: u8 = 69;
+/// A file cannot be made.
+pub(crate) const CANNOT_CREATE: u8 = 73;
+
+/// The end of a command that failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// A failure with this code and line.
+    pub(crate) fn new(code: u8, message: impl fmt::Display) -> Self {
+        Self { code, message: message.to_string() }
+    }
+
+    /// Says it on stderr, in one line.
+    #[allow(clippy::print_stderr, reason = "this is where failures are told")]
+    pub(crate) fn tell(&self) -> ExitCode {
+        eprintln!("farwatch: {}", self.message.replace('\n', " "));
+        ExitCode::from(self.code)
+    }
+}
+
+/// Gives an error its exit code, with all its causes in one line.
+pub(crate) trait OrFail<T> {
+    /// The value, or a failure with this code.
+    fn or_fail(self, code: u8) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<anyhow::Error>> OrFail<T> for Result<T, E> {
+    fn or_fail(self, code: u8) -> Result<T, Failure> {
+        self.map_err(|error| Failure::new(code, format_args!("{:#}", error.into())))
+    }
+}

@@ -1,0 +1,21 @@
+//! How a serving process hears that it should stop.
+
+use std::future::Future;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::exit::{Failure, OrFail, UNAVAILABLE};
+
+/// Returns on SIGINT or SIGTERM.
+pub(crate) fn told_to_stop(runtime: &Runtime) -> Result<impl Future<Output = ()> + use<>, Failure> {
+    let _in_runtime = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt()).or_fail(UNAVAILABLE)?;
+    let mut terminate = signal(SignalKind::terminate()).or_fail(UNAVAILABLE)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

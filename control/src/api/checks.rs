@@ -1,0 +1,152 @@
+//! Checks: what customers want watched. Writing, running by hand, results and placement stand in files of
+//! their own; here a check is found and shown.
+//!
+//! A write is pending until the hosts that must run it hold it; every answer says whether it is, or from which
+//! slot border it counts.
+
+mod explain;
+mod judged;
+mod recorded;
+mod trial;
+mod write;
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use farwatch_proto::check::Activity;
+use farwatch_proto::id::{CheckId, IncidentId, ModuleHash, TenantId};
+use farwatch_proto::time::UnixMs;
+use serde::Serialize;
+
+use super::Api;
+use super::auth::Reader;
+use super::extract::{Id, PageView, Params, page_of};
+use super::problem::ApiError;
+use crate::spec::{Spec, Wish};
+use crate::store::{Check, CheckFilter, IncidentFilter, PAGE_MAX};
+
+pub(super) fn router() -> Router<Api> {
+    Router::new()
+        .route("/v1/checks", get(list).post(write::create))
+        .route("/v1/checks/{id}", get(show).patch(write::patch).delete(write::delete))
+        .route("/v1/checks/{id}/test", post(trial::run))
+        .route("/v1/checks/{id}/results", get(recorded::list))
+        .route("/v1/checks/{id}/explain", get(explain::show))
+}
+
+/// A check with its latest wording.
+#[derive(Serialize)]
+struct CheckView {
+    id: CheckId,
+    #[serde(flatten)]
+    wish: Wish,
+    /// The timeout that applies, said or not.
+    timeout_ms: u32,
+    /// The very module that runs.
+    module_hash: ModuleHash,
+    /// The latest revision.
+    revision: u32,
+    /// Whether the latest revision is `pending` or `in_force`.
+    state: &'static str,
+    /// What it is about to do, or does: `active`, `paused` or `deleted`.
+    activity: Activity,
+    /// The slot border from which the latest revision counts.
+    in_force_from: Option<UnixMs>,
+    /// The revision that counts until then.
+    in_force_revision: Option<u32>,
+    created: UnixMs,
+    changed: UnixMs,
+    /// The outage that goes on.
+    open_incident: Option<IncidentId>,
+}
+
+impl CheckView {
+    fn of(check: Check, open_incident: Option<IncidentId>) -> Result<Self, ApiError> {
+        let Check { created, latest, in_force_revision, .. } = check;
+        let spec = parsed_spec(&latest.spec, latest.check)?;
+        Ok(Self {
+            id: latest.check,
+            wish: Wish { timeout_ms: None, ..spec.wish },
+            timeout_ms: latest.timeout_ms,
+            module_hash: latest.module,
+            revision: latest.revision,
+            state: if latest.in_force.is_some() { "in_force" } else { "pending" },
+            activity: latest.activity,
+            in_force_from: latest.in_force.map(|in_force| in_force.from),
+            in_force_revision,
+            created,
+            changed: latest.created,
+            open_incident,
+        })
+    }
+}
+
+/// The answer that shows a check, with its revision as its entity tag.
+fn shown(view: CheckView) -> Response {
+    let tag = HeaderValue::from_str(&format!("\"{}\"", view.revision)).expect("digits in quotes are a header value");
+    let mut response = Json(view).into_response();
+    response.headers_mut().insert(header::ETAG, tag);
+    response
+}
+
+fn parsed_spec(stored: &str, check: CheckId) -> Result<Spec, ApiError> {
+    Spec::parse(stored).map_err(|error| ApiError::Internal(format!("the spec of {check}: {error}")))
+}
+
+/// The check of this tenant. One whose deletion is in force is not there any more.
+async fn find(api: &Api, tenant: TenantId, id: CheckId) -> Result<Check, ApiError> {
+    let found = api.store.checks().get(tenant, id).await?;
+    let is_there = |check: &Check| check.latest.activity != Activity::Deleted || check.latest.in_force.is_none();
+    found.filter(is_there).ok_or_else(|| ApiError::no_such("check", id))
+}
+
+async fn view(api: &Api, check: Check) -> Result<CheckView, ApiError> {
+    let open = api.store.incidents().open_for(check.latest.check).await?;
+    CheckView::of(check, open.map(|incident| incident.id))
+}
+
+async fn show(
+    State(api): State<Api>,
+    Reader { tenant, .. }: Reader,
+    Id(id): Id<CheckId>,
+) -> Result<Response, ApiError> {
+    let check = find(&api, tenant, id).await?;
+    Ok(shown(view(&api, check).await?))
+}
+
+async fn list(
+    State(api): State<Api>,
+    Reader { tenant, .. }: Reader,
+    params: Params,
+) -> Result<Json<PageView<CheckView>>, ApiError> {
+    params.only(&["name", "paused", "module", "limit", "cursor"])?;
+    let filter = CheckFilter {
+        name_contains: params.text("name").map(str::to_owned),
+        activity: params.word("paused", &[("true", Activity::Paused), ("false", Activity::Active)])?,
+        module: params.parsed("module")?,
+    };
+    let page = api.store.checks().list(tenant, &filter, params.cursor()?, params.limit()?).await?;
+    let open = open_incidents(&api, tenant).await?;
+    let page = page_of(
+        page,
+        |check| check.latest.check,
+        |check| {
+            let incident = open.get(&check.latest.check).copied();
+            CheckView::of(check, incident)
+        },
+    );
+    let items = page.items.into_iter().collect::<Result<_, _>>()?;
+    Ok(Json(PageView { items, next: page.next }))
+}
+
+/// The outages of a tenant that go on, by check: the newest ones, as many as a page has.
+async fn open_incidents(api: &Api, tenant: TenantId) -> Result<BTreeMap<CheckId, IncidentId>, ApiError> {
+    let filter = IncidentFilter { check: None, open: Some(true) };
+    let page = api.store.incidents().list(tenant, filter, None, PAGE_MAX).await?;
+    Ok(page.items.into_iter().map(|incident| (incident.check, incident.id)).collect())
+}

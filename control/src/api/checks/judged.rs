@@ -1,0 +1,105 @@
+//! From a wish to a revision: everything is judged, and everything wrong is told at once.
+
+use farwatch_proto::check::Activity;
+use farwatch_proto::fleet::HostFacts;
+use farwatch_proto::id::{ModuleHash, TenantId};
+
+use super::super::Api;
+use super::super::judge::Judged;
+use super::super::problem::ApiError;
+use crate::spec::{FieldProblem, Spec, Wish, validate};
+use crate::store::{NewRevision, Revision};
+
+/// The wording that a change begins from.
+pub(super) struct Before<'b> {
+    /// The revision.
+    pub(super) revision: &'b Revision,
+    /// What was said in it.
+    pub(super) wish: &'b Wish,
+    /// Whether the change says anything about the module.
+    pub(super) module_is_said: bool,
+}
+
+/// The module and the config as it runs.
+struct Prepared {
+    module: ModuleHash,
+    config: Vec<u8>,
+}
+
+/// The revision of an acceptable wish.
+pub(super) async fn revision_of(
+    api: &Api,
+    tenant: TenantId,
+    wish: Wish,
+    before: Option<&Before<'_>>,
+) -> Result<NewRevision, ApiError> {
+    let fleet = fleet_of(api, tenant).await?;
+    let mut problems = Vec::new();
+    let terms = kept(validate(&wish, &fleet), &mut problems);
+    problems.extend(contact_problems(api, tenant, &wish).await?);
+    // A config that is no object was refused above, and no module has to see it.
+    let prepared =
+        if wish.config.is_object() { kept(prepared(api, tenant, &wish, before).await?, &mut problems) } else { None };
+    let (Some(terms), Some(prepared), true) = (terms, prepared, problems.is_empty()) else {
+        return Err(ApiError::Invalid(problems));
+    };
+    let (name, interval, streams, repeat) = (wish.name.clone(), wish.interval, wish.streams, wish.repeat);
+    Ok(NewRevision {
+        name,
+        activity: if wish.paused { Activity::Paused } else { Activity::Active },
+        spec: Spec { wish, placement: terms.placement }.stored(),
+        prepared: prepared.config,
+        module: prepared.module,
+        interval,
+        timeout_ms: terms.timeout_ms,
+        streams,
+        repeat,
+    })
+}
+
+fn kept<T>(judged: Judged<T>, problems: &mut Vec<FieldProblem>) -> Option<T> {
+    judged.map_err(|found| problems.extend(found)).ok()
+}
+
+/// The hosts that may run checks of this tenant.
+async fn fleet_of(api: &Api, tenant: TenantId) -> Result<Vec<HostFacts>, ApiError> {
+    let hosts = api.store.hosts().list().await?;
+    let serves = |facts: &HostFacts| facts.tenant.is_none_or(|served| served == tenant);
+    Ok(hosts.into_iter().filter(|host| host.retired.is_none()).map(|host| host.facts).filter(serves).collect())
+}
+
+async fn contact_problems(api: &Api, tenant: TenantId, wish: &Wish) -> Result<Vec<FieldProblem>, ApiError> {
+    let mut problems = Vec::new();
+    for (index, contact) in wish.contacts.iter().enumerate() {
+        if api.store.contacts().get(tenant, *contact).await?.is_none() {
+            let detail = format!("there is no contact {contact}; see /v1/contacts");
+            problems.push(FieldProblem::new(format!("/contacts/{index}"), detail));
+        }
+    }
+    Ok(problems)
+}
+
+/// A change that says nothing of the module keeps the very one that runs, and a config that is unchanged with
+/// it stays prepared: renaming a check never switches its module.
+async fn prepared(
+    api: &Api,
+    tenant: TenantId,
+    wish: &Wish,
+    before: Option<&Before<'_>>,
+) -> Result<Judged<Prepared>, ApiError> {
+    let module = match before {
+        Some(before) if !before.module_is_said => before.revision.module,
+        _ => match api.modules.resolve(tenant, &wish.module).await? {
+            Ok(module) => module,
+            Err(problems) => return Ok(Err(problems)),
+        },
+    };
+    if let Some(before) = before
+        && before.revision.module == module
+        && before.wish.config == wish.config
+    {
+        return Ok(Ok(Prepared { module, config: before.revision.prepared.clone() }));
+    }
+    let judged = api.modules.prepare(module, &wish.config).await?;
+    Ok(judged.map(|config| Prepared { module, config }))
+}

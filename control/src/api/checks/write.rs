@@ -1,0 +1,135 @@
+//! Making, changing and deleting checks. Each is a new revision, against the latest one the caller has seen.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use farwatch_proto::check::Activity;
+use farwatch_proto::id::{CheckId, TenantId};
+use farwatch_proto::time::UnixMs;
+use serde_json::Value;
+
+use super::super::auth::Writer;
+use super::super::extract::{Body, Id, decode};
+use super::super::problem::ApiError;
+use super::super::{Api, Written};
+use super::judged::{Before, revision_of};
+use super::{find, parsed_spec, shown, view};
+use crate::secret::random_bytes;
+use crate::spec::{Spec, Wish, merge_patch};
+use crate::store::{Check, NewCheck, NewRevision};
+
+pub(super) async fn create(
+    State(api): State<Api>,
+    Writer { tenant, caller }: Writer,
+    Body(wish): Body<Wish>,
+) -> Result<Response, ApiError> {
+    let revision = revision_of(&api, tenant, wish, None).await?;
+    let now = api.clock.wall();
+    let id = CheckId::new(now, random_bytes());
+    api.store.checks().create(&NewCheck { id, tenant, revision }, now).await?;
+    api.tell(&caller, Written { action: "check.create", entity: id.to_string(), tenant: Some(tenant), now }).await;
+    let check = find(&api, tenant, id).await?;
+    let mut response = shown(view(&api, check).await?);
+    *response.status_mut() = StatusCode::CREATED;
+    let location = HeaderValue::from_str(&format!("/v1/checks/{id}")).expect("an id is plain ASCII");
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
+}
+
+/// Changes a check by a merge patch (RFC 7396) of the body that made it.
+pub(super) async fn patch(
+    State(api): State<Api>,
+    Writer { tenant, caller }: Writer,
+    Id(id): Id<CheckId>,
+    headers: HeaderMap,
+    Body(patch): Body<Value>,
+) -> Result<Response, ApiError> {
+    let check = find_live(&api, tenant, id).await?;
+    demand_seen(&headers, check.latest.revision)?;
+    let spec = parsed_spec(&check.latest.spec, id)?;
+    let wish = patched(&spec, &patch)?;
+    let module_is_said = patch.get("module").is_some();
+    let before = Before { revision: &check.latest, wish: &spec.wish, module_is_said };
+    let revision = revision_of(&api, tenant, wish, Some(&before)).await?;
+    if is_unchanged(&check, &revision) {
+        return Ok(shown(view(&api, check).await?));
+    }
+    let now = api.clock.wall();
+    add_revision(&api, &check, &revision, now).await?;
+    api.tell(&caller, Written { action: "check.change", entity: id.to_string(), tenant: Some(tenant), now }).await;
+    let check = find(&api, tenant, id).await?;
+    Ok(shown(view(&api, check).await?))
+}
+
+/// Deletes a check. Its last slot is the one before the deletion is in force; until then it can be seen.
+pub(super) async fn delete(
+    State(api): State<Api>,
+    Writer { tenant, caller }: Writer,
+    Id(id): Id<CheckId>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let check = find(&api, tenant, id).await?;
+    if check.latest.activity != Activity::Deleted {
+        demand_seen(&headers, check.latest.revision)?;
+        let now = api.clock.wall();
+        add_revision(&api, &check, &deletion_of(&check), now).await?;
+        api.tell(&caller, Written { action: "check.delete", entity: id.to_string(), tenant: Some(tenant), now }).await;
+    }
+    match api.store.checks().get(tenant, id).await? {
+        Some(check) => Ok((StatusCode::ACCEPTED, Json(view(&api, check).await?)).into_response()),
+        None => Err(ApiError::no_such("check", id)),
+    }
+}
+
+/// A check that is on its way out takes no more changes.
+async fn find_live(api: &Api, tenant: TenantId, id: CheckId) -> Result<Check, ApiError> {
+    let check = find(api, tenant, id).await?;
+    if check.latest.activity == Activity::Deleted {
+        return Err(ApiError::NotFound(format!("the check {id} is being deleted; make a new one instead")));
+    }
+    Ok(check)
+}
+
+fn patched(spec: &Spec, patch: &Value) -> Result<Wish, ApiError> {
+    if !patch.is_object() {
+        return Err(ApiError::field("", "a merge patch must be an object with the fields to change"));
+    }
+    let mut document = serde_json::to_value(&spec.wish).expect("a wish is plain data, so it always serialises");
+    merge_patch(&mut document, patch);
+    decode(document)
+}
+
+/// Refuses a change to another revision than the caller has seen, where it says which it saw.
+fn demand_seen(headers: &HeaderMap, latest: u32) -> Result<(), ApiError> {
+    let Some(seen) = headers.get(header::IF_MATCH) else { return Ok(()) };
+    let seen = seen.to_str().unwrap_or_default().trim();
+    let matches = seen == "*" || seen.trim_matches('"').parse() == Ok(latest);
+    if matches { Ok(()) } else { Err(ApiError::Stale { latest }) }
+}
+
+fn is_unchanged(check: &Check, new: &NewRevision) -> bool {
+    let latest = &check.latest;
+    latest.spec == new.spec && latest.module == new.module && latest.activity == new.activity
+}
+
+fn deletion_of(check: &Check) -> NewRevision {
+    let latest = check.latest.clone();
+    NewRevision {
+        name: check.name.clone(),
+        activity: Activity::Deleted,
+        spec: latest.spec,
+        prepared: latest.prepared,
+        module: latest.module,
+        interval: latest.interval,
+        timeout_ms: latest.timeout_ms,
+        streams: latest.streams,
+        repeat: latest.repeat,
+    }
+}
+
+async fn add_revision(api: &Api, check: &Check, new: &NewRevision, now: UnixMs) -> Result<(), ApiError> {
+    let (tenant, id, seen) = (check.latest.tenant, check.latest.check, check.latest.revision);
+    let added = api.store.checks().add_revision(tenant, id, seen, new, now).await?;
+    added.map(|_| ()).ok_or_else(|| ApiError::no_such("check", id))
+}

@@ -1,0 +1,175 @@
+//! Channels: the ways to tell a contact. The secret of a webhook is shown once, in the answer that makes it.
+//!
+//! Whether an address may be reached is not judged here: that is asked when something is sent.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{delete, post};
+use farwatch_proto::id::{ChannelId, ContactId, TenantId};
+use farwatch_proto::time::UnixMs;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::auth::Writer;
+use super::super::extract::{Body, Id};
+use super::super::problem::ApiError;
+use super::super::{Api, Written};
+use crate::secret::random_bytes;
+use crate::spec::FieldProblem;
+use crate::store::{Change, Channel, ChannelKind, NewChannel};
+use crate::tell::channel::{BadChannel, ChannelConfig};
+use crate::tell::signing::SigningSecret;
+
+pub(super) fn router() -> Router<Api> {
+    Router::new().route("/v1/contacts/{id}/channels", post(create)).route("/v1/channels/{id}", delete(remove))
+}
+
+/// A channel as it is said: the kind, and the fields of that kind.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChannelWish {
+    kind: Kind,
+    /// Of an email channel.
+    address: Option<String>,
+    /// Of a webhook channel.
+    url: Option<String>,
+    /// Of a webhook channel: made where none is given.
+    secret: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Email,
+    Webhook,
+}
+
+#[derive(Serialize)]
+pub(super) struct ChannelView {
+    id: ChannelId,
+    contact: ContactId,
+    kind: Kind,
+    /// What the kind needs to know: an address or a URL.
+    #[serde(flatten)]
+    config: Value,
+    created: UnixMs,
+}
+
+/// A channel that was made, with its secret.
+#[derive(Serialize)]
+struct NewChannelView {
+    #[serde(flatten)]
+    channel: ChannelView,
+    /// Shown this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+impl From<Channel> for ChannelView {
+    fn from(channel: Channel) -> Self {
+        let Channel { id, contact, kind, config, created, .. } = channel;
+        let kind = match kind {
+            ChannelKind::Email => Kind::Email,
+            ChannelKind::Webhook => Kind::Webhook,
+        };
+        Self { id, contact, kind, config: serde_json::from_str(&config).unwrap_or_default(), created }
+    }
+}
+
+/// The channels of these contacts, by contact.
+pub(super) async fn of_contacts(
+    api: &Api,
+    tenant: TenantId,
+    contacts: &[ContactId],
+) -> Result<BTreeMap<ContactId, Vec<ChannelView>>, ApiError> {
+    let mut by_contact: BTreeMap<ContactId, Vec<ChannelView>> = BTreeMap::new();
+    for channel in api.store.contacts().channels_of(tenant, contacts).await? {
+        by_contact.entry(channel.contact).or_default().push(channel.into());
+    }
+    Ok(by_contact)
+}
+
+async fn create(
+    State(api): State<Api>,
+    Writer { tenant, caller }: Writer,
+    Id(contact): Id<ContactId>,
+    Body(wish): Body<ChannelWish>,
+) -> Result<(StatusCode, Json<NewChannelView>), ApiError> {
+    let (config, secret) = judge(&wish).map_err(|problem| ApiError::Invalid(vec![problem]))?;
+    let now = api.clock.wall();
+    let id = ChannelId::new(now, random_bytes());
+    let kind = match wish.kind {
+        Kind::Email => ChannelKind::Email,
+        Kind::Webhook => ChannelKind::Webhook,
+    };
+    let sealed_secret = secret.as_ref().map(|secret| secret.seal(&api.sealer, id));
+    let new = NewChannel { id, contact, kind, config: config.to_json(), sealed_secret };
+    let added = api.store.contacts().add_channel(tenant, &new, now).await?;
+    added.ok_or_else(|| ApiError::no_such("contact", contact))?;
+    api.tell(&caller, Written { action: "channel.create", entity: id.to_string(), tenant: Some(tenant), now }).await;
+    let stored = Channel { id, contact, kind, config: new.config, sealed_secret: None, created: now, deleted: None };
+    let view = NewChannelView { channel: stored.into(), secret: secret.map(|secret| secret.reveal()) };
+    Ok((StatusCode::CREATED, Json(view)))
+}
+
+fn judge(wish: &ChannelWish) -> Result<(ChannelConfig, Option<SigningSecret>), FieldProblem> {
+    match wish.kind {
+        Kind::Email => {
+            refuse_foreign("an email", &[("/url", &wish.url), ("/secret", &wish.secret)])?;
+            let address =
+                demanded("/address", wish.address.as_deref(), "an email channel needs the address to write to")?;
+            Ok((read(ChannelKind::Email, "/address", &json!({ "address": address }))?, None))
+        }
+        Kind::Webhook => {
+            refuse_foreign("a webhook", &[("/address", &wish.address)])?;
+            let url = demanded("/url", wish.url.as_deref(), "a webhook channel needs the URL to call")?;
+            let config = read(ChannelKind::Webhook, "/url", &json!({ "url": url }))?;
+            let secret = match &wish.secret {
+                None => SigningSecret::random(),
+                Some(text) => {
+                    SigningSecret::parse(text).map_err(|bad| FieldProblem::new("/secret", bad.to_string()))?
+                }
+            };
+            Ok((config, Some(secret)))
+        }
+    }
+}
+
+fn read(kind: ChannelKind, pointer: &str, config: &Value) -> Result<ChannelConfig, FieldProblem> {
+    ChannelConfig::parse(kind, &config.to_string())
+        .map_err(|bad: BadChannel| FieldProblem::new(pointer, bad.to_string()))
+}
+
+fn demanded<'w>(pointer: &str, said: Option<&'w str>, detail: &str) -> Result<&'w str, FieldProblem> {
+    said.ok_or_else(|| FieldProblem::new(pointer, detail))
+}
+
+fn refuse_foreign(kind: &str, fields: &[(&str, &Option<String>)]) -> Result<(), FieldProblem> {
+    match fields.iter().find(|(_, said)| said.is_some()) {
+        None => Ok(()),
+        Some((pointer, _)) => {
+            Err(FieldProblem::new(*pointer, format!("{kind} channel has no such field; leave it away")))
+        }
+    }
+}
+
+async fn remove(
+    State(api): State<Api>,
+    Writer { tenant, caller }: Writer,
+    Id(id): Id<ChannelId>,
+) -> Result<StatusCode, ApiError> {
+    let now = api.clock.wall();
+    match api.store.contacts().delete_channel(tenant, id, now).await? {
+        Change::NotFound => return Err(ApiError::no_such("channel", id)),
+        Change::Already => {}
+        Change::Made(_) => {
+            api.tell(&caller, Written { action: "channel.delete", entity: id.to_string(), tenant: Some(tenant), now })
+                .await;
+        }
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

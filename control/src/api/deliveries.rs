@@ -1,0 +1,79 @@
+//! Deliveries: what was told to whom, what waits, and what was given up.
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use farwatch_proto::id::{ChannelId, ContactId, DeliveryId, IncidentId};
+use farwatch_proto::time::UnixMs;
+use serde::Serialize;
+
+use super::Api;
+use super::auth::Reader;
+use super::extract::{PageView, Params, page_of};
+use super::problem::ApiError;
+use crate::store::{Delivery, DeliveryState, Step};
+
+pub(super) fn router() -> Router<Api> {
+    Router::new().route("/v1/deliveries", get(list))
+}
+
+#[derive(Serialize)]
+pub(super) struct DeliveryView {
+    id: DeliveryId,
+    incident: IncidentId,
+    step: &'static str,
+    contact: ContactId,
+    channel: ChannelId,
+    state: &'static str,
+    attempts: u32,
+    due: UnixMs,
+    created: UnixMs,
+    finished: Option<UnixMs>,
+    /// What the last attempt was told.
+    last_answer: Option<String>,
+}
+
+impl From<Delivery> for DeliveryView {
+    fn from(delivery: Delivery) -> Self {
+        let Delivery { id, incident, step, contact, channel, attempt, due, created, finished, last_answer, .. } =
+            delivery;
+        let step = match step {
+            Step::Opened => "opened",
+            Step::Resolved => "resolved",
+        };
+        let state = match delivery.state {
+            DeliveryState::Pending => "pending",
+            DeliveryState::Claimed => "claimed",
+            DeliveryState::Sent => "sent",
+            DeliveryState::Merged => "merged",
+            DeliveryState::Dead => "dead",
+            DeliveryState::Held => "held",
+        };
+        Self { id, incident, step, contact, channel, state, attempts: attempt, due, created, finished, last_answer }
+    }
+}
+
+/// Those of an incident, or those that were given up.
+async fn list(
+    State(api): State<Api>,
+    Reader { tenant, .. }: Reader,
+    params: Params,
+) -> Result<Json<PageView<DeliveryView>>, ApiError> {
+    params.only(&["incident", "state", "limit", "cursor"])?;
+    let dead = params.word("state", &[("dead", ())])?;
+    match (params.parsed::<IncidentId>("incident")?, dead) {
+        (Some(incident), None) => {
+            let all = api.store.deliveries().of_incident(tenant, incident).await?;
+            Ok(Json(PageView { items: all.into_iter().map(DeliveryView::from).collect(), next: None }))
+        }
+        (None, Some(())) => {
+            let page = api.store.deliveries().list_dead(tenant, params.cursor()?, params.limit()?).await?;
+            let place = |dead: &Delivery| (dead.finished.unwrap_or(dead.created), dead.id);
+            Ok(Json(page_of(page, place, DeliveryView::from)))
+        }
+        _ => {
+            Err(ApiError::parameter("incident", "name an incident with incident=, or ask for state=dead, one of both"))
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Hosts: what an operator registered, and how each stands now.
+//!
+//! What is stored and what is seen are kept apart in the store and shown together here: standing is the newest
+//! view's word, silence and version are the leader's.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use farwatch_proto::fleet::{HostFacts, Standing, WEIGHT_MAX};
+use farwatch_proto::id::{CheckId, HostId, TenantId};
+use farwatch_proto::time::UnixMs;
+use serde::{Deserialize, Serialize};
+
+use super::auth::{Caller, Operator};
+use super::extract::{Body, Id, Params};
+use super::problem::ApiError;
+use super::token::Scope;
+use super::{Api, Written};
+use crate::leader::handle::{HostStatus, LeaderStatus};
+use crate::secret::random_bytes;
+use crate::spec::{CONTINENTS, FieldProblem, check_name, check_word, pointer_key};
+use crate::store::Host;
+
+/// The most labels a host may carry: all of them stand in every view.
+const LABELS_MAX: usize = 32;
+
+pub(super) fn router() -> Router<Api> {
+    Router::new().route("/v1/hosts", get(list).post(register)).route("/v1/hosts/{id}", get(show))
+}
+
+/// A host as an operator says it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HostWish {
+    /// Where the host has an id already; one is made where it has not.
+    id: Option<HostId>,
+    name: String,
+    provider: String,
+    asn: u32,
+    country: String,
+    continent: String,
+    region: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default = "one_ticket")]
+    weight: u16,
+    tenant: Option<TenantId>,
+    shared_machine: Option<String>,
+}
+
+const fn one_ticket() -> u16 {
+    1
+}
+
+#[derive(Serialize)]
+struct HostView {
+    id: HostId,
+    #[serde(flatten)]
+    facts: HostFacts,
+    registered: UnixMs,
+    drained: bool,
+    retired: Option<UnixMs>,
+    /// What the newest view says; absent until one has it.
+    standing: Option<Standing>,
+    /// Whether it shares no machine with another host.
+    independent: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_independent_because: Option<String>,
+    /// What the leader sees; absent where this process does not lead.
+    #[serde(flatten)]
+    seen: Option<SeenView>,
+}
+
+#[derive(Serialize)]
+struct SeenView {
+    connected: bool,
+    silent_ms: i64,
+    version: Option<String>,
+    run_places: Option<u32>,
+    running: u32,
+    loop_lag_ms: u32,
+    refused: u64,
+    unable: BTreeMap<CheckId, String>,
+}
+
+#[derive(Serialize)]
+struct HostsView {
+    items: Vec<HostView>,
+}
+
+impl From<HostStatus> for SeenView {
+    fn from(status: HostStatus) -> Self {
+        let HostStatus { connected, silent_ms, version, run_places, running, loop_lag_ms, refused, unable } = status;
+        Self { connected, silent_ms, version, run_places, running, loop_lag_ms, refused, unable }
+    }
+}
+
+async fn register(
+    State(api): State<Api>,
+    Operator(caller): Operator,
+    Body(wish): Body<HostWish>,
+) -> Result<(StatusCode, Json<HostView>), ApiError> {
+    let now = api.clock.wall();
+    let id = wish.id.unwrap_or_else(|| HostId::new(now, random_bytes()));
+    let facts = judge(&api, wish).await?;
+    let before = api.store.hosts().get(id).await?;
+    if before.as_ref().is_some_and(|host| host.facts != facts || host.retired.is_some()) {
+        let detail = "a host of this id is registered with other facts, or is retired; use another id";
+        return Err(ApiError::Conflict(FieldProblem::new("/id", detail)));
+    }
+    if before.is_none() {
+        api.store.hosts().register(id, &facts, now).await?;
+        api.tell(&caller, Written { action: "host.register", entity: id.to_string(), tenant: None, now }).await;
+    }
+    let status = if before.is_none() { StatusCode::CREATED } else { StatusCode::OK };
+    let fleet = Fleet::load(&api).await?;
+    let host = fleet.hosts.iter().find(|host| host.id == id).cloned();
+    let host = host.ok_or_else(|| ApiError::Internal(format!("host {id} was registered and is not there")))?;
+    Ok((status, Json(fleet.view(host))))
+}
+
+async fn judge(api: &Api, wish: HostWish) -> Result<HostFacts, ApiError> {
+    let mut problems = facts_problems(&wish);
+    if let Some(tenant) = wish.tenant
+        && api.store.tenants().get(tenant).await?.is_none()
+    {
+        problems.push(FieldProblem::new("/tenant", format!("there is no tenant {tenant}; leave it away to serve all")));
+    }
+    if !problems.is_empty() {
+        return Err(ApiError::Invalid(problems));
+    }
+    let HostWish { name, provider, asn, country, continent, region, labels, weight, tenant, shared_machine, .. } = wish;
+    Ok(HostFacts { name, provider, asn, country, continent, region, labels, weight, tenant, shared_machine })
+}
+
+fn facts_problems(wish: &HostWish) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    let mut note = |pointer: &str, judged: Result<(), String>| {
+        problems.extend(judged.err().map(|detail| FieldProblem::new(pointer, detail)));
+    };
+    let word = |what: &str, said: &str| check_word(said).map_err(|wrong| format!("the {what} {wrong}"));
+    note("/name", check_name(&wish.name).map_err(|wrong| format!("the name {wrong}")));
+    note("/provider", word("provider", &wish.provider));
+    note("/region", word("region", &wish.region));
+    if let Some(machine) = &wish.shared_machine {
+        note("/shared_machine", word("machine", machine));
+    }
+    let is_country = wish.country.len() == 2 && wish.country.bytes().all(|byte| byte.is_ascii_uppercase());
+    note("/country", demand(is_country, "write the country as two capitals (ISO 3166), such as DE"));
+    let is_continent = CONTINENTS.contains(&wish.continent.as_str());
+    note("/continent", demand(is_continent, &format!("use one of {}", CONTINENTS.join(", "))));
+    let fits = (1..=WEIGHT_MAX).contains(&wish.weight);
+    note("/weight", demand(fits, &format!("a weight is 1 to {WEIGHT_MAX} whole tickets")));
+    note("/labels", demand(wish.labels.len() <= LABELS_MAX, &format!("a host may carry {LABELS_MAX} labels")));
+    for (key, value) in &wish.labels {
+        let pointer = format!("/labels/{}", pointer_key(key));
+        note(&pointer, word("label", key).and_then(|()| word("value", value)));
+    }
+    problems
+}
+
+fn demand(holds: bool, detail: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(detail.to_owned()) }
+}
+
+/// A tenant sees the hosts that may run its checks.
+async fn list(State(api): State<Api>, caller: Caller, params: Params) -> Result<Json<HostsView>, ApiError> {
+    params.only(&[])?;
+    let fleet = Fleet::load(&api).await?;
+    let visible = fleet.hosts.iter().filter(|host| host.retired.is_none() && is_visible(host, &caller));
+    Ok(Json(HostsView { items: visible.map(|host| fleet.view(host.clone())).collect() }))
+}
+
+async fn show(State(api): State<Api>, caller: Caller, Id(id): Id<HostId>) -> Result<Json<HostView>, ApiError> {
+    let fleet = Fleet::load(&api).await?;
+    let found = fleet.hosts.iter().find(|host| host.id == id && is_visible(host, &caller));
+    let found = found.cloned().ok_or_else(|| ApiError::no_such("host", id))?;
+    Ok(Json(fleet.view(found)))
+}
+
+fn is_visible(host: &Host, caller: &Caller) -> bool {
+    caller.scope == Scope::Operator || host.facts.tenant.is_none() || host.facts.tenant == caller.tenant
+}
+
+/// The fleet as it is stored and seen.
+struct Fleet {
+    hosts: Vec<Host>,
+    standings: BTreeMap<HostId, Standing>,
+    status: LeaderStatus,
+}
+
+impl Fleet {
+    async fn load(api: &Api) -> Result<Self, ApiError> {
+        let hosts = api.store.hosts().list().await?;
+        let newest = api.store.views().latest_in_force().await?;
+        let in_view = newest.into_iter().flat_map(|stored| stored.view.hosts);
+        let standings = in_view.map(|host| (host.id, host.standing)).collect();
+        Ok(Self { hosts, standings, status: api.leader.status() })
+    }
+
+    fn view(&self, host: Host) -> HostView {
+        let because = shares_machine(&host, &self.hosts);
+        let seen = self.status.leads.then(|| self.status.hosts.get(&host.id).cloned()).flatten();
+        let Host { id, facts, registered, drained, retired } = host;
+        HostView {
+            id,
+            facts,
+            registered,
+            drained,
+            retired,
+            standing: self.standings.get(&id).copied(),
+            independent: because.is_none(),
+            not_independent_because: because,
+            seen: seen.map(SeenView::from),
+        }
+    }
+}
+
+/// Why the host does not count as a place of its own, if it does not.
+fn shares_machine(host: &Host, fleet: &[Host]) -> Option<String> {
+    let machine = host.facts.shared_machine.as_deref()?;
+    let shares = |other: &&Host| {
+        other.id != host.id && other.retired.is_none() && other.facts.shared_machine.as_deref() == Some(machine)
+    };
+    let others: Vec<&str> = fleet.iter().filter(shares).map(|other| other.facts.name.as_str()).collect();
+    (!others.is_empty()).then(|| format!("it shares the machine {machine} with {}", others.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn wish(changes: serde_json::Value) -> HostWish {
+        let mut said = json!({
+            "name": "fra-1", "provider": "hetzner", "asn": 24940, "country": "DE", "continent": "EU",
+            "region": "eu-central"
+        });
+        crate::spec::merge_patch(&mut said, &changes);
+        serde_json::from_value(said).unwrap()
+    }
+
+    #[test]
+    fn facts_are_judged_field_by_field() {
+        assert_eq!(facts_problems(&wish(json!({}))), []);
+        for (changes, pointer) in [
+            (json!({"name": ""}), "/name"),
+            (json!({"provider": "a b"}), "/provider"),
+            (json!({"country": "de"}), "/country"),
+            (json!({"continent": "Europe"}), "/continent"),
+            (json!({"weight": 0}), "/weight"),
+            (json!({"weight": 17}), "/weight"),
+            (json!({"labels": {"a b": "c"}}), "/labels/a b"),
+            (json!({"shared_machine": ""}), "/shared_machine"),
+        ] {
+            let pointers: Vec<String> =
+                facts_problems(&wish(changes.clone())).into_iter().map(|problem| problem.pointer).collect();
+            assert_eq!(pointers, [pointer], "{changes}");
+        }
+    }
+}

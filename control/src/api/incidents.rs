@@ -1,0 +1,138 @@
+//! Incidents: outages as they were confirmed, with what each vantage point said and who was told.
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use farwatch_core::incident::{Ending, IncidentEvent as CoreEvent, Voice};
+use farwatch_proto::id::{CheckId, HostId, IncidentId, TenantId};
+use farwatch_proto::time::UnixMs;
+use serde::Serialize;
+
+use super::Api;
+use super::auth::Reader;
+use super::deliveries::DeliveryView;
+use super::extract::{Id, PageView, Params, page_of};
+use super::problem::ApiError;
+use super::results::HostNames;
+use crate::store::{Incident, IncidentEvent, IncidentFilter, IncidentPosition, IncidentState};
+
+pub(super) fn router() -> Router<Api> {
+    Router::new().route("/v1/incidents", get(list)).route("/v1/incidents/{id}", get(show))
+}
+
+#[derive(Serialize)]
+struct IncidentView {
+    id: IncidentId,
+    check: CheckId,
+    state: &'static str,
+    first_failed_slot: UnixMs,
+    seen_since: UnixMs,
+    opened: UnixMs,
+    resolved: Option<UnixMs>,
+    /// Why it was closed.
+    resolution: Option<String>,
+    /// The code and the sentence of the first failure.
+    code: String,
+    message: String,
+    /// How many vantage points had to see it fail, of how many.
+    need: u8,
+    of: u8,
+}
+
+#[derive(Serialize)]
+struct IncidentDetail {
+    #[serde(flatten)]
+    incident: IncidentView,
+    check_name: Option<String>,
+    events: Vec<EventView>,
+    deliveries: Vec<DeliveryView>,
+}
+
+#[derive(Serialize)]
+struct EventView {
+    n: u32,
+    at: UnixMs,
+    kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ending: Option<Ending>,
+    voices: Vec<VoiceView>,
+}
+
+/// What one vantage point said, with the name of the host.
+#[derive(Serialize)]
+struct VoiceView {
+    host: HostId,
+    host_name: String,
+    answer: farwatch_core::confirm::Answer,
+    code: String,
+    message: String,
+}
+
+async fn list(
+    State(api): State<Api>,
+    Reader { tenant, .. }: Reader,
+    params: Params,
+) -> Result<Json<PageView<IncidentView>>, ApiError> {
+    params.only(&["state", "check", "limit", "cursor"])?;
+    let filter = IncidentFilter {
+        check: params.parsed("check")?,
+        open: params.word("state", &[("open", true), ("resolved", false)])?,
+    };
+    let page = api.store.incidents().list(tenant, filter, params.cursor()?, params.limit()?).await?;
+    let place = |incident: &Incident| IncidentPosition { opened: incident.opened, id: incident.id };
+    Ok(Json(page_of(page, place, IncidentView::from)))
+}
+
+async fn show(
+    State(api): State<Api>,
+    Reader { tenant, .. }: Reader,
+    Id(id): Id<IncidentId>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    let found = api.store.incidents().get(tenant, id).await?;
+    let (incident, events) = found.ok_or_else(|| ApiError::no_such("incident", id))?;
+    let names = HostNames::load(&api.store).await?;
+    let check = api.store.checks().get(tenant, incident.check).await?;
+    Ok(Json(IncidentDetail {
+        deliveries: deliveries_of(&api, tenant, id).await?,
+        events: events.into_iter().map(|event| event_view(event, &names)).collect(),
+        check_name: check.map(|check| check.name),
+        incident: incident.into(),
+    }))
+}
+
+async fn deliveries_of(api: &Api, tenant: TenantId, id: IncidentId) -> Result<Vec<DeliveryView>, ApiError> {
+    let deliveries = api.store.deliveries().of_incident(tenant, id).await?;
+    Ok(deliveries.into_iter().map(DeliveryView::from).collect())
+}
+
+impl From<Incident> for IncidentView {
+    fn from(incident: Incident) -> Self {
+        let Incident { id, check, state, first_failed_slot, seen_since, opened, summary, .. } = incident;
+        let (state, resolved, resolution) = match state {
+            IncidentState::Open => ("open", None, None),
+            IncidentState::Resolved { at, reason } => ("resolved", Some(at), Some(reason)),
+        };
+        // The summary is how it was opened; one that cannot be read hides no incident.
+        let (code, message, need, of) = match serde_json::from_str(&summary) {
+            Ok(CoreEvent::Opened { code, message, need, of, .. }) => (code, message, need, of),
+            _ => Default::default(),
+        };
+        Self { id, check, state, first_failed_slot, seen_since, opened, resolved, resolution, code, message, need, of }
+    }
+}
+
+fn event_view(event: IncidentEvent, names: &HostNames) -> EventView {
+    let IncidentEvent { n, at, kind, body, .. } = event;
+    let (ending, voices) = match serde_json::from_str(&body) {
+        Ok(CoreEvent::Opened { voices, .. }) => (None, voices),
+        Ok(CoreEvent::Resolved { ending, voices, .. }) => (Some(ending), voices),
+        Err(_) => (None, Vec::new()),
+    };
+    EventView { n, at, kind, ending, voices: voices.into_iter().map(|voice| voice_view(voice, names)).collect() }
+}
+
+fn voice_view(voice: Voice, names: &HostNames) -> VoiceView {
+    let Voice { host, answer, code, message } = voice;
+    VoiceView { host, host_name: names.of(host), answer, code, message }
+}

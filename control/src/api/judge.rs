@@ -1,0 +1,143 @@
+//! Has modules judge the configs they are given, in the sandbox, before a check is accepted.
+//!
+//! What a module says is wrong is passed on in its own words, with its pointers moved to where the config
+//! stands in the body. A module that fails to judge is refused like a bad config; it harms nobody.
+
+use std::sync::Arc;
+
+use farwatch_proto::check::PREPARED_MAX_BYTES;
+use farwatch_proto::id::{ModuleHash, TenantId};
+use farwatch_sandbox::{Fault, ModuleError, Sandbox, SandboxConfig, Stop};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use super::problem::ApiError;
+use crate::spawn::Spawner;
+use crate::spec::{FieldProblem, ModuleName};
+use crate::store::{Module, Store};
+
+/// Where the module and its config stand in the body of a check.
+const MODULE: &str = "/module";
+const CONFIG: &str = "/config";
+
+/// What is acceptable, or everything wrong with it.
+pub type Judged<T> = Result<T, Vec<FieldProblem>>;
+
+/// See the file's documentation. Cheap to clone.
+#[derive(Clone)]
+pub struct ModuleJudge {
+    store: Store,
+    sandbox: Sandbox,
+    /// As many as the sandbox has run places: who comes later waits instead of being refused.
+    places: Arc<Semaphore>,
+}
+
+impl ModuleJudge {
+    /// A judge with a sandbox of [`SandboxConfig::CONTROL_RUN_PLACES`] run places.
+    pub fn new(store: Store, sandbox: Sandbox) -> Self {
+        Self { store, sandbox, places: Arc::new(Semaphore::new(SandboxConfig::CONTROL_RUN_PLACES as usize)) }
+    }
+
+    /// The module that this tenant means.
+    pub(super) async fn resolve(&self, tenant: TenantId, said: &str) -> Result<Judged<ModuleHash>, ApiError> {
+        let name: ModuleName = match said.parse() {
+            Ok(name) => name,
+            Err(bad) => return Ok(Err(vec![FieldProblem::new(MODULE, format!("{said:?}: {bad}"))])),
+        };
+        let found = match &name {
+            ModuleName::Latest(name) => self.released(tenant, name, None).await?,
+            ModuleName::Version(name, version) => self.released(tenant, name, Some(version)).await?,
+            ModuleName::Exactly(hash) => {
+                self.visible(tenant).await?.into_iter().map(|module| module.hash).find(|visible| visible == hash)
+            }
+        };
+        match found {
+            Some(hash) => Ok(Ok(hash)),
+            None => Ok(Err(vec![self.unknown(tenant, said).await?])),
+        }
+    }
+
+    async fn released(
+        &self,
+        tenant: TenantId,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Option<ModuleHash>, ApiError> {
+        Ok(self.store.modules().resolve(tenant, name, version).await?.map(|module| module.hash))
+    }
+
+    async fn visible(&self, tenant: TenantId) -> Result<Vec<Module>, ApiError> {
+        Ok(self.store.modules().list_visible_to(tenant).await?)
+    }
+
+    async fn unknown(&self, tenant: TenantId, said: &str) -> Result<FieldProblem, ApiError> {
+        let mut known: Vec<String> =
+            self.visible(tenant).await?.iter().map(|module| format!("{}@{}", module.name, module.version)).collect();
+        known.sort();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Ok(FieldProblem::new(MODULE, format!("there is no module {said}; known are {known}")))
+    }
+
+    /// The config as the module prepares it for its runs.
+    pub(super) async fn prepare(&self, hash: ModuleHash, config: &Value) -> Result<Judged<Vec<u8>>, ApiError> {
+        let name = farwatch_sandbox::ModuleHash::from(hash.0);
+        let _place = self.places.acquire().await.map_err(|_| ApiError::Unavailable("stopping".to_owned()))?;
+        let module = match self.loaded(hash, &name).await? {
+            Ok(module) => module,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        match self.sandbox.validate(&module, &config.to_string()).await {
+            Ok(Ok(prepared)) if prepared.config.len() > PREPARED_MAX_BYTES => {
+                let detail = format!("the config is too large: prepared, it may have {PREPARED_MAX_BYTES} bytes");
+                Ok(Err(vec![FieldProblem::new(CONFIG, detail)]))
+            }
+            Ok(Ok(prepared)) => Ok(Ok(prepared.config)),
+            Ok(Err(problems)) => Ok(Err(problems.into_iter().map(in_config).collect())),
+            Err(stop) => stopped(&stop),
+        }
+    }
+
+    /// The module, brought from the store where the sandbox does not have it.
+    async fn loaded(
+        &self,
+        hash: ModuleHash,
+        name: &farwatch_sandbox::ModuleHash,
+    ) -> Result<Judged<farwatch_sandbox::Module>, ApiError> {
+        let mut loaded = self.sandbox.load(name).await;
+        if matches!(loaded, Err(ModuleError::Missing(_) | ModuleError::Corrupt(_))) {
+            self.bring(hash, *name).await?;
+            loaded = self.sandbox.load(name).await;
+        }
+        match loaded {
+            Ok(module) => Ok(Ok(module)),
+            Err(ModuleError::Refused(refusal)) => {
+                let detail = format!("this module cannot be run: {}", refusal.message);
+                Ok(Err(vec![FieldProblem::new(MODULE, detail)]))
+            }
+            Err(other) => Err(ApiError::Unavailable(format!("this process cannot load the module now: {other}"))),
+        }
+    }
+
+    async fn bring(&self, hash: ModuleHash, name: farwatch_sandbox::ModuleHash) -> Result<(), ApiError> {
+        let lost = || ApiError::Internal(format!("the store has no bytes of {hash}"));
+        let bytes = self.store.modules().bytes(hash).await?.ok_or_else(lost)?;
+        let sandbox = self.sandbox.clone();
+        let saved = Spawner::blocking(move || sandbox.save(&name, &bytes)).await;
+        let saved = saved.map_err(|error| ApiError::Internal(error.to_string()))?;
+        saved.map_err(|error| ApiError::Unavailable(format!("this process cannot keep the module: {error}")))
+    }
+}
+
+fn in_config(problem: farwatch_sandbox::types::Problem) -> FieldProblem {
+    FieldProblem::new(problem.field.unwrap_or_default(), problem.message).within(CONFIG)
+}
+
+fn stopped(stop: &Stop) -> Result<Judged<Vec<u8>>, ApiError> {
+    match stop.code.fault() {
+        Fault::Module => {
+            let detail = format!("the module could not judge this config ({stop}); simplify it, or tell its author");
+            Ok(Err(vec![FieldProblem::new(CONFIG, detail)]))
+        }
+        Fault::Host => Err(ApiError::Unavailable(format!("this process cannot run modules just now: {stop}"))),
+    }
+}

@@ -1,0 +1,55 @@
+//! Modules: what can be run, and what each says of itself.
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use farwatch_proto::id::ModuleHash;
+use farwatch_proto::time::UnixMs;
+use serde::Serialize;
+
+use super::Api;
+use super::auth::Reader;
+use super::problem::ApiError;
+use crate::builtin::ModuleDescription;
+use crate::store::Module;
+
+pub(super) fn router() -> Router<Api> {
+    Router::new().route("/v1/modules", get(list))
+}
+
+#[derive(Serialize)]
+struct ModuleView {
+    name: String,
+    version: String,
+    hash: ModuleHash,
+    /// Whether it comes with Farwatch; otherwise it is the tenant's own.
+    builtin: bool,
+    summary: String,
+    config_schema: serde_json::Value,
+    capabilities: Vec<String>,
+    released: UnixMs,
+}
+
+#[derive(Serialize)]
+struct ModulesView {
+    items: Vec<ModuleView>,
+}
+
+/// All that the tenant may run: few enough for one answer.
+async fn list(State(api): State<Api>, Reader { tenant, .. }: Reader) -> Result<Json<ModulesView>, ApiError> {
+    let mut items = Vec::new();
+    for module in api.store.modules().list_visible_to(tenant).await? {
+        let description = api.store.modules().description(module.hash).await?.unwrap_or_default();
+        let told: ModuleDescription = serde_json::from_str(&description)
+            .map_err(|error| ApiError::Internal(format!("the description of {}: {error}", module.hash)))?;
+        items.push(view_of(module, told));
+    }
+    Ok(Json(ModulesView { items }))
+}
+
+fn view_of(module: Module, told: ModuleDescription) -> ModuleView {
+    let Module { hash, tenant, name, version, released } = module;
+    let ModuleDescription { summary, config_schema, capabilities, .. } = told;
+    ModuleView { name, version, hash, builtin: tenant.is_none(), summary, config_schema, capabilities, released }
+}

@@ -1,0 +1,44 @@
+//! The background work of this process, as it stands.
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use farwatch_proto::time::UnixMs;
+use serde::Serialize;
+
+use super::Api;
+use super::auth::Operator;
+use crate::tasks::TaskStatus;
+
+pub(super) fn router() -> Router<Api> {
+    Router::new().route("/v1/tasks", get(list))
+}
+
+#[derive(Serialize)]
+struct TaskView {
+    name: &'static str,
+    about: &'static str,
+    period_ms: u64,
+    runs: u64,
+    failures: u64,
+    last_run: Option<UnixMs>,
+    last_error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct TasksView {
+    items: Vec<TaskView>,
+}
+
+impl From<TaskStatus> for TaskView {
+    fn from(task: TaskStatus) -> Self {
+        let TaskStatus { name, about, period, runs, failures, last_run, last_error } = task;
+        let period_ms = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
+        Self { name, about, period_ms, runs, failures, last_run, last_error }
+    }
+}
+
+async fn list(State(api): State<Api>, Operator(_): Operator) -> Json<TasksView> {
+    Json(TasksView { items: api.tasks.statuses().into_iter().map(TaskView::from).collect() })
+}

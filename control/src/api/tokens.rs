@@ -1,0 +1,132 @@
+//! Tokens: an operator makes any, a tenant makes its own. The text of one is shown once, in the answer that
+//! makes it.
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{delete, get};
+use farwatch_proto::id::{TenantId, TokenId};
+use farwatch_proto::time::UnixMs;
+use serde::{Deserialize, Serialize};
+
+use super::auth::Caller;
+use super::extract::{Body, Id, PageView, Params, page_of};
+use super::problem::ApiError;
+use super::token::{Scope, TokenText};
+use super::{Api, Written};
+use crate::secret::random_bytes;
+use crate::spec::{FieldProblem, check_name};
+use crate::store::{Change, NewToken, Token};
+
+pub(super) fn router() -> Router<Api> {
+    Router::new().route("/v1/tokens", get(list).post(create)).route("/v1/tokens/{id}", delete(revoke))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenWish {
+    name: String,
+    scope: Scope,
+    /// From when on it opens nothing; never, when absent.
+    expires: Option<UnixMs>,
+}
+
+#[derive(Serialize)]
+struct TokenView {
+    id: TokenId,
+    name: String,
+    scope: String,
+    tenant: Option<TenantId>,
+    created: UnixMs,
+    expires: Option<UnixMs>,
+    last_used: Option<UnixMs>,
+    revoked: Option<UnixMs>,
+}
+
+/// A token that was made, with its text.
+#[derive(Serialize)]
+struct NewTokenView {
+    #[serde(flatten)]
+    token: TokenView,
+    /// Shown this once.
+    secret: String,
+}
+
+impl From<Token> for TokenView {
+    fn from(token: Token) -> Self {
+        let Token { id, tenant, name, scope, created, expires, last_used, revoked } = token;
+        Self { id, name, scope, tenant, created, expires, last_used, revoked }
+    }
+}
+
+async fn create(
+    State(api): State<Api>,
+    caller: Caller,
+    Body(wish): Body<TokenWish>,
+) -> Result<(StatusCode, Json<NewTokenView>), ApiError> {
+    caller.demand(wish.scope.max(Scope::Tenant))?;
+    let now = api.clock.wall();
+    judge(&wish, now)?;
+    let tenant = if wish.scope == Scope::Operator { None } else { Some(caller.acting_tenant(&api).await?) };
+    let text = TokenText::random();
+    let new = NewToken {
+        id: TokenId::new(now, random_bytes()),
+        tenant,
+        name: wish.name,
+        scope: wish.scope.word().to_owned(),
+        hash: text.hash(),
+        expires: wish.expires,
+    };
+    api.store.tokens().create(&new, now).await?;
+    api.tell(&caller, Written { action: "token.create", entity: new.id.to_string(), tenant, now }).await;
+    let NewToken { id, name, scope, expires, .. } = new;
+    let token = TokenView { id, name, scope, tenant, created: now, expires, last_used: None, revoked: None };
+    Ok((StatusCode::CREATED, Json(NewTokenView { token, secret: text.reveal() })))
+}
+
+fn judge(wish: &TokenWish, now: UnixMs) -> Result<(), ApiError> {
+    check_name(&wish.name).map_err(|what| ApiError::field("/name", format!("the name {what}")))?;
+    match wish.expires {
+        Some(expires) if expires <= now => {
+            Err(ApiError::field("/expires", "this moment is past; write a later one in Unix milliseconds"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whose tokens are meant: an operator that names no tenant means the operator's own.
+async fn owner(api: &Api, caller: &Caller) -> Result<Option<TenantId>, ApiError> {
+    caller.demand(Scope::Tenant)?;
+    if caller.scope == Scope::Operator && !caller.names_tenant() {
+        return Ok(None);
+    }
+    caller.acting_tenant(api).await.map(Some)
+}
+
+async fn list(State(api): State<Api>, caller: Caller, params: Params) -> Result<Json<PageView<TokenView>>, ApiError> {
+    params.only(&["limit", "cursor"])?;
+    let owner = owner(&api, &caller).await?;
+    let page = api.store.tokens().list(owner, params.cursor()?, params.limit()?).await?;
+    Ok(Json(page_of(page, |token| token.id, TokenView::from)))
+}
+
+async fn revoke(State(api): State<Api>, caller: Caller, Id(id): Id<TokenId>) -> Result<StatusCode, ApiError> {
+    let owner = owner(&api, &caller).await?;
+    if id == caller.token {
+        // Otherwise the last operator could lock everybody out.
+        let detail = "a token cannot revoke itself; use another one to do it";
+        return Err(ApiError::Conflict(FieldProblem::new("", detail)));
+    }
+    let now = api.clock.wall();
+    match api.store.tokens().revoke(owner, id, now).await? {
+        Change::NotFound => Err(ApiError::NotFound(format!(
+            "there is no token {id} here; an operator names the tenant of a token with ?tenant="
+        ))),
+        Change::Already => Ok(StatusCode::NO_CONTENT),
+        Change::Made(_) => {
+            api.tell(&caller, Written { action: "token.revoke", entity: id.to_string(), tenant: owner, now }).await;
+            Ok(StatusCode::NO_CONTENT)
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The check modules that every Farwatch brings along.
+//!
+//! Their bytes are part of the program; at every start they are put into the store, where hosts and the API
+//! find them like any other module. They get no privilege: what a module may do is decided when it runs.
+
+use anyhow::Context;
+use farwatch_proto::id::ModuleHash;
+use farwatch_proto::time::UnixMs;
+use farwatch_sandbox::{Description, Sandbox};
+use serde::{Deserialize, Serialize};
+
+use crate::spawn::Spawner;
+use crate::store::{NewModule, Store, StoreError, Unique};
+
+/// The components, as `setup/build-guests.sh` makes them.
+const COMPONENTS: [&[u8]; 1] = [include_bytes!(concat!(env!("OUT_DIR"), "/http.wasm"))];
+/// Hex digits of a hash that tell apart two builds of one version.
+const BUILD_DIGITS: usize = 8;
+
+/// What a module says of itself, as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModuleDescription {
+    /// What it is called.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it checks, as one sentence.
+    pub summary: String,
+    /// The JSON Schema of its config.
+    pub config_schema: serde_json::Value,
+    /// The interfaces it needs.
+    pub capabilities: Vec<String>,
+}
+
+impl ModuleDescription {
+    /// What the module told the sandbox.
+    pub fn of(told: Description) -> anyhow::Result<Self> {
+        let config_schema = serde_json::from_str(&told.config_schema)
+            .with_context(|| format!("the config schema of module {} is not JSON", told.name))?;
+        let Description { name, version, summary, capabilities, .. } = told;
+        Ok(Self { name, version, summary, config_schema, capabilities })
+    }
+}
+
+/// Puts every built-in module into the store, unless it is there, and returns their hashes.
+pub async fn install(store: &Store, sandbox: &Sandbox, now: UnixMs) -> anyhow::Result<Vec<ModuleHash>> {
+    let mut installed = Vec::with_capacity(COMPONENTS.len());
+    for bytes in COMPONENTS {
+        installed.push(install_one(store, sandbox, bytes, now).await.context("cannot install a built-in module")?);
+    }
+    Ok(installed)
+}
+
+async fn install_one(
+    store: &Store,
+    sandbox: &Sandbox,
+    bytes: &'static [u8],
+    now: UnixMs,
+) -> anyhow::Result<ModuleHash> {
+    let hash = ModuleHash::of(bytes);
+    if store.modules().description(hash).await?.is_some() {
+        return Ok(hash);
+    }
+    let description = describe(sandbox, hash, bytes).await?;
+    let mut module = NewModule {
+        tenant: None,
+        name: description.name.clone(),
+        version: description.version.clone(),
+        description: serde_json::to_string(&description)?,
+        bytes: bytes.to_vec(),
+    };
+    match store.modules().put(&module, now).await {
+        // Another build of this version is released already; checks that name it keep it.
+        Err(StoreError::Conflict(Unique::ModuleVersion)) => {
+            module.version = format!("{}+{}", description.version, &hash.hex()[..BUILD_DIGITS]);
+            store.modules().put(&module, now).await?;
+        }
+        put => {
+            put?;
+        }
+    }
+    Ok(hash)
+}
+
+async fn describe(sandbox: &Sandbox, hash: ModuleHash, bytes: &'static [u8]) -> anyhow::Result<ModuleDescription> {
+    let name = farwatch_sandbox::ModuleHash::from(hash.0);
+    let keeper = sandbox.clone();
+    Spawner::blocking(move || keeper.save(&name, bytes)).await??;
+    let module = sandbox.load(&name).await?;
+    ModuleDescription::of(sandbox.describe(&module).await?)
+}

@@ -1,0 +1,132 @@
+//! How a control process runs: complete and valid before the first port opens.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::store::DatabaseUrl;
+use crate::tell::config::{TellConfig, TellFlags};
+
+/// The values of the flags, as they were given.
+#[derive(Clone)]
+pub struct ControlFlags {
+    /// `--data`: where the database, keys and caches are kept.
+    pub data: PathBuf,
+    /// `--database`: another database than the embedded one in `data`.
+    pub database: Option<String>,
+    /// `--api-listen`: where the API listens.
+    pub api_listen: SocketAddr,
+    /// `--link-listen`: where hosts dial.
+    pub link_listen: SocketAddr,
+    /// `--link-address`: how hosts reach that address; the address itself when absent.
+    pub link_address: Option<String>,
+    /// `--identity`: certificates; `data/identity` when absent.
+    pub identity: Option<PathBuf>,
+    /// `--master-key-file`: what secrets are sealed under; `data/master.key` when absent.
+    pub master_key_file: Option<PathBuf>,
+    /// `--allow-net`: private networks that webhooks may reach.
+    pub allow_net: Vec<String>,
+    /// `--warmup`: how long a returning host proves itself.
+    pub warmup: Duration,
+    /// How people are told.
+    pub tell: TellFlags,
+    /// The program that compiles modules in a process of its own, and its words.
+    pub compiler: (PathBuf, Vec<String>),
+}
+
+/// A flag that cannot be obeyed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadConfig(String);
+
+/// A valid configuration.
+#[derive(Clone, Debug)]
+pub struct ControlConfig {
+    pub(crate) data: PathBuf,
+    pub(crate) database: DatabaseUrl,
+    pub(crate) api_listen: SocketAddr,
+    pub(crate) link_listen: SocketAddr,
+    pub(crate) link_address: Option<String>,
+    pub(crate) identity: PathBuf,
+    pub(crate) master_key_file: PathBuf,
+    pub(crate) allow_nets: Vec<IpNet>,
+    pub(crate) warmup: Duration,
+    pub(crate) tell: TellConfig,
+    pub(crate) compiler: (PathBuf, Vec<String>),
+}
+
+impl ControlConfig {
+    /// Checks the flags and reads the files they name.
+    pub fn try_new(flags: ControlFlags) -> Result<Self, BadConfig> {
+        let data = flags.data;
+        let database = flags.database.unwrap_or_else(|| embedded(&data));
+        let database = database.parse().map_err(|why| BadConfig(format!("--database: {why}")))?;
+        if !flags.api_listen.ip().is_loopback() {
+            let why = "the API speaks plain HTTP; listen on loopback and put a TLS proxy before it";
+            return Err(BadConfig(format!("--api-listen {}: {why}", flags.api_listen)));
+        }
+        let allow_nets = networks(&flags.allow_net)?;
+        let tell = TellConfig::try_new(&flags.tell).map_err(|why| BadConfig(why.to_string()))?;
+        Ok(Self {
+            database,
+            api_listen: flags.api_listen,
+            link_listen: flags.link_listen,
+            link_address: flags.link_address,
+            identity: flags.identity.unwrap_or_else(|| data.join("identity")),
+            master_key_file: flags.master_key_file.unwrap_or_else(|| data.join("master.key")),
+            allow_nets,
+            warmup: flags.warmup,
+            tell,
+            compiler: flags.compiler,
+            data,
+        })
+    }
+}
+
+fn embedded(data: &Path) -> String {
+    format!("sqlite:{}", data.join("farwatch.db").display())
+}
+
+fn networks(given: &[String]) -> Result<Vec<IpNet>, BadConfig> {
+    let parse = |text: &String| {
+        text.parse().map_err(|_| BadConfig(format!("--allow-net {text}: write a network as 192.168.1.0/24")))
+    };
+    given.iter().map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags() -> ControlFlags {
+        ControlFlags {
+            data: "data".into(),
+            database: None,
+            api_listen: "127.0.0.1:0".parse().unwrap(),
+            link_listen: "127.0.0.1:0".parse().unwrap(),
+            link_address: None,
+            identity: None,
+            master_key_file: None,
+            allow_net: Vec::new(),
+            warmup: Duration::from_secs(60),
+            tell: TellFlags::default(),
+            compiler: ("farwatch".into(), Vec::new()),
+        }
+    }
+
+    #[test]
+    fn a_bad_value_is_one_line_that_names_its_flag() {
+        let wrong: [(&str, ControlFlags); 3] = [
+            ("--database: ", ControlFlags { database: Some("mysql://x".into()), ..flags() }),
+            ("--api-listen 0.0.0.0:80: ", ControlFlags { api_listen: "0.0.0.0:80".parse().unwrap(), ..flags() }),
+            ("--allow-net ten: ", ControlFlags { allow_net: vec!["ten".into()], ..flags() }),
+        ];
+        for (begins, flags) in wrong {
+            let why = ControlConfig::try_new(flags).unwrap_err().to_string();
+            assert!(why.starts_with(begins) && !why.contains('\n'), "{why}");
+        }
+        assert!(ControlConfig::try_new(flags()).is_ok());
+    }
+}

@@ -1,0 +1,24 @@
+//! The leader: one process of the control plane, by a lease, that owns the host links, gathers results,
+//! places, judges and writes incidents.
+//!
+//! Its loop takes in what came, decides by `core`, commits one flush, and only then acts. Everything it
+//! holds can be loaded again, so that a crash, a takeover and an ordinary start are one path.
+
+mod admission;
+mod assignment;
+mod book;
+mod commit;
+mod draft;
+pub mod handle;
+pub mod journal_body;
+mod lease;
+mod reign;
+mod sessions;
+mod state;
+mod takeover;
+mod testing;
+mod told;
+mod views;
+
+pub use handle::LeaderHandle;
+pub use lease::{LeaderConfig, start};

@@ -1,0 +1,135 @@
+//! Whether a host may say what it says.
+//!
+//! A host writes only for streams it owned under the view of the slot, or for orders it was given.
+//! What is refused is counted and told to the host, and judged by nobody.
+
+use std::collections::{HashMap, VecDeque};
+
+use farwatch_core::slot::{Schedule, Timing, timing, window_end};
+use farwatch_proto::fleet::View;
+use farwatch_proto::id::{HostId, OrderId};
+use farwatch_proto::run::{Purpose, RunResult};
+use farwatch_proto::time::UnixMs;
+
+use super::book::Book;
+
+/// Orders remembered, open and answered; a late answer to an older one is refused.
+const ORDERS_MAX: usize = 20_000;
+/// A result may say that it started this far ahead of control's clock: clocks of hosts may differ by less.
+const AHEAD_MAX_MS: i64 = 2_000;
+/// Views remembered for results that come late: a fleet that changes every 20 seconds makes as many in a day.
+const VIEWS_MAX: usize = 4_096;
+
+/// Why a result is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("it names a check or revision that is not known")]
+    UnknownCheck,
+    #[error("it names a stream that its check does not have")]
+    UnknownStream,
+    #[error("it names a moment that is no slot of its stream")]
+    NotASlot,
+    #[error("its run did not start in the window of its slot")]
+    OutsideWindow,
+    #[error("it is from the future")]
+    FromTheFuture,
+    #[error("the host did not own the stream in the view of the slot")]
+    NotAnOwner,
+    #[error("it answers an order that this host was not given")]
+    NotOrdered,
+}
+
+/// The orders that were given, and to whom.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    given: HashMap<OrderId, HostId>,
+    oldest_first: VecDeque<OrderId>,
+}
+
+impl Orders {
+    pub(super) fn give(&mut self, order: OrderId, host: HostId) {
+        if self.given.insert(order, host).is_none() {
+            self.oldest_first.push_back(order);
+        }
+        while self.oldest_first.len() > ORDERS_MAX {
+            if let Some(oldest) = self.oldest_first.pop_front() {
+                self.given.remove(&oldest);
+            }
+        }
+    }
+
+    pub(super) fn was_given(&self, order: OrderId, host: HostId) -> bool {
+        self.given.get(&order) == Some(&host)
+    }
+}
+
+/// The views that results may be of: those in force lately, oldest first, and plans some hosts act by.
+#[derive(Debug, Default)]
+pub(super) struct RecentViews {
+    in_force: VecDeque<View>,
+    plans: VecDeque<View>,
+}
+
+impl RecentViews {
+    pub(super) fn put_in_force(&mut self, view: View) {
+        self.in_force.push_back(view);
+        if self.in_force.len() > VIEWS_MAX {
+            self.in_force.pop_front();
+        }
+    }
+
+    pub(super) fn put_plan(&mut self, view: View) {
+        self.plans.push_back(view);
+        if self.plans.len() > VIEWS_MAX {
+            self.plans.pop_front();
+        }
+    }
+
+    /// The view in force at this slot.
+    fn at(&self, slot: UnixMs) -> Option<&View> {
+        self.in_force.iter().rev().find(|view| view.in_force_from <= slot)
+    }
+
+    /// Every view under which a host may rightly have run the slot: the one in force at it; those that
+    /// came into force while its window was open, for a new owner catches up; and plans in effect by then.
+    fn rightful(&self, slot: UnixMs, window_end: UnixMs) -> impl Iterator<Item = &View> {
+        let later =
+            self.in_force.iter().filter(move |view| slot < view.in_force_from && view.in_force_from < window_end);
+        let plans = self.plans.iter().filter(move |plan| plan.in_force_from < window_end);
+        self.at(slot).into_iter().chain(later).chain(plans)
+    }
+}
+
+/// Whether `host` may say this at `now`.
+pub(super) fn admit(
+    host: HostId,
+    result: &RunResult,
+    book: &Book,
+    views: &RecentViews,
+    orders: &Orders,
+    now: UnixMs,
+) -> Result<(), Refusal> {
+    if let Purpose::Vote(order) = result.purpose {
+        return if orders.was_given(order, host) { Ok(()) } else { Err(Refusal::NotOrdered) };
+    }
+    let page = book.page(result.stream.check).ok_or(Refusal::UnknownCheck)?;
+    let entry = page.entries.iter().find(|entry| entry.definition.revision == result.terms.revision);
+    let definition = &entry.ok_or(Refusal::UnknownCheck)?.definition;
+    let streams = definition.placement.streams;
+    if result.stream.number >= streams {
+        return Err(Refusal::UnknownStream);
+    }
+    if !Schedule::of(result.stream, definition.interval, streams).is_slot(result.slot) {
+        return Err(Refusal::NotASlot);
+    }
+    let timing = timing(result.slot, definition.interval, result.started);
+    if result.outcome.status.covers() && matches!(timing, Timing::Early | Timing::Outside) {
+        return Err(Refusal::OutsideWindow);
+    }
+    if result.started.since(now) > AHEAD_MAX_MS {
+        return Err(Refusal::FromTheFuture);
+    }
+    let window_end = window_end(result.slot, definition.interval);
+    let owned = views.rightful(result.slot, window_end).any(|view| page.owners_of(result.stream, view).contains(&host));
+    if owned { Ok(()) } else { Err(Refusal::NotAnOwner) }
+}

@@ -1,0 +1,213 @@
+//! The book of checks: every live revision, and where each check's streams belong.
+//!
+//! Preference lists depend only on who is registered, so they are computed once per fleet and check and
+//! kept; owners follow from them and the view. Nothing here talks to hosts or to the database.
+
+use std::collections::{BTreeSet, HashMap};
+
+use farwatch_core::detect::CheckTerms;
+use farwatch_core::hash::hash64;
+use farwatch_core::placement::{Subject, holders, owners, preference_lists};
+use farwatch_proto::check::{Activity, Definition, StreamId};
+use farwatch_proto::fleet::View;
+use farwatch_proto::id::{CheckId, ContactId, HostId};
+use farwatch_proto::time::UnixMs;
+
+/// A revision with what only control needs of it.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// What hosts hold.
+    pub(super) definition: Definition,
+    /// What customers call it.
+    pub(super) name: String,
+    /// What it watches, where that can be said in a line.
+    pub(super) target: Option<String>,
+    /// Whom to tell.
+    pub(super) contacts: Vec<ContactId>,
+    /// How many bad votes the check demands.
+    pub(super) need: Option<u8>,
+}
+
+/// One check: its live revisions, oldest first, and its streams' preference lists.
+#[derive(Clone, Debug)]
+pub(super) struct Page {
+    /// Revisions in force or pending; never empty.
+    pub(super) entries: Vec<Entry>,
+    /// One list per stream of the newest revision.
+    pub(super) lists: Vec<Vec<HostId>>,
+    /// The lists under the announced view, where it registers other hosts than the newest one.
+    planned: Option<Vec<Vec<HostId>>>,
+}
+
+impl Page {
+    /// The revision in force at this moment.
+    pub(super) fn in_force_at(&self, moment: UnixMs) -> Option<&Entry> {
+        self.entries.iter().rev().find(|entry| entry.definition.in_force_from.is_some_and(|from| from <= moment))
+    }
+
+    /// The newest revision, in force or not.
+    pub(super) fn latest(&self) -> &Entry {
+        self.entries.last().expect("a page has at least one entry")
+    }
+
+    /// The newest revision while it is pending.
+    pub(super) fn pending(&self) -> Option<&Entry> {
+        Some(self.latest()).filter(|entry| entry.definition.in_force_from.is_none())
+    }
+
+    /// The owners of every stream under this view.
+    pub(super) fn owners(&self, view: &View) -> Vec<Vec<HostId>> {
+        let repeat = self.latest().definition.repeat;
+        self.lists.iter().map(|list| owners(list, view, repeat)).collect()
+    }
+
+    /// The owners of one stream under this view.
+    pub(super) fn owners_of(&self, stream: StreamId, view: &View) -> Vec<HostId> {
+        let list = self.lists.get(usize::from(stream.number));
+        list.map_or_else(Vec::new, |list| owners(list, view, self.latest().definition.repeat))
+    }
+
+    /// The hosts that must hold its revisions, under the newest view and the announced one.
+    pub(super) fn holders(&self, newest: &View, plan: Option<&View>) -> BTreeSet<HostId> {
+        let repeat = self.latest().definition.repeat;
+        let under = |lists: &[Vec<HostId>], view: &View| -> BTreeSet<HostId> {
+            lists.iter().flat_map(|list| holders(list, view, repeat)).collect()
+        };
+        let mut all = under(&self.lists, newest);
+        if let Some(plan) = plan {
+            all.extend(under(self.planned.as_ref().unwrap_or(&self.lists), plan));
+        }
+        all
+    }
+
+    /// What tells whether a host holds the page as it is now.
+    pub(super) fn digest(&self) -> u64 {
+        let mut bytes = Vec::with_capacity(self.entries.len() * 12);
+        for entry in &self.entries {
+            bytes.extend(entry.definition.revision.to_be_bytes());
+            bytes.extend(entry.definition.in_force_from.map_or(-1, |from| from.0).to_be_bytes());
+        }
+        hash64(&bytes)
+    }
+
+    /// What the detector reads of the revision in force now.
+    pub(super) fn terms(&self, now: UnixMs) -> Option<CheckTerms> {
+        let entry = self.in_force_at(now)?;
+        let definition = &entry.definition;
+        Some(CheckTerms {
+            check: definition.check,
+            revision: definition.revision,
+            interval: definition.interval,
+            timeout_ms: definition.timeout_ms,
+            repeat: definition.repeat,
+            need: entry.need,
+        })
+    }
+}
+
+/// All checks.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    pages: HashMap<CheckId, Page>,
+}
+
+impl Book {
+    /// The page of a check.
+    pub(super) fn page(&self, check: CheckId) -> Option<&Page> {
+        self.pages.get(&check)
+    }
+
+    /// All pages.
+    pub(super) fn pages(&self) -> impl Iterator<Item = (&CheckId, &Page)> {
+        self.pages.iter()
+    }
+
+    /// Replaces what is held of a check; without entries it is forgotten.
+    pub(super) fn put(&mut self, check: CheckId, entries: Vec<Entry>, view: &View) {
+        if entries.is_empty() {
+            self.pages.remove(&check);
+            return;
+        }
+        let mut page = Page { entries, lists: Vec::new(), planned: None };
+        page.lists = lists_of(&page, view);
+        self.pages.insert(check, page);
+    }
+
+    /// Marks a pending revision as in force from this border, and forgets those before the one it follows.
+    pub(super) fn enforce(&mut self, check: CheckId, revision: u32, from: UnixMs) {
+        let Some(page) = self.pages.get_mut(&check) else { return };
+        for entry in page.entries.iter_mut().filter(|entry| entry.definition.revision == revision) {
+            entry.definition.in_force_from = Some(from);
+        }
+    }
+
+    /// Forgets revisions that no open window can ask for, and checks whose deletion is in force.
+    pub(super) fn forget_settled(&mut self, now: UnixMs) {
+        self.pages.retain(|_, page| {
+            let settled = page.entries.iter().rposition(|entry| is_settled(entry, now));
+            page.entries.drain(..settled.unwrap_or(0));
+            let gone = page.entries.len() == 1 && page.latest().definition.activity == Activity::Deleted;
+            !(gone && settled.is_some())
+        });
+    }
+
+    /// Computes every list anew for a newest view with other hosts.
+    pub(super) fn place(&mut self, newest: &View) {
+        for page in self.pages.values_mut() {
+            page.lists = lists_of(page, newest);
+            page.planned = None;
+        }
+    }
+
+    /// Computes the lists of an announced view with other hosts, or forgets them.
+    pub(super) fn plan(&mut self, newest: &View, plan: Option<&View>) {
+        let plan = plan.filter(|plan| registered(plan) != registered(newest));
+        for page in self.pages.values_mut() {
+            page.planned = plan.map(|plan| lists_of(page, plan));
+        }
+    }
+
+    /// The hosts that run streams under `next` which they do not run under `newest`, where the lists
+    /// are those of `next`'s fleet.
+    pub(super) fn gainers(&self, newest: &View, next: &View) -> BTreeSet<HostId> {
+        let changes_lists = registered(newest) != registered(next);
+        let mut gainers = BTreeSet::new();
+        for page in self.pages.values() {
+            let lists = if changes_lists { lists_of(page, next) } else { page.lists.clone() };
+            let repeat = page.latest().definition.repeat;
+            for (before, after) in page.lists.iter().zip(&lists) {
+                let first_before = owners(before, newest, repeat).first().copied();
+                gainers
+                    .extend(owners(after, next, repeat).first().copied().filter(|first| Some(*first) != first_before));
+            }
+        }
+        gainers
+    }
+}
+
+/// Spools that come back bring results of revisions this old.
+const SPOOL_MEMORY_MS: i64 = 25 * 3_600_000;
+
+/// A revision is settled when no result of the one before it can come any more.
+fn is_settled(entry: &Entry, now: UnixMs) -> bool {
+    entry
+        .definition
+        .in_force_from
+        .is_some_and(|from| now.since(from) > SPOOL_MEMORY_MS + entry.definition.interval.ms())
+}
+
+fn lists_of(page: &Page, view: &View) -> Vec<Vec<HostId>> {
+    let definition = &page.latest().definition;
+    let subject = Subject {
+        check: definition.check,
+        tenant: definition.tenant,
+        wish: &definition.placement,
+        repeat: definition.repeat,
+    };
+    preference_lists(&subject, view)
+}
+
+/// What placement reads of a view but the standings.
+pub(super) fn registered(view: &View) -> Vec<(HostId, &farwatch_proto::fleet::HostFacts)> {
+    view.hosts.iter().map(|host| (host.id, &host.facts)).collect()
+}

@@ -1,0 +1,180 @@
+//! One flush in the making: what will be committed together, and what follows once it is.
+//!
+//! Nothing in a draft has happened yet. Memory changes, acknowledgements and orders follow the commit,
+//! so that a crash at any instant loses nothing that anybody was told.
+
+use std::collections::{BTreeSet, HashMap};
+
+use farwatch_core::detect::{CheckTerms, Detector, Effect, Input, Sighting, is_fresh, step};
+use farwatch_core::incident::IncidentEvent;
+use farwatch_proto::check::StreamId;
+use farwatch_proto::id::{CheckId, HostId, OrderId};
+use farwatch_proto::link::{Batch, Mark, Order};
+use farwatch_proto::outcome::Status;
+use farwatch_proto::pack::{PACK_VERSION, Unpacker};
+use farwatch_proto::run::{Purpose, RunResult};
+use farwatch_proto::time::{BootMs, UnixMs};
+use tracing::{debug, info};
+
+use super::admission::admit;
+use super::journal_body::HostResults;
+use super::state::{SegmentKey, State};
+
+/// The moment a draft is made at, by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    pub(super) wall: UnixMs,
+    pub(super) boot: BootMs,
+}
+
+/// One flush in the making.
+#[derive(Default)]
+pub(super) struct Draft {
+    pub(super) sections: Vec<HostResults>,
+    pub(super) marks: HashMap<SegmentKey, u64>,
+    /// Marks to acknowledge once they are committed, in the order they came.
+    pub(super) acknowledge: Vec<(HostId, Mark)>,
+    pub(super) detectors: HashMap<CheckId, Detector>,
+    pub(super) judged: HashMap<StreamId, UnixMs>,
+    pub(super) events: Vec<(CheckId, IncidentEvent)>,
+    pub(super) orders: Vec<(HostId, Order)>,
+    pub(super) cancels: Vec<(HostId, OrderId)>,
+    /// Whether something in it should not wait for company.
+    pub(super) urgent: bool,
+}
+
+impl Draft {
+    /// Whether there is nothing to commit.
+    pub(super) fn is_empty(&self) -> bool {
+        self.marks.is_empty() && self.detectors.is_empty() && self.events.is_empty()
+    }
+
+    /// Results that wait in it.
+    pub(super) fn results(&self) -> usize {
+        self.sections.iter().map(|section| section.results.len()).sum()
+    }
+
+    /// Takes in a host's batch. An error is what the host is told; nothing of such a batch is kept.
+    pub(super) fn receive(&mut self, state: &mut State, host: HostId, batch: &Batch, now: Now) -> Result<(), String> {
+        if batch.via.is_some() {
+            return Err("this control plane does not take batches by way of another host".to_owned());
+        }
+        let key = (host, batch.from.boot, batch.from.segment);
+        let held = self.marks.get(&key).or_else(|| state.marks.get(&key)).copied();
+        if held.is_some_and(|held| batch.to_offset <= held) {
+            return Err(format!("a replay: the database holds segment {} up to there", batch.from.segment));
+        }
+        if held.is_some_and(|held| batch.from.offset > held) {
+            return Err(format!("a gap: resend segment {} from {}", batch.from.segment, held.unwrap_or(0)));
+        }
+        let (version, packed) = batch.packed.split_first().ok_or("an empty batch")?;
+        if *version != PACK_VERSION {
+            return Err(format!("pack version {version}; this control plane reads {PACK_VERSION}"));
+        }
+        let results = Unpacker::default().read(packed).map_err(|error| error.to_string())?;
+        self.marks.insert(key, batch.to_offset);
+        self.acknowledge.push((host, batch.to()));
+        let results = self.take_in(state, host, results, now);
+        self.sections.push(HostResults { host, boot: batch.from.boot, results });
+        Ok(())
+    }
+
+    /// Judges what the host may say, and drops the rest.
+    fn take_in(&mut self, state: &mut State, host: HostId, results: Vec<RunResult>, now: Now) -> Vec<RunResult> {
+        let mut admitted = Vec::with_capacity(results.len());
+        for result in results {
+            match admit(host, &result, &state.book, &state.views, &state.orders, now.wall) {
+                Ok(()) => {
+                    self.judge(state, host, &result, now);
+                    admitted.push(result);
+                }
+                Err(refusal) => {
+                    debug!(%host, check = %result.stream.check, slot = %result.slot, %refusal, "result refused");
+                    state.refuse(host);
+                }
+            }
+        }
+        admitted
+    }
+
+    fn judge(&mut self, state: &State, host: HostId, result: &RunResult, now: Now) {
+        let check = result.stream.check;
+        match result.purpose {
+            Purpose::Vote(order) => {
+                self.urgent = true;
+                self.tell(state, check, result.stream, Input::Vote { order, host, outcome: &result.outcome }, now);
+            }
+            Purpose::Slot => {
+                let Some(terms) = state.book.page(check).and_then(|page| page.terms(now.wall)) else { return };
+                let last = self.judged.get(&result.stream).or_else(|| state.judged.get(&result.stream));
+                if !is_fresh(result.slot, terms.interval, last.copied(), now.wall) {
+                    return;
+                }
+                self.judged.insert(result.stream, result.slot);
+                let plain = !self.detectors.contains_key(&check) && !state.detectors.contains_key(&check);
+                if plain && matches!(result.outcome.status, Status::Up | Status::Unknown(_)) {
+                    return;
+                }
+                self.urgent |= result.outcome.status == Status::Down;
+                let seen = Sighting { stream: result.stream, slot: result.slot, host, outcome: &result.outcome };
+                self.tell(state, check, result.stream, Input::Slot(seen), now);
+            }
+        }
+    }
+
+    /// Tells a check's detector one thing and takes up what follows.
+    pub(super) fn tell(&mut self, state: &State, check: CheckId, stream: StreamId, input: Input<'_>, now: Now) {
+        let Some(page) = state.book.page(check) else { return };
+        let Some(terms) = page.terms(now.wall) else { return };
+        let before = self.detectors.get(&check).or_else(|| state.detectors.get(&check)).cloned().unwrap_or_default();
+        let mut detector = before.clone();
+        let panel = state.panel(page, stream, now.boot);
+        let effects = step(&mut detector, input, &terms, &panel, now.wall);
+        if detector == before && effects.is_empty() {
+            return;
+        }
+        log_transition(&terms, &page.latest().name, &before, &detector);
+        self.detectors.insert(check, detector);
+        for effect in effects {
+            self.urgent = true;
+            match effect {
+                Effect::Order(host, order) => self.orders.push((host, order)),
+                Effect::Cancel(host, order) => self.cancels.push((host, order)),
+                Effect::Incident(event) => self.events.push((check, event)),
+            }
+        }
+    }
+
+    /// Lets time pass for every check that waits for something, and replaces voters that fell silent.
+    pub(super) fn pass_time(&mut self, state: &State, silent: &BTreeSet<HostId>, now: Now) {
+        let waiting: Vec<(CheckId, StreamId)> = state
+            .detectors
+            .iter()
+            .filter(|(_, detector)| detector.round.is_some() || detector.verdict.is_out())
+            .map(|(check, detector)| {
+                let first = StreamId { check: *check, number: 0 };
+                (*check, detector.round.as_ref().map_or(first, |round| round.stream))
+            })
+            .collect();
+        for (check, stream) in waiting {
+            for host in silent {
+                self.tell(state, check, stream, Input::Silent(*host), now);
+            }
+            self.tell(state, check, stream, Input::Tick, now);
+        }
+    }
+}
+
+/// One line per transition, with old, new and reason.
+fn log_transition(terms: &CheckTerms, name: &str, before: &Detector, after: &Detector) {
+    if before.verdict != after.verdict {
+        info!(
+            check = %terms.check,
+            name,
+            from = before.verdict.word(),
+            to = after.verdict.word(),
+            reason = after.reason,
+            "verdict"
+        );
+    }
+}

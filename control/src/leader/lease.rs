@@ -1,0 +1,191 @@
+//! Who leads: by a lease row that its holder keeps renewing.
+//!
+//! The holder fences itself after three seconds without success; a follower takes over when it has
+//! itself seen the counter stand still for five. Both by CLOCK_BOOTTIME, so that neither clocks nor
+//! suspended machines matter. What a fenced leader might still write, the journal's chain refuses.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use farwatch_proto::id::ProcessId;
+use farwatch_proto::time::BootMs;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::draft::Now;
+use super::handle::{LeaderHandle, LeaderStatus, TestRequest};
+use super::reign::Reign;
+use super::takeover::take_over;
+use crate::clock::Clock;
+use crate::links::{Destination, INBOX_MAX};
+use crate::secret::random_bytes;
+use crate::spawn::Spawner;
+use crate::store::{Epoch, Lease, Store, StoreError};
+use crate::tasks::{TaskList, TaskReport};
+
+/// The lease is renewed this often.
+const RENEW_PERIOD: Duration = Duration::from_secs(1);
+/// A renewal that takes longer has failed.
+const RENEW_LIMIT: Duration = Duration::from_millis(900);
+/// A leader that has not renewed for this long does not lead any more.
+const FENCE_MS: i64 = 3_000;
+/// A lease whose counter has stood still for this long is free.
+const STILL_MS: i64 = 5_000;
+/// A follower looks at the lease this often.
+const WATCH_PERIOD: Duration = Duration::from_millis(500);
+
+/// What leading needs.
+#[derive(Clone)]
+pub struct LeaderConfig {
+    /// The database.
+    pub store: Store,
+    /// The clock.
+    pub clock: Clock,
+    /// Starts the renewal, and says when to stop.
+    pub spawner: Spawner,
+    /// The list that leading is shown on.
+    pub tasks: TaskList,
+    /// This process.
+    pub process: ProcessId,
+    /// Where hosts reach this process while it leads.
+    pub link_address: String,
+    /// Addresses of the fleet itself, which no check may reach.
+    pub listeners: Vec<SocketAddr>,
+    /// How long a returning host proves itself, in milliseconds.
+    pub warmup_ms: i64,
+    /// How the rest of the process sees the leader.
+    pub handle: LeaderHandle,
+}
+
+/// Hears that the lease is lost.
+pub(super) struct Reigning {
+    lost: watch::Receiver<bool>,
+}
+
+impl Reigning {
+    /// Returns once the lease is lost.
+    pub(super) async fn lost(&self) {
+        // A renewal task that is gone renews nothing.
+        let _ = self.lost.clone().wait_for(|lost| *lost).await;
+    }
+}
+
+/// Follows the lease, and leads whenever it can, until the process stops.
+pub fn start(config: LeaderConfig, requests: mpsc::Receiver<TestRequest>) -> watch::Receiver<Destination> {
+    let (destination, hosts_go) = watch::channel(Destination::Elsewhere(None));
+    let report = config.tasks.list("leader", "leads: gathers, places, judges; or follows whoever does", WATCH_PERIOD);
+    let spawner = config.spawner.clone();
+    spawner.spawn("leader", follow(config, requests, destination, report));
+    hosts_go
+}
+
+async fn follow(
+    config: LeaderConfig,
+    mut requests: mpsc::Receiver<TestRequest>,
+    destination: watch::Sender<Destination>,
+    report: TaskReport,
+) {
+    let stopping = config.spawner.stopping();
+    let mut watched = Watched::default();
+    while !stopping.is_requested() {
+        let led = match watched.acquire(&config).await {
+            Ok(Some(epoch)) => lead(&config, epoch, &mut requests, &destination).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+        destination.send_replace(Destination::Elsewhere(watched.leader_address(&config)));
+        config.handle.show(LeaderStatus { at: config.clock.wall(), ..LeaderStatus::default() });
+        if let Err(error) = &led {
+            warn!(error = format!("{error:#}"), "not leading");
+        }
+        report.ran(config.clock.wall(), led.map_err(|error| format!("{error:#}")));
+        tokio::select! {
+            () = stopping.requested() => {}
+            () = sleep(WATCH_PERIOD) => {}
+        }
+    }
+}
+
+async fn lead(
+    config: &LeaderConfig,
+    epoch: Epoch,
+    requests: &mut mpsc::Receiver<TestRequest>,
+    destination: &watch::Sender<Destination>,
+) -> anyhow::Result<()> {
+    let (lost, reigning) = watch::channel(false);
+    let lost = Arc::new(lost);
+    config.spawner.spawn("lease", renew(config.clone(), epoch, lost.clone()));
+    let now = Now { wall: config.clock.wall(), boot: config.clock.boot() };
+    let result = async {
+        let state = take_over(&config.store, epoch, config.warmup_ms, now).await?;
+        let (inbox, mut events) = mpsc::channel(INBOX_MAX);
+        destination.send_replace(Destination::Here(inbox));
+        Reign::new(config, state).run(&mut events, requests, &Reigning { lost: reigning }).await
+    }
+    .await;
+    lost.send_replace(true);
+    if let Err(error) = config.store.lease().release(epoch).await {
+        debug!(%error, "the lease was not released; it will stand still");
+    }
+    result
+}
+
+/// Renews the lease until it is lost or given up.
+async fn renew(config: LeaderConfig, epoch: Epoch, lost: Arc<watch::Sender<bool>>) {
+    let mut renewed = config.clock.boot();
+    let mut gone = lost.subscribe();
+    loop {
+        tokio::select! {
+            _ = gone.wait_for(|lost| *lost) => return,
+            () = sleep(RENEW_PERIOD) => {}
+        }
+        let began = config.clock.boot();
+        match timeout(RENEW_LIMIT, config.store.lease().renew(epoch)).await {
+            Ok(Ok(_)) => renewed = began,
+            Ok(Err(StoreError::StaleLeader)) => {
+                info!(epoch = epoch.n, "another process leads now");
+                lost.send_replace(true);
+            }
+            Ok(Err(error)) => warn!(%error, "the lease was not renewed"),
+            Err(_) => warn!("the lease was not renewed in time"),
+        }
+        if config.clock.boot().since(renewed) >= FENCE_MS {
+            warn!(epoch = epoch.n, "no renewal for {FENCE_MS} ms: stepping down");
+            lost.send_replace(true);
+        }
+    }
+}
+
+/// The lease as this process has seen it.
+#[derive(Default)]
+struct Watched {
+    seen: Option<(Lease, BootMs)>,
+}
+
+impl Watched {
+    /// The epoch to lead in, if the lease is free or its holder has stood still.
+    async fn acquire(&mut self, config: &LeaderConfig) -> Result<Option<Epoch>, StoreError> {
+        let lease = config.store.lease().read().await?;
+        let now = config.clock.boot();
+        let since = match &self.seen {
+            Some((before, since)) if before.counter == lease.counter => *since,
+            _ => now,
+        };
+        self.seen = Some((lease.clone(), since));
+        let free = lease.holder.is_none() || now.since(since) >= STILL_MS;
+        if !free {
+            return Ok(None);
+        }
+        let random = u64::from_be_bytes(random_bytes());
+        let held = config.store.lease().acquire(&lease, config.process, &config.link_address, random).await?;
+        Ok(held.map(|held| held.epoch))
+    }
+
+    fn leader_address(&self, config: &LeaderConfig) -> Option<String> {
+        let (lease, _) = self.seen.as_ref()?;
+        let another = lease.holder.is_some_and(|holder| holder != config.process);
+        another.then(|| lease.address.clone())
+    }
+}

@@ -1,0 +1,291 @@
+//! The leader's loop: take in, decide, commit, act.
+//!
+//! One flush is in flight at a time and the next begins when it has returned. An error ends the
+//! leadership; the next one loads everything again.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use farwatch_core::detect::Input;
+use farwatch_core::incident::Ending;
+use farwatch_core::revision::{DueTerms, border, is_held};
+use farwatch_core::slot::Schedule;
+use farwatch_proto::check::{Activity, StreamId};
+use farwatch_proto::id::CheckId;
+use farwatch_proto::time::UnixMs;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::info;
+
+use super::book::Page;
+use super::commit::{apply, flush_of};
+use super::draft::{Draft, Now};
+use super::handle::{HostStatus, LeaderStatus, TestRequest};
+use super::lease::{LeaderConfig, Reigning};
+use super::sessions::Session;
+use super::state::State;
+use super::takeover::{by_check, registered_hosts};
+use super::testing::Tests;
+use super::views;
+use crate::links::LinkEvent;
+use crate::store::{Enforcement, Entity, JournalHead};
+
+/// How often time passes for detectors, the fleet and the journal: a flush waits at most this long.
+const TICK: Duration = Duration::from_millis(100);
+/// Events taken in before anything else is done.
+const EVENTS_AT_ONCE: usize = 1_000;
+/// Results that make a flush without waiting for company.
+const FLUSH_RESULTS: usize = 5_000;
+/// Config is looked at this often, signal or not.
+const CONFIG_PERIOD_MS: i64 = 1_000;
+/// Config log entries read at once.
+const CONFIG_AT_ONCE: u32 = 1_000;
+/// How often the leader shows how it stands.
+const STATUS_PERIOD_MS: i64 = 500;
+/// How often settled revisions are forgotten.
+const FORGET_PERIOD_MS: i64 = 60_000;
+
+/// One leadership at work.
+pub(super) struct Reign<'a> {
+    pub(super) config: &'a LeaderConfig,
+    pub(super) state: State,
+    pub(super) draft: Draft,
+    pub(super) tests: Tests,
+    looked_at_config: i64,
+    shown_at: i64,
+    forgot_at: i64,
+}
+
+impl<'a> Reign<'a> {
+    pub(super) fn new(config: &'a LeaderConfig, state: State) -> Self {
+        Self {
+            config,
+            state,
+            draft: Draft::default(),
+            tests: Tests::default(),
+            looked_at_config: 0,
+            shown_at: 0,
+            forgot_at: 0,
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { wall: self.config.clock.wall(), boot: self.config.clock.boot() }
+    }
+
+    /// Leads until the stop or until leadership is lost, which is an error.
+    pub(super) async fn run(
+        &mut self,
+        inbox: &mut mpsc::Receiver<LinkEvent>,
+        requests: &mut mpsc::Receiver<TestRequest>,
+        reigning: &Reigning,
+    ) -> anyhow::Result<()> {
+        let stopping = self.config.spawner.stopping();
+        let config_changed = self.config.handle.config_changed.clone();
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut events = Vec::with_capacity(EVENTS_AT_ONCE);
+        loop {
+            tokio::select! {
+                () = stopping.requested() => break,
+                () = reigning.lost() => anyhow::bail!("the lease was not renewed in time"),
+                () = config_changed.notified() => self.looked_at_config = 0,
+                Some(request) = requests.recv() => self.begin_test(request),
+                taken = inbox.recv_many(&mut events, EVENTS_AT_ONCE) => {
+                    anyhow::ensure!(taken > 0, "the links are gone");
+                    self.take_in(&mut events).await?;
+                    if self.draft.urgent || self.draft.results() >= FLUSH_RESULTS {
+                        self.commit().await?;
+                    }
+                }
+                _ = tick.tick() => self.pass_time().await?,
+            }
+        }
+        self.commit().await
+    }
+
+    async fn take_in(&mut self, events: &mut Vec<LinkEvent>) -> anyhow::Result<()> {
+        for event in events.drain(..) {
+            let now = self.now();
+            self.tests.watch(&event);
+            self.state.take_in(&self.config.store, &mut self.draft, event, &self.config.listeners, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn pass_time(&mut self) -> anyhow::Result<()> {
+        let now = self.now();
+        if now.boot.0 - self.looked_at_config >= CONFIG_PERIOD_MS {
+            self.looked_at_config = now.boot.0;
+            self.follow_config(now).await?;
+        }
+        views::step(&self.config.store, &mut self.state, now).await?;
+        self.enforce_revisions(now).await?;
+        self.end_checks(now);
+        let silent = self.state.silent_voters(now.boot);
+        self.draft.pass_time(&self.state, &silent, now);
+        self.tests.forget_late(now.boot);
+        self.commit().await?;
+        if now.boot.0 - self.forgot_at >= FORGET_PERIOD_MS {
+            self.forgot_at = now.boot.0;
+            self.state.book.forget_settled(now.wall);
+        }
+        if now.boot.0 - self.shown_at >= STATUS_PERIOD_MS {
+            self.shown_at = now.boot.0;
+            self.config.handle.show(self.status(now));
+        }
+        Ok(())
+    }
+
+    /// Commits what has gathered, and acts on it.
+    async fn commit(&mut self) -> anyhow::Result<()> {
+        if self.draft.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let draft = std::mem::take(&mut self.draft);
+        let flush = flush_of(&self.config.store, &self.state, &draft, now.wall).await?;
+        let committed = self.config.store.journal().commit_flush(&flush).await?;
+        let head = JournalHead { seq: committed.seq, epoch: flush.epoch, flush: flush.id };
+        let tells = !flush.deliveries.is_empty();
+        let now = self.now();
+        apply(&mut self.state, draft, head, now);
+        if tells {
+            self.config.handle.deliveries_due.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Reads the config log from where it was left, and whatever it names.
+    async fn follow_config(&mut self, now: Now) -> anyhow::Result<()> {
+        let store = &self.config.store;
+        loop {
+            let changes = store.config_log().changes_after(self.state.config, CONFIG_AT_ONCE).await?;
+            let Some(last) = changes.last() else { return Ok(()) };
+            let after = std::mem::replace(&mut self.state.config, last.stamp);
+            if changes.iter().any(|change| matches!(change.entity, Entity::Host(_))) {
+                self.state.fleet.register(registered_hosts(store).await?);
+            }
+            let revisions = store.checks().definitions_changed(after, last.stamp).await?;
+            for (check, entries) in by_check(revisions)? {
+                self.take_up(check, entries);
+            }
+            self.end_checks(now);
+        }
+    }
+
+    /// Merges changed revisions of a check into the book and tells the hosts.
+    fn take_up(&mut self, check: CheckId, changed: Vec<super::book::Entry>) {
+        let mut entries = self.state.book.page(check).map_or_else(Vec::new, |page| page.entries.clone());
+        for entry in changed {
+            let revision = entry.definition.revision;
+            // A revision that was overtaken while it was pending never comes into force.
+            entries.retain(|held| {
+                held.definition.revision != revision
+                    && (held.definition.in_force_from.is_some() || held.definition.revision > revision)
+            });
+            entries.push(entry);
+        }
+        entries.sort_by_key(|entry| entry.definition.revision);
+        self.state.book.put(check, entries, &self.state.newest);
+        self.state.book.plan(&self.state.newest, self.state.fleet.plan());
+        self.state.reassign(&BTreeSet::from([check]));
+    }
+
+    /// Puts pending revisions in force whose hosts hold them.
+    async fn enforce_revisions(&mut self, now: Now) -> anyhow::Result<()> {
+        let state = &self.state;
+        let held = |page: &Page, check: CheckId| {
+            is_held(&page.owners(&state.newest), |host| {
+                state.sessions.get(&host).is_some_and(|session| session.holds_latest(check))
+            })
+        };
+        let pending = state.book.pages().filter(|(check, page)| page.pending().is_some() && held(page, **check));
+        let wanted: Vec<Enforcement> = pending
+            .map(|(check, page)| Enforcement {
+                check: *check,
+                revision: page.latest().definition.revision,
+                from: border_of(page, now.wall),
+            })
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let enforced = self.config.store.checks().put_in_force(state.epoch, &wanted, now.wall).await?;
+        for Enforcement { check, revision, from } in &enforced {
+            info!(%check, revision, %from, "revision in force");
+            self.state.book.enforce(*check, *revision, *from);
+        }
+        self.state.reassign(&enforced.iter().map(|enforcement| enforcement.check).collect());
+        Ok(())
+    }
+
+    /// Ends the episodes of checks that make no slots due any more.
+    fn end_checks(&mut self, now: Now) {
+        let not_active = self.state.detectors.keys().filter_map(|check| {
+            let entry = self.state.book.page(*check)?.in_force_at(now.wall)?;
+            match entry.definition.activity {
+                Activity::Active => None,
+                Activity::Paused => Some((*check, Ending::Paused)),
+                Activity::Deleted => Some((*check, Ending::Deleted)),
+            }
+        });
+        for (check, ending) in not_active.collect::<Vec<_>>() {
+            let first = StreamId { check, number: 0 };
+            self.draft.tell(&self.state, check, first, Input::Ended(ending), now);
+        }
+    }
+
+    fn begin_test(&mut self, request: TestRequest) {
+        let now = self.now();
+        self.tests.begin(&mut self.state, request, now);
+    }
+
+    fn status(&self, now: Now) -> LeaderStatus {
+        let state = &self.state;
+        let hosts = state.newest.hosts.iter().map(|host| {
+            let session = state.sessions.get(&host.id);
+            let status = HostStatus {
+                connected: session.is_some_and(Session::is_linked),
+                silent_ms: state.fleet.silent_ms(host.id, now.boot),
+                version: session.map(|session| session.version.clone()),
+                run_places: session.map(|session| session.run_places),
+                running: session.map_or(0, |session| session.running),
+                loop_lag_ms: session.map_or(0, |session| session.loop_lag_ms),
+                refused: state.refused.get(&host.id).copied().unwrap_or(0),
+                unable: session.map(|session| session.unable.clone()).unwrap_or_default(),
+            };
+            (host.id, status)
+        });
+        LeaderStatus {
+            leads: true,
+            epoch: Some(i64::try_from(state.epoch.n).unwrap_or(i64::MAX)),
+            view: Some(state.newest.number),
+            plan: state.fleet.plan().map(|plan| plan.number),
+            results: state.results,
+            refused: state.refused.values().sum(),
+            journal_seq: i64::try_from(state.head.seq).unwrap_or(i64::MAX),
+            at: now.wall,
+            hosts: hosts.collect(),
+        }
+    }
+}
+
+fn due_terms(page: &Page, at: Option<UnixMs>) -> Option<DueTerms> {
+    let entry = at.map_or_else(|| Some(page.latest()), |at| page.in_force_at(at))?;
+    let definition = &entry.definition;
+    Some(DueTerms {
+        activity: definition.activity,
+        interval: definition.interval,
+        streams: definition.placement.streams,
+    })
+}
+
+/// The slot border from which the page's newest revision is to count.
+fn border_of(page: &Page, now: UnixMs) -> UnixMs {
+    let definition = &page.latest().definition;
+    let first = StreamId { check: definition.check, number: 0 };
+    let schedule = Schedule::of(first, definition.interval, definition.placement.streams);
+    let new = due_terms(page, None).expect("a page has a newest revision");
+    border(&schedule, new, due_terms(page, Some(now)), now)
+}

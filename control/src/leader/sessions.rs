@@ -1,0 +1,169 @@
+//! The hosts that are linked, what each was sent, and what each has acknowledged.
+//!
+//! A host that comes back with all it was ever sent gets changes only; any other gets the whole.
+
+use std::collections::BTreeMap;
+
+use farwatch_proto::check::Definition;
+use farwatch_proto::id::{BootId, CheckId, HostId};
+use farwatch_proto::link::{FromControl, PAYLOAD_MAX_BYTES};
+use farwatch_proto::time::Stamp;
+use tokio::sync::mpsc;
+use tracing::warn;
+
+/// What JSON adds to a definition beside its prepared config, in bytes, at the most.
+const DEFINITION_FRAME_BYTES: usize = 1_500;
+
+/// One host, linked now or before.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// Which connection; 0 while there is none.
+    pub(super) connection: u64,
+    /// The start of its process.
+    pub(super) boot: BootId,
+    outbox: Option<mpsc::Sender<FromControl>>,
+    /// By check: the digest it was sent, and the assignment that carried it.
+    sent: BTreeMap<CheckId, (u64, Stamp)>,
+    /// The last assignment sent.
+    sent_to: Stamp,
+    /// The last assignment acknowledged.
+    acknowledged: Option<Stamp>,
+    /// The newest view or plan acknowledged.
+    pub(super) view: Option<Stamp>,
+    /// Checks it cannot run, with the reason.
+    pub(super) unable: BTreeMap<CheckId, String>,
+    /// What its hello and heartbeats said.
+    pub(super) version: String,
+    /// Its run places.
+    pub(super) run_places: u32,
+    /// Runs in flight.
+    pub(super) running: u32,
+    /// The largest lag of its loop since the last heartbeat, in milliseconds.
+    pub(super) loop_lag_ms: u32,
+}
+
+/// What a hello says of interest here.
+pub(super) struct Arrival {
+    pub(super) connection: u64,
+    pub(super) boot: BootId,
+    pub(super) outbox: mpsc::Sender<FromControl>,
+    pub(super) version: String,
+    pub(super) run_places: u32,
+    pub(super) assignment: Option<Stamp>,
+    pub(super) view: Option<Stamp>,
+}
+
+/// Changes for one host.
+#[derive(Default)]
+pub(super) struct Changes {
+    pub(super) put: Vec<(CheckId, u64, Vec<Definition>)>,
+    pub(super) forget: Vec<CheckId>,
+}
+
+impl Session {
+    /// The session of a host that has just come; `before` is what is known of it from earlier.
+    pub(super) fn begin(arrival: Arrival, before: Option<Self>, first: Stamp) -> Self {
+        let known = before.filter(|before| arrival.assignment == Some(before.sent_to));
+        let (sent, sent_to) = known.map_or((BTreeMap::new(), first), |known| (known.sent, known.sent_to));
+        let acknowledged = arrival.assignment.filter(|held| *held == sent_to);
+        Self {
+            connection: arrival.connection,
+            boot: arrival.boot,
+            outbox: Some(arrival.outbox),
+            sent,
+            sent_to,
+            acknowledged,
+            view: arrival.view,
+            unable: BTreeMap::new(),
+            version: arrival.version,
+            run_places: arrival.run_places,
+            running: 0,
+            loop_lag_ms: 0,
+        }
+    }
+
+    /// Whether a link is open.
+    pub(super) const fn is_linked(&self) -> bool {
+        self.outbox.is_some()
+    }
+
+    /// The connection is gone.
+    pub(super) fn end(&mut self) {
+        self.outbox = None;
+        self.connection = 0;
+    }
+
+    /// Sends a message. A host whose outbox is full is dropped: it comes again and is told all anew.
+    pub(super) fn send(&mut self, host: HostId, message: FromControl) {
+        let Some(outbox) = &self.outbox else { return };
+        if outbox.try_send(message).is_err() {
+            warn!(%host, "a host does not take its messages; its link is dropped");
+            self.end();
+        }
+    }
+
+    /// The checks it was sent and not told to forget.
+    pub(super) fn holds(&self) -> impl Iterator<Item = CheckId> {
+        self.sent.keys().copied()
+    }
+
+    /// Whether it was sent the check with this digest.
+    pub(super) fn was_sent(&self, check: CheckId, digest: u64) -> bool {
+        self.sent.get(&check).is_some_and(|(sent, _)| *sent == digest)
+    }
+
+    /// Whether it was sent the check at all.
+    pub(super) fn was_sent_any(&self, check: CheckId) -> bool {
+        self.sent.contains_key(&check)
+    }
+
+    /// Whether it has acknowledged the check as it was last sent, and can run it.
+    pub(super) fn holds_latest(&self, check: CheckId) -> bool {
+        let acknowledged = |at: Stamp| self.acknowledged.is_some_and(|acknowledged| at <= acknowledged);
+        self.sent.get(&check).is_some_and(|(_, at)| acknowledged(*at)) && !self.unable.contains_key(&check)
+    }
+
+    /// Whether it has acknowledged all it was sent.
+    pub(super) fn holds_all(&self) -> bool {
+        self.acknowledged == Some(self.sent_to)
+    }
+
+    /// It holds everything up to this assignment.
+    pub(super) fn acknowledge(&mut self, assignment: Option<Stamp>, view: Option<Stamp>) {
+        self.acknowledged = assignment.filter(|to| *to <= self.sent_to).max(self.acknowledged);
+        self.view = view.max(self.view);
+    }
+
+    /// Sends changes in as many parts as frames need. Nothing is sent when nothing changes.
+    pub(super) fn assign(&mut self, host: HostId, changes: Changes) {
+        let whole = self.sent.is_empty() && self.acknowledged.is_none();
+        if !whole && changes.put.is_empty() && changes.forget.is_empty() {
+            return;
+        }
+        let since = (!whole).then_some(self.sent_to);
+        let to = self.sent_to.next();
+        self.sent_to = to;
+        for check in &changes.forget {
+            self.sent.remove(check);
+        }
+        let mut parts = vec![Vec::new()];
+        let mut part_bytes = 0;
+        for (check, digest, definitions) in changes.put {
+            self.sent.insert(check, (digest, to));
+            let bytes: usize =
+                definitions.iter().map(|definition| definition.prepared.len() * 4 / 3 + DEFINITION_FRAME_BYTES).sum();
+            if part_bytes > 0 && part_bytes + bytes > PAYLOAD_MAX_BYTES {
+                parts.push(Vec::new());
+                part_bytes = 0;
+            }
+            part_bytes += bytes;
+            parts.last_mut().expect("there is always a part").extend(definitions);
+        }
+        let last = parts.len() - 1;
+        let mut forget = changes.forget;
+        for (index, put) in parts.into_iter().enumerate() {
+            let forget = std::mem::take(&mut forget);
+            self.send(host, FromControl::Assign { since, to, last: index == last, put, forget });
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What the leader holds in memory, and the questions the rest of it asks of that.
+//!
+//! All of it can be loaded from the database again; nothing in it is ever the only copy of anything.
+
+use std::collections::{BTreeMap, HashMap};
+
+use farwatch_core::confirm::{Candidate, Panel};
+use farwatch_core::detect::Detector;
+use farwatch_core::fleet::{Fleet, VOTER_SILENCE_MS};
+use farwatch_core::placement::{Subject, eligibility};
+use farwatch_proto::check::{Location, StreamId};
+use farwatch_proto::fleet::{View, ViewHost};
+use farwatch_proto::id::{BootId, CheckId, HostId};
+use farwatch_proto::time::{BootMs, Stamp, UnixMs};
+
+use super::admission::{Orders, RecentViews};
+use super::book::{Book, Page};
+use super::sessions::Session;
+use crate::store::{Epoch, JournalHead};
+
+/// A segment of a host's spool.
+pub(super) type SegmentKey = (HostId, BootId, u32);
+
+/// Everything the leader holds.
+pub(super) struct State {
+    /// The leadership.
+    pub(super) epoch: Epoch,
+    /// The journal's last row.
+    pub(super) head: JournalHead,
+    /// The last config write that was read.
+    pub(super) config: Stamp,
+    /// Checks and where they belong.
+    pub(super) book: Book,
+    /// The view in force.
+    pub(super) newest: View,
+    /// Views that late results may be of.
+    pub(super) views: RecentViews,
+    /// Who lives.
+    pub(super) fleet: Fleet,
+    /// Who is linked.
+    pub(super) sessions: BTreeMap<HostId, Session>,
+    /// What is held of checks that are not plainly up.
+    pub(super) detectors: HashMap<CheckId, Detector>,
+    /// The last judged slot of each stream.
+    pub(super) judged: HashMap<StreamId, UnixMs>,
+    /// How far the database holds each segment.
+    pub(super) marks: HashMap<SegmentKey, u64>,
+    /// Votes that were ordered.
+    pub(super) orders: Orders,
+    /// Results committed in this leadership.
+    pub(super) results: u64,
+    /// Messages refused in this leadership, by host.
+    pub(super) refused: BTreeMap<HostId, u64>,
+}
+
+/// How near hosts of a panel must be: the first of these that has enough of them.
+const PANEL_MIN: usize = 2;
+
+impl State {
+    /// Whom a round on this stream may ask now.
+    pub(super) fn panel(&self, page: &Page, stream: StreamId, now: BootMs) -> Panel<'_> {
+        let definition = &page.latest().definition;
+        let subject = Subject {
+            check: definition.check,
+            tenant: definition.tenant,
+            wish: &definition.placement,
+            repeat: definition.repeat,
+        };
+        let eligible: Vec<&ViewHost> =
+            self.newest.hosts.iter().filter(|host| eligibility(&subject, host).is_ok()).collect();
+        let list = page.lists.get(usize::from(stream.number));
+        let place = |id: HostId| list.and_then(|list| list.iter().position(|host| *host == id)).unwrap_or(usize::MAX);
+        let near = nearest(&eligible, &definition.placement.location);
+        let candidates = near.into_iter().map(|host| Candidate {
+            host,
+            place: place(host.id),
+            reachable: self.is_reachable(host.id, now),
+        });
+        Panel { candidates: candidates.collect() }
+    }
+
+    /// Whether the host can be asked for something now.
+    pub(super) fn is_reachable(&self, host: HostId, now: BootMs) -> bool {
+        self.fleet.is_heard(host, VOTER_SILENCE_MS, now) && self.sessions.get(&host).is_some_and(Session::is_linked)
+    }
+
+    /// Notes that something of this host was refused.
+    pub(super) fn refuse(&mut self, host: HostId) {
+        *self.refused.entry(host).or_default() += 1;
+    }
+}
+
+/// The hosts in the check's location, which widens until it has enough for a second opinion.
+fn nearest<'v>(eligible: &[&'v ViewHost], location: &Location) -> Vec<&'v ViewHost> {
+    let wants = |wish: &Option<String>, have: &str| wish.as_deref().is_some_and(|wish| wish == have);
+    let tiers: [&dyn Fn(&ViewHost) -> bool; 3] = [
+        &|host| wants(&location.region, &host.facts.region),
+        &|host| wants(&location.country, &host.facts.country),
+        &|host| wants(&location.continent, &host.facts.continent),
+    ];
+    for tier in tiers {
+        let within: Vec<&ViewHost> = eligible.iter().copied().filter(|host| tier(host)).collect();
+        if within.len() >= PANEL_MIN {
+            return within;
+        }
+    }
+    eligible.to_vec()
+}

@@ -1,0 +1,162 @@
+//! A new leader's first act: the row that ends every earlier leadership, then everything from the
+//! database.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Context;
+use farwatch_core::detect::Detector;
+use farwatch_core::fleet::{Fleet, Registered};
+use farwatch_proto::check::StreamId;
+use farwatch_proto::fleet::{PLACEMENT_VERSION, View};
+use farwatch_proto::id::{CheckId, HostId};
+use farwatch_proto::run::Purpose;
+use farwatch_proto::time::{Stamp, UnixMs};
+use tracing::info;
+
+use super::admission::{Orders, RecentViews};
+use super::book::{Book, Entry};
+use super::draft::Now;
+use super::journal_body;
+use super::state::State;
+use crate::secret::random_bytes;
+use crate::spec::Spec;
+use crate::store::{Epoch, FlushId, Revision, Store, Takeover};
+
+/// Results of slots this old are no longer judged, so that nobody need know whether they were.
+const JUDGED_MEMORY_MS: i64 = 2 * 86_400_000;
+/// Views of slots this old may still be asked for by spools that come back.
+const VIEW_MEMORY_MS: i64 = 25 * 3_600_000;
+/// Journal rows read at once.
+const ROWS_AT_ONCE: u32 = 64;
+
+/// Writes the takeover row and loads all that the leader holds.
+pub(super) async fn take_over(store: &Store, epoch: Epoch, warmup_ms: i64, now: Now) -> anyhow::Result<State> {
+    let before = store.journal().head().await?;
+    let takeover = Takeover { id: FlushId(random_bytes()), after: before, epoch, committed: now.wall };
+    let head = store.journal().takeover(&takeover).await?;
+    settle_plans(store, epoch, now.wall).await?;
+    let config = store.config_log().current_stamp().await?;
+    let (newest, views) = load_views(store, config, now.wall).await?;
+    let mut book = Book::default();
+    for (check, entries) in by_check(store.checks().all_live().await?)? {
+        book.put(check, entries, &newest);
+    }
+    let mut fleet = Fleet::new(warmup_ms, now.boot);
+    fleet.register(registered_hosts(store).await?);
+    let detectors = load_detectors(store).await?;
+    let judged = load_judged(store, now.wall).await?;
+    info!(epoch = epoch.n, checks = book.pages().count(), not_up = detectors.len(), "leading");
+    Ok(State {
+        epoch,
+        head,
+        config,
+        book,
+        newest,
+        views,
+        fleet,
+        sessions: BTreeMap::new(),
+        detectors,
+        judged,
+        marks: HashMap::new(),
+        orders: Orders::default(),
+        results: 0,
+        refused: BTreeMap::new(),
+    })
+}
+
+/// Plans of an earlier leader are not pursued: whoever acted on one learns that it is withdrawn.
+async fn settle_plans(store: &Store, epoch: Epoch, now: UnixMs) -> anyhow::Result<()> {
+    for plan in store.views().pending_plans().await? {
+        store.views().withdraw_plan(epoch, plan.view.number, now).await?;
+    }
+    Ok(())
+}
+
+async fn load_views(store: &Store, config: Stamp, now: UnixMs) -> anyhow::Result<(View, RecentViews)> {
+    let mut views = RecentViews::default();
+    for stored in store.views().in_force_during(now - VIEW_MEMORY_MS, now).await? {
+        views.put_in_force(stored.view);
+    }
+    let newest = store.views().latest_in_force().await?.map(|stored| stored.view);
+    let last_number = store.views().last_number().await?;
+    let mut newest = newest.unwrap_or_else(|| View {
+        number: Stamp { era: config.era, n: 0 },
+        in_force_from: UnixMs(0),
+        planned: true,
+        placement_version: PLACEMENT_VERSION,
+        hosts: Vec::new(),
+    });
+    // A withdrawn plan has used up a number; the next view counts on from it.
+    newest.number = last_number.unwrap_or(newest.number).max(newest.number);
+    Ok((newest, views))
+}
+
+async fn load_detectors(store: &Store) -> anyhow::Result<HashMap<CheckId, Detector>> {
+    let rows = store.detectors().load_all().await?;
+    let read = rows.into_iter().map(|row| {
+        let detector = serde_json::from_str(&row.body).with_context(|| format!("the detector row of {}", row.check))?;
+        Ok((row.check, detector))
+    });
+    read.collect()
+}
+
+/// The last slot of each stream that the journal holds.
+async fn load_judged(store: &Store, now: UnixMs) -> anyhow::Result<HashMap<StreamId, UnixMs>> {
+    let mut judged: HashMap<StreamId, UnixMs> = HashMap::new();
+    let mut after = 0;
+    loop {
+        let rows = store.journal().read_for_slots(now - JUDGED_MEMORY_MS, now, after, ROWS_AT_ONCE).await?;
+        let Some(last) = rows.last() else { return Ok(judged) };
+        after = last.seq;
+        for row in &rows {
+            let sections = journal_body::decode(&row.body).with_context(|| format!("journal row {}", row.seq))?;
+            let results = sections.iter().flat_map(|section| &section.results);
+            for result in results.filter(|result| result.purpose == Purpose::Slot) {
+                let slot = judged.entry(result.stream).or_insert(result.slot);
+                *slot = (*slot).max(result.slot);
+            }
+        }
+    }
+}
+
+/// Who is registered and not retired.
+pub(super) async fn registered_hosts(store: &Store) -> anyhow::Result<Vec<(HostId, Registered)>> {
+    let hosts = store.hosts().list().await?.into_iter().filter(|host| host.retired.is_none());
+    Ok(hosts.map(|host| (host.id, Registered { facts: host.facts, drained: host.drained })).collect())
+}
+
+/// Revisions as the book keeps them, by check.
+pub(super) fn by_check(revisions: Vec<Revision>) -> anyhow::Result<BTreeMap<CheckId, Vec<Entry>>> {
+    let mut checks: BTreeMap<CheckId, Vec<Entry>> = BTreeMap::new();
+    for revision in revisions {
+        checks.entry(revision.check).or_default().push(entry_of(revision)?);
+    }
+    Ok(checks)
+}
+
+fn entry_of(revision: Revision) -> anyhow::Result<Entry> {
+    let spec = Spec::parse(&revision.spec)
+        .with_context(|| format!("the spec of {} revision {}", revision.check, revision.revision))?;
+    let definition = farwatch_proto::check::Definition {
+        check: revision.check,
+        tenant: revision.tenant,
+        revision: revision.revision,
+        activity: revision.activity,
+        module: revision.module,
+        prepared: revision.prepared,
+        interval: revision.interval,
+        timeout_ms: revision.timeout_ms,
+        placement: spec.placement,
+        repeat: revision.repeat,
+        in_force_from: revision.in_force.map(|in_force| in_force.from),
+    };
+    let wish = spec.wish;
+    let target = wish.config.get("url").and_then(|url| url.as_str()).map(str::to_owned);
+    Ok(Entry {
+        definition,
+        name: wish.name,
+        target,
+        contacts: wish.contacts,
+        need: wish.confirm.map(|confirm| confirm.need),
+    })
+}

@@ -1,0 +1,169 @@
+//! What the leader does when a host says something.
+
+use std::collections::BTreeSet;
+
+use farwatch_core::detect::Input;
+use farwatch_proto::id::{CheckId, HostId};
+use farwatch_proto::link::{Declined, FromControl, FromHost, Mark};
+use farwatch_proto::time::{BootMs, Stamp};
+use tracing::{info, warn};
+
+use super::draft::{Draft, Now};
+use super::sessions::{Arrival, Session};
+use super::state::State;
+use crate::links::LinkEvent;
+use crate::store::{Store, StoreError};
+
+impl State {
+    /// Takes in one event of a link.
+    pub(super) async fn take_in(
+        &mut self,
+        store: &Store,
+        draft: &mut Draft,
+        event: LinkEvent,
+        listeners: &[std::net::SocketAddr],
+        now: Now,
+    ) -> Result<(), StoreError> {
+        match event {
+            LinkEvent::Arrived { host, connection, boot, hello, outbox } => {
+                let FromHost::Hello { version, run_places, assignment, view, .. } = *hello else { return Ok(()) };
+                let arrival = Arrival { connection, boot, outbox, version, run_places, assignment, view };
+                self.welcome(store, host, arrival, listeners, now).await?;
+            }
+            LinkEvent::Said { host, connection, received, message } => {
+                self.fleet.hear(host, received);
+                if self.sessions.get(&host).is_some_and(|session| session.connection == connection) {
+                    self.hear(draft, host, message, now);
+                }
+            }
+            LinkEvent::Unreadable { host, received, reason } => {
+                self.fleet.hear(host, received);
+                warn!(%host, reason, "message refused");
+                self.refuse(host);
+            }
+            LinkEvent::Left { host, connection } => {
+                if let Some(session) = self.sessions.get_mut(&host).filter(|session| session.connection == connection) {
+                    session.end();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn welcome(
+        &mut self,
+        store: &Store,
+        host: HostId,
+        arrival: Arrival,
+        listeners: &[std::net::SocketAddr],
+        now: Now,
+    ) -> Result<(), StoreError> {
+        if self.newest.host(host).is_none() && store.hosts().get(host).await?.is_none_or(|host| host.retired.is_some())
+        {
+            warn!(%host, "a host that is not registered was refused");
+            let reason = "this host is not registered; register it with POST /v1/hosts".to_owned();
+            // Whether it hears the reason is its own affair.
+            let _ = arrival.outbox.try_send(FromControl::Refused { reason });
+            return Ok(());
+        }
+        let marks: Vec<Mark> = store.host_marks().of_host(host).await?;
+        for mark in &marks {
+            self.marks.insert((host, mark.boot, mark.segment), mark.offset);
+        }
+        info!(%host, version = arrival.version, boot = %arrival.boot, "host linked");
+        let first = Stamp { era: u32::try_from(self.epoch.n).unwrap_or(u32::MAX), n: 0 };
+        let before = self.sessions.remove(&host);
+        let mut session = Session::begin(arrival, before, first);
+        session.send(
+            host,
+            FromControl::Welcome {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                wall: now.wall,
+                marks,
+                fleet_listeners: listeners.to_vec(),
+            },
+        );
+        session.send(host, FromControl::View { view: self.newest.clone() });
+        let plan = self.fleet.plan().cloned();
+        self.sessions.insert(host, session);
+        self.assign_to(host);
+        if let (Some(view), Some(session)) = (plan, self.sessions.get_mut(&host)) {
+            session.send(host, FromControl::Plan { view });
+        }
+        self.repeat_orders(host);
+        self.fleet.hear(host, now.boot);
+        Ok(())
+    }
+
+    /// Orders again what this host was asked and has not answered: it answers twice rather than not at all.
+    fn repeat_orders(&mut self, host: HostId) {
+        let mut orders = Vec::new();
+        for detector in self.detectors.values() {
+            let Some(round) = &detector.round else { continue };
+            orders.extend(round.orders().filter(|(asked, _)| *asked == host));
+        }
+        super::commit::order_runs(self, orders);
+    }
+
+    fn hear(&mut self, draft: &mut Draft, host: HostId, message: FromHost, now: Now) {
+        match message {
+            FromHost::Heartbeat { loop_lag_ms, running, .. } => {
+                if let Some(session) = self.sessions.get_mut(&host) {
+                    session.loop_lag_ms = loop_lag_ms;
+                    session.running = running;
+                }
+            }
+            FromHost::Results(batch) => {
+                if let Err(reason) = draft.receive(self, host, &batch, now) {
+                    warn!(%host, reason, "batch refused");
+                    self.answer_refused_batch(host, batch.from, reason);
+                }
+            }
+            FromHost::Holds { assignment, view, unable } => self.acknowledged(host, assignment, view, unable),
+            FromHost::DeclinesOrder { order, reason } => {
+                info!(%host, %order, full = reason == Declined::Full, "order declined");
+                let asked = self.detectors.iter().find_map(|(check, detector)| {
+                    let round = detector.round.as_ref()?;
+                    round.votes.iter().any(|vote| vote.order == Some(order)).then_some((*check, round.stream))
+                });
+                if let Some((check, stream)) = asked {
+                    draft.tell(self, check, stream, Input::Declined(order), now);
+                }
+            }
+            FromHost::Hello { .. } | FromHost::Unknown => self.refuse(host),
+        }
+    }
+
+    /// Says why, and what the database does hold, so that the host goes on from there.
+    fn answer_refused_batch(&mut self, host: HostId, from: Mark, reason: String) {
+        self.refuse(host);
+        let held = self.marks.get(&(host, from.boot, from.segment)).copied();
+        let Some(session) = self.sessions.get_mut(&host) else { return };
+        session.send(host, FromControl::Refused { reason });
+        if let Some(offset) = held {
+            session.send(host, FromControl::Committed { mark: Mark { offset, ..from } });
+        }
+    }
+
+    fn acknowledged(
+        &mut self,
+        host: HostId,
+        assignment: Option<Stamp>,
+        view: Option<Stamp>,
+        unable: Vec<(CheckId, String)>,
+    ) {
+        let Some(session) = self.sessions.get_mut(&host) else { return };
+        for (check, reason) in &unable {
+            warn!(%host, %check, reason, "a host cannot run a check");
+        }
+        session.unable = unable.into_iter().collect();
+        session.acknowledge(assignment, view);
+    }
+
+    /// Hosts that were asked something and have been silent too long to wait for.
+    pub(super) fn silent_voters(&self, now: BootMs) -> BTreeSet<HostId> {
+        let asked = self.detectors.values().filter_map(|detector| detector.round.as_ref());
+        let hosts = asked.flat_map(|round| round.open_orders().map(|vote| vote.host));
+        hosts.filter(|host| !self.fleet.is_heard(*host, farwatch_core::fleet::VOTER_SILENCE_MS, now)).collect()
+    }
+}

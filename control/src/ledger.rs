@@ -1,0 +1,147 @@
+//! The account of every slot of a period: what was due, and how each slot of it stands.
+//!
+//! What was due is read from revisions alone; what was run is read from the journal, row by row, never from
+//! counts that somebody kept. So a row that is lost is a slot that is missed. It writes nothing, and asks
+//! for no more memory than the slots that are due.
+
+mod account;
+mod owners;
+mod scan;
+
+use std::collections::BTreeSet;
+
+use farwatch_core::ledger::Balance;
+use farwatch_proto::check::StreamId;
+use farwatch_proto::id::{CheckId, HostId, TenantId};
+use farwatch_proto::time::UnixMs;
+
+use crate::store::{LedgerScope, Store, StoreError};
+use account::Account;
+use owners::{Owed, Owners};
+pub use scan::{Scan, ScannedRow};
+
+/// The longest period of one request. The journal is kept this long.
+pub const PERIOD_MAX_MS: i64 = 48 * 3_600_000;
+/// The most due slots of one request: they take about 20 bytes each while it is answered.
+pub const SLOTS_MAX: usize = 2_000_000;
+/// Missed slots that are listed one by one; the rest is counted.
+pub const MISSED_LISTED_MAX: usize = 100;
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct LedgerRequest {
+    /// Whose slots.
+    pub scope: LedgerScope,
+    /// From this moment on.
+    pub from: UnixMs,
+    /// Up to, and without, this moment.
+    pub to: UnixMs,
+    /// Hosts that the leader does not hear now, and that may hold results.
+    pub silent: BTreeSet<HostId>,
+}
+
+/// Why there is no account.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The period is empty or too long.
+    #[error("the period must be longer than nothing and at most 48 hours")]
+    BadPeriod,
+    /// More slots were due than one request may ask for.
+    #[error("more than {SLOTS_MAX} slots were due in this period; ask for a shorter one, or for one check")]
+    TooManySlots,
+    /// The database did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journal holds what cannot be read.
+    #[error("the journal row {seq} cannot be read: {reason}")]
+    Damaged {
+        /// The row.
+        seq: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The account of a period.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// The slots under the promise.
+    pub promised: Balance,
+    /// The slots of checks that must not be run twice, which stand outside of it.
+    pub unpromised: Balance,
+    /// Runs on record of slots that were not due.
+    pub extra: u64,
+    /// The same for every check that had a slot due, in order of id.
+    pub checks: Vec<CheckAccount>,
+    /// The first missed slots, at most [`MISSED_LISTED_MAX`].
+    pub missed: Vec<MissedSlot>,
+}
+
+/// The account of one check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckAccount {
+    /// The check.
+    pub check: CheckId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// All its slots, under the promise or not.
+    pub balance: Balance,
+}
+
+/// A slot that nobody covered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissedSlot {
+    /// The stream.
+    pub stream: StreamId,
+    /// Its T.
+    pub slot: UnixMs,
+    /// The revision that made it due.
+    pub revision: u32,
+    /// Why, as far as the record says.
+    pub cause: MissCause,
+    /// Who owned it, by rank, under the view of T.
+    pub owners: Vec<HostId>,
+}
+
+/// Why a slot was missed, as far as the record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MissCause {
+    /// No run is on record.
+    NoRun,
+    /// A host ran it and was itself in trouble, which covers nothing.
+    HostTrouble {
+        /// The host.
+        host: HostId,
+        /// What it said, such as `host-paused`.
+        code: String,
+    },
+    /// The only run on record began outside the slot's window.
+    OutsideWindow {
+        /// The host.
+        host: HostId,
+    },
+}
+
+/// Makes the account as it stands at `now`.
+pub async fn account(store: &Store, request: &LedgerRequest, now: UnixMs) -> Result<Ledger, LedgerError> {
+    let LedgerRequest { scope, from, to, .. } = *request;
+    if from >= to || to.since(from) > PERIOD_MAX_MS {
+        return Err(LedgerError::BadPeriod);
+    }
+    let revisions = store.checks().revisions_in_force_between(scope, from, to).await?;
+    let mut account = Account::open(&revisions, from, to)?;
+    let mut scan = Scan::new(store, from, to, 0);
+    while let Some(row) = scan.next().await? {
+        for section in &row.sections {
+            section.results.iter().for_each(|result| account.enter(section.host, result));
+        }
+    }
+    let mut owners = Owners::new(store, &request.silent).await?;
+    let awaited = owners.undelivered(&account.undecided(now)).await?;
+    let mut ledger = account.close(now, |stream, slot| awaited.is_awaited(stream, slot));
+    for missed in &mut ledger.missed {
+        let MissedSlot { stream, slot, revision, .. } = *missed;
+        missed.owners = owners.of(&Owed { stream, slot, revision }).await?;
+    }
+    Ok(ledger)
+}

@@ -1,0 +1,209 @@
+//! The account as it is made: opened with what was due, entered into run by run, and closed.
+//!
+//! It keeps one byte and one moment per due slot, whatever the journal holds.
+
+use std::collections::HashMap;
+
+use farwatch_core::ledger::{
+    Balance, DELIVERY_ALLOWANCE_MS, DueSlot, InForce, PENDING_MAX_MS, RunOnRecord, Standing, due_slots, standing,
+};
+use farwatch_core::revision::DueTerms;
+use farwatch_core::slot::{streams_of, window_end};
+use farwatch_proto::check::{Repeat, StreamId};
+use farwatch_proto::id::HostId;
+use farwatch_proto::run::{Purpose, RunResult};
+use farwatch_proto::time::UnixMs;
+
+use super::owners::Owed;
+use super::{CheckAccount, Ledger, LedgerError, MISSED_LISTED_MAX, MissCause, MissedSlot, SLOTS_MAX};
+use crate::store::LedgerRevision;
+
+/// Runs that cover nothing whose story is kept, to tell why slots were missed.
+const TROUBLES_MAX: usize = 10_000;
+
+/// The best that is on record of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Best {
+    Uncovered,
+    Late,
+    OnTime,
+}
+
+/// One stream: its due slots in order, and the best on record of each.
+struct StreamAccount {
+    stream: StreamId,
+    due: Vec<DueSlot>,
+    best: Vec<Best>,
+    check: usize,
+}
+
+impl StreamAccount {
+    fn index_of(&self, slot: UnixMs) -> Option<usize> {
+        self.due.binary_search_by_key(&slot, |due| due.slot).ok()
+    }
+
+    fn uncovered(&self) -> impl Iterator<Item = DueSlot> {
+        self.due.iter().zip(&self.best).filter(|(_, best)| **best == Best::Uncovered).map(|(due, _)| *due)
+    }
+}
+
+/// See the file's documentation.
+pub(super) struct Account<'r> {
+    from: UnixMs,
+    to: UnixMs,
+    /// The revisions of each check that had a slot due.
+    checks: Vec<&'r [LedgerRevision]>,
+    streams: Vec<StreamAccount>,
+    by_stream: HashMap<StreamId, usize>,
+    troubles: HashMap<(StreamId, UnixMs), MissCause>,
+    extra: u64,
+}
+
+impl<'r> Account<'r> {
+    /// The account of what these revisions, in order of check and revision, made due in `[from, to)`.
+    pub(super) fn open(revisions: &'r [LedgerRevision], from: UnixMs, to: UnixMs) -> Result<Self, LedgerError> {
+        let mut account = Self {
+            from,
+            to,
+            checks: Vec::new(),
+            streams: Vec::new(),
+            by_stream: HashMap::new(),
+            troubles: HashMap::new(),
+            extra: 0,
+        };
+        let mut slots = 0;
+        for of_check in revisions.chunk_by(|one, next| one.check == next.check) {
+            slots += account.open_check(of_check);
+            if slots > SLOTS_MAX {
+                return Err(LedgerError::TooManySlots);
+            }
+        }
+        Ok(account)
+    }
+
+    /// Opens every stream of one check and says how many slots are due.
+    fn open_check(&mut self, revisions: &'r [LedgerRevision]) -> usize {
+        let history: Vec<InForce> = revisions.iter().map(in_force).collect();
+        let most_streams = revisions.iter().map(|revision| revision.streams).max().unwrap_or(0);
+        let check = self.checks.len();
+        let mut slots = 0;
+        for stream in streams_of(revisions[0].check, most_streams) {
+            let due = due_slots(stream, &history, self.from, self.to);
+            if due.is_empty() {
+                continue;
+            }
+            slots += due.len();
+            self.by_stream.insert(stream, self.streams.len());
+            self.streams.push(StreamAccount { stream, best: vec![Best::Uncovered; due.len()], due, check });
+        }
+        if slots > 0 {
+            self.checks.push(revisions);
+        }
+        slots
+    }
+
+    /// Enters one result. Votes are no runs of slots.
+    pub(super) fn enter(&mut self, host: HostId, result: &RunResult) {
+        let in_period = self.from <= result.slot && result.slot < self.to;
+        if result.purpose != Purpose::Slot || !in_period {
+            return;
+        }
+        // A check that had nothing due is none of this account's business: it may be another tenant's.
+        let Some(stream) = self.by_stream.get(&result.stream) else { return };
+        let stream = &mut self.streams[*stream];
+        let Some(index) = stream.index_of(result.slot) else {
+            self.extra += 1;
+            return;
+        };
+        let run = RunOnRecord { host, view: result.terms.view, started: result.started, status: result.outcome.status };
+        // Time plays no part here: a covering run is on time or late whenever one looks.
+        let best = match standing(stream.due[index], &[run], UnixMs(i64::MAX), false) {
+            Standing::OnTime => Best::OnTime,
+            Standing::Late => Best::Late,
+            Standing::Missed | Standing::Pending => Best::Uncovered,
+        };
+        stream.best[index] = stream.best[index].max(best);
+        if best == Best::Uncovered && self.troubles.len() < TROUBLES_MAX {
+            self.troubles.insert((result.stream, result.slot), trouble(host, result));
+        }
+    }
+
+    /// The slots that a host which has not delivered could still cover at `now`.
+    pub(super) fn undecided(&self, now: UnixMs) -> Vec<Owed> {
+        let can_wait = |due: &DueSlot| {
+            let settled = settled_at(due);
+            settled <= now && now < settled + PENDING_MAX_MS
+        };
+        let mut undecided = Vec::new();
+        for account in &self.streams {
+            let waiting = account.uncovered().filter(can_wait);
+            undecided.extend(waiting.map(|due| self.owed(account, due.slot)));
+        }
+        undecided
+    }
+
+    fn owed(&self, account: &StreamAccount, slot: UnixMs) -> Owed {
+        let then = revision_at(self.checks[account.check], slot);
+        Owed { stream: account.stream, slot, revision: then.revision }
+    }
+
+    /// Closes it. `undelivered` says whether somebody may still hold a result of the slot.
+    pub(super) fn close(mut self, now: UnixMs, undelivered: impl Fn(StreamId, UnixMs) -> bool) -> Ledger {
+        let mut ledger = Ledger { extra: self.extra, ..Ledger::default() };
+        let mut balances = vec![Balance::default(); self.checks.len()];
+        for account in &self.streams {
+            for (due, best) in account.due.iter().zip(&account.best) {
+                let stands = match best {
+                    Best::OnTime => Standing::OnTime,
+                    Best::Late => Standing::Late,
+                    Best::Uncovered => standing(*due, &[], now, undelivered(account.stream, due.slot)),
+                };
+                balances[account.check].count(stands);
+                match revision_at(self.checks[account.check], due.slot).repeat {
+                    Repeat::Safe => ledger.promised.count(stands),
+                    Repeat::Unsafe => ledger.unpromised.count(stands),
+                }
+                if stands == Standing::Missed && ledger.missed.len() < MISSED_LISTED_MAX {
+                    let cause = self.troubles.remove(&(account.stream, due.slot)).unwrap_or(MissCause::NoRun);
+                    let Owed { stream, slot, revision } = self.owed(account, due.slot);
+                    ledger.missed.push(MissedSlot { stream, slot, revision, cause, owners: Vec::new() });
+                }
+            }
+        }
+        ledger.checks =
+            self.checks.iter().zip(balances).map(|(revisions, balance)| of_check(revisions, balance)).collect();
+        ledger
+    }
+}
+
+fn of_check(revisions: &[LedgerRevision], balance: Balance) -> CheckAccount {
+    CheckAccount { check: revisions[0].check, tenant: revisions[0].tenant, balance }
+}
+
+fn in_force(revision: &LedgerRevision) -> InForce {
+    let LedgerRevision { activity, interval, streams, in_force_from, .. } = *revision;
+    InForce { from: in_force_from, terms: DueTerms { activity, interval, streams } }
+}
+
+/// The revision that made the slot due: the last one in force by then.
+fn revision_at(revisions: &[LedgerRevision], slot: UnixMs) -> &LedgerRevision {
+    let after = revisions.iter().position(|revision| revision.in_force_from > slot).unwrap_or(revisions.len());
+    &revisions[after.saturating_sub(1)]
+}
+
+/// From when on a slot without a result is missed, unless somebody may still bring one.
+fn settled_at(due: &DueSlot) -> UnixMs {
+    let latest_end_ms = i64::from(due.interval.largest_timeout_ms()) + DELIVERY_ALLOWANCE_MS;
+    window_end(due.slot, due.interval) + latest_end_ms
+}
+
+fn trouble(host: HostId, result: &RunResult) -> MissCause {
+    if result.outcome.status.covers() {
+        MissCause::OutsideWindow { host }
+    } else {
+        MissCause::HostTrouble { host, code: result.outcome.code().to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

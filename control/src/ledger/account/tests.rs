@@ -1,0 +1,117 @@
+//! Accounts of small histories, entered by hand.
+
+use farwatch_proto::check::Activity;
+use farwatch_proto::id::{CheckId, ModuleHash, TenantId};
+use farwatch_proto::interval::Interval;
+use farwatch_proto::outcome::{Blame, Outcome, Status};
+use farwatch_proto::run::Terms;
+use farwatch_proto::time::Stamp;
+
+use super::*;
+
+const PERIOD: (UnixMs, UnixMs) = (UnixMs(1_000_000), UnixMs(1_100_000));
+const LONG_AFTER: UnixMs = UnixMs(9_000_000);
+
+fn revision(check: u8, number: u32, activity: Activity, from: i64) -> LedgerRevision {
+    LedgerRevision {
+        check: CheckId::from_bytes([check; 16]),
+        tenant: TenantId::from_bytes([1; 16]),
+        revision: number,
+        activity,
+        interval: Interval::from_seconds(10).unwrap(),
+        streams: 1,
+        repeat: Repeat::Safe,
+        in_force_from: UnixMs(from),
+    }
+}
+
+fn host(n: u8) -> HostId {
+    HostId::from_bytes([n; 16])
+}
+
+fn slots(check: u8, revisions: &[LedgerRevision]) -> Vec<UnixMs> {
+    let stream = StreamId { check: CheckId::from_bytes([check; 16]), number: 0 };
+    let history: Vec<InForce> = revisions.iter().map(in_force).collect();
+    due_slots(stream, &history, PERIOD.0, PERIOD.1).into_iter().map(|due| due.slot).collect()
+}
+
+fn run(check: u8, slot: UnixMs, delay: i64, status: Status) -> RunResult {
+    RunResult {
+        stream: StreamId { check: CheckId::from_bytes([check; 16]), number: 0 },
+        purpose: Purpose::Slot,
+        slot,
+        terms: Terms { revision: 1, module: ModuleHash([0; 32]), view: Stamp { era: 1, n: 1 } },
+        started: slot + delay,
+        duration_us: 1,
+        outcome: Outcome::told(status, 0, "host-paused", ""),
+    }
+}
+
+fn balance_of(ledger: &Ledger) -> [u64; 4] {
+    let Balance { on_time, late, missed, pending } = ledger.promised;
+    [on_time, late, missed, pending]
+}
+
+#[test]
+fn ten_slots_stand_as_their_best_runs_say() {
+    let revisions = [revision(1, 1, Activity::Active, 0)];
+    let due = slots(1, &revisions);
+    assert_eq!(due.len(), 10);
+    let mut account = Account::open(&revisions, PERIOD.0, PERIOD.1).unwrap();
+    for slot in &due[..7] {
+        account.enter(host(1), &run(1, *slot, 5, Status::Up));
+        account.enter(host(2), &run(1, *slot, 6_000, Status::Up));
+    }
+    account.enter(host(1), &run(1, due[7], 5_000, Status::Down));
+    account.enter(host(1), &run(1, due[8], 5, Status::Unknown(Blame::Host)));
+    let ledger = account.close(LONG_AFTER, |_, _| false);
+    assert_eq!(balance_of(&ledger), [7, 1, 2, 0]);
+    assert_eq!(ledger.checks[0].balance, ledger.promised);
+    let causes: Vec<&MissCause> = ledger.missed.iter().map(|missed| &missed.cause).collect();
+    let trouble = MissCause::HostTrouble { host: host(1), code: "host-paused".to_owned() };
+    assert_eq!(causes, [&trouble, &MissCause::NoRun]);
+}
+
+#[test]
+fn what_somebody_may_still_bring_is_pending() {
+    let revisions = [revision(1, 1, Activity::Active, 0)];
+    let last = *slots(1, &revisions).last().unwrap();
+    let account = Account::open(&revisions, PERIOD.0, PERIOD.1).unwrap();
+    let just_after = last + 60_000;
+    let undecided = account.undecided(just_after);
+    assert_eq!(undecided.len(), 10);
+    assert_eq!(account.undecided(last).len(), 8, "the last two windows are still open or just closed");
+    let ledger = account.close(just_after, |_, slot| slot == last);
+    assert_eq!(balance_of(&ledger), [0, 0, 9, 1]);
+}
+
+#[test]
+fn a_pause_makes_nothing_due_and_its_runs_are_extra() {
+    let revisions = [revision(1, 1, Activity::Active, 0), revision(1, 2, Activity::Paused, 1_050_000)];
+    let due = slots(1, &revisions);
+    let mut account = Account::open(&revisions, PERIOD.0, PERIOD.1).unwrap();
+    due.iter().for_each(|slot| account.enter(host(1), &run(1, *slot, 1, Status::Up)));
+    account.enter(host(1), &run(1, *due.last().unwrap() + 10_000, 1, Status::Up));
+    account.enter(host(1), &run(1, PERIOD.1 + 10_000, 1, Status::Up));
+    let ledger = account.close(LONG_AFTER, |_, _| false);
+    assert_eq!((balance_of(&ledger), ledger.extra), ([due.len() as u64, 0, 0, 0], 1));
+}
+
+#[test]
+fn what_must_not_run_twice_is_counted_apart_and_strangers_not_at_all() {
+    let unsafe_check = LedgerRevision { repeat: Repeat::Unsafe, ..revision(1, 1, Activity::Active, 0) };
+    let revisions = [unsafe_check, revision(2, 1, Activity::Active, 0)];
+    let mut account = Account::open(&revisions, PERIOD.0, PERIOD.1).unwrap();
+    account.enter(host(1), &run(3, PERIOD.0, 1, Status::Up));
+    let ledger = account.close(LONG_AFTER, |_, _| false);
+    assert_eq!((ledger.promised.due(), ledger.unpromised.due(), ledger.extra), (10, 10, 0));
+    assert_eq!(ledger.checks.len(), 2);
+}
+
+#[test]
+fn a_period_with_too_many_slots_is_refused() {
+    let many: Vec<LedgerRevision> =
+        (0..120_u8).map(|check| LedgerRevision { streams: 8, ..revision(check, 1, Activity::Active, 0) }).collect();
+    let day = Account::open(&many, UnixMs(0), UnixMs(48 * 3_600_000));
+    assert!(day.is_err_and(|error| matches!(error, LedgerError::TooManySlots)));
+}

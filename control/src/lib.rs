@@ -1,0 +1,22 @@
+//! The control plane: it places checks, gathers results, judges outages, tells people and answers the
+//! API.
+//!
+//! Decisions come from `core`; here they are loaded, performed and committed. One process leads and
+//! owns the host links; every process serves the API. This crate never runs a check.
+
+pub mod api;
+pub mod builtin;
+pub mod clock;
+pub mod config;
+pub mod leader;
+pub mod ledger;
+pub mod links;
+pub mod process;
+mod retention;
+pub mod seal;
+pub mod secret;
+pub mod spawn;
+pub mod spec;
+pub mod store;
+pub mod tasks;
+pub mod tell;

@@ -1,0 +1,86 @@
+//! Who is at either end of a link, by certificates alone.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use farwatch_proto::id::HostId;
+use farwatch_proto::link::HOST_URI_PREFIX;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection};
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// Control's certificate and key, and the authority that signs hosts.
+#[derive(Debug)]
+pub struct LinkIdentity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    authority: CertificateDer<'static>,
+}
+
+impl LinkIdentity {
+    /// The identity in a directory: `control.pem`, `control.key` and `ca.pem`.
+    pub fn from_directory(directory: &Path) -> anyhow::Result<Self> {
+        let file = |name: &str| {
+            let path = directory.join(name);
+            fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        let chain = CertificateDer::pem_slice_iter(&file("control.pem")?)
+            .collect::<Result<Vec<_>, _>>()
+            .context("control.pem holds no PEM certificates")?;
+        let key = PrivateKeyDer::from_pem_slice(&file("control.key")?).context("control.key holds no PEM key")?;
+        let authority = CertificateDer::from_pem_slice(&file("ca.pem")?).context("ca.pem holds no PEM certificate")?;
+        Ok(Self { chain, key, authority })
+    }
+
+    pub(super) fn server_config(&self) -> anyhow::Result<ServerConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.clone())?;
+        let hosts = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?;
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_client_cert_verifier(hosts)
+            .with_single_cert(self.chain.clone(), self.key.clone_key())?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+/// The other end of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The host its certificate names.
+    pub host: HostId,
+    /// Where it dialled from.
+    pub address: SocketAddr,
+}
+
+impl Peer {
+    pub(super) fn of(connection: &ServerConnection, address: SocketAddr) -> anyhow::Result<Self> {
+        let chain = connection.peer_certificates().context("the peer showed no certificate")?;
+        let first = chain.first().context("the peer showed no certificate")?;
+        Ok(Self { host: host_in(first)?, address })
+    }
+}
+
+/// The host a certificate names.
+fn host_in(certificate: &CertificateDer<'_>) -> anyhow::Result<HostId> {
+    let (_, certificate) = X509Certificate::from_der(certificate).context("the certificate cannot be read")?;
+    for extension in certificate.extensions() {
+        let ParsedExtension::SubjectAlternativeName(names) = extension.parsed_extension() else { continue };
+        for name in &names.general_names {
+            if let GeneralName::URI(uri) = name
+                && let Some(id) = uri.strip_prefix(HOST_URI_PREFIX)
+            {
+                return id.parse().with_context(|| format!("the certificate names {uri}"));
+            }
+        }
+    }
+    bail!("the certificate names no host; it needs the URI {HOST_URI_PREFIX}hst_…")
+}

@@ -1,0 +1,153 @@
+//! A control process from start to end: read config, build, serve, wait, drain.
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use farwatch_core::egress::Policy;
+use farwatch_proto::id::ProcessId;
+use farwatch_sandbox::{CompileCommand, Sandbox, SandboxConfig};
+use tokio::net::TcpListener;
+use tracing::info;
+
+use crate::api::{self, ApiState};
+use crate::builtin;
+use crate::clock::Clock;
+use crate::config::ControlConfig;
+use crate::leader::{self, LeaderConfig, LeaderHandle};
+use crate::links::{self, LinkIdentity, Links};
+use crate::retention;
+use crate::seal::Sealer;
+use crate::secret::random_bytes;
+use crate::spawn::Spawner;
+use crate::store::{Store, StoreError};
+use crate::tasks::TaskList;
+use crate::tell::{self, Teller};
+
+/// What is at work when the stop comes has this long to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Why a control process did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error("{0}")]
+    Database(#[from] StoreError),
+    /// A port cannot be had.
+    #[error("cannot listen on {address}: {source}; stop what uses it or choose another with {flag}")]
+    Port {
+        /// Which.
+        address: SocketAddr,
+        /// The flag that names it.
+        flag: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Anything else, in one line.
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+/// Runs until `stop` returns.
+pub async fn run(config: ControlConfig, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+    fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
+    let identity = LinkIdentity::from_directory(&config.identity)?;
+    let sealer = Arc::new(Sealer::from_file(&config.master_key_file)?);
+    let store = Store::open(&config.database).await?;
+    let api_listener = listen(config.api_listen, "--api-listen").await?;
+    let link_listener = listen(config.link_listen, "--link-listen").await?;
+
+    let spawner = Spawner::default();
+    serve(&config, &identity, sealer, store.clone(), (api_listener, link_listener), &spawner).await?;
+    stop.await;
+    info!("stopping");
+    spawner.stop();
+    spawner.wait(GRACE).await;
+    store.close().await;
+    Ok(())
+}
+
+async fn serve(
+    config: &ControlConfig,
+    identity: &LinkIdentity,
+    sealer: Arc<Sealer>,
+    store: Store,
+    (api_listener, link_listener): (TcpListener, TcpListener),
+    spawner: &Spawner,
+) -> anyhow::Result<()> {
+    let (clock, tasks) = (Clock, TaskList::default());
+    let (api_address, link_address) = (api_listener.local_addr()?, link_listener.local_addr()?);
+    let listeners = vec![api_address, link_address];
+    let sandbox = sandbox(config)?;
+    builtin::install(&store, &sandbox, clock.wall()).await?;
+
+    let (handle, requests) = LeaderHandle::new();
+    let advertised = config.link_address.clone().unwrap_or_else(|| link_address.to_string());
+    let leader = LeaderConfig {
+        store: store.clone(),
+        clock,
+        spawner: spawner.clone(),
+        tasks: tasks.clone(),
+        process: ProcessId::new(clock.wall(), random_bytes()),
+        link_address: advertised.clone(),
+        listeners: listeners.clone(),
+        warmup_ms: i64::try_from(config.warmup.as_millis())?,
+        handle: handle.clone(),
+    };
+    let destination = leader::start(leader, requests);
+    let links = Links { destination, store: store.clone(), clock, spawner: spawner.clone() };
+    links::serve(links, link_listener, identity)?;
+
+    let policy = Policy::new(config.allow_nets.clone(), listeners);
+    let teller = Arc::new(Teller::new(config.tell.clone(), policy, sealer.clone())?);
+    tell::start(spawner, &tasks, store.clone(), teller, handle.deliveries_due.clone());
+    retention::start(spawner, &tasks, store.clone(), clock);
+
+    let state = ApiState { store: store.clone(), sealer, leader: handle, tasks, sandbox, clock };
+    let token = api::token::create_first_admin(&store, clock.wall()).await?;
+    api::serve(state, api_listener, spawner);
+    announce(&config.data, api_address, &advertised, token)
+}
+
+fn sandbox(config: &ControlConfig) -> anyhow::Result<Sandbox> {
+    let (program, arguments) = config.compiler.clone();
+    Ok(Sandbox::new(SandboxConfig {
+        directory: config.data.join("modules"),
+        run_places: SandboxConfig::CONTROL_RUN_PLACES,
+        loaded_modules: SandboxConfig::LOADED_MODULES,
+        compile: CompileCommand { program, arguments, wall: CompileCommand::WALL },
+    })?)
+}
+
+async fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Port { address, flag, source })
+}
+
+/// Writes down where to reach this process, and the first admin token where there was none yet.
+fn announce(data: &Path, api: SocketAddr, link: &str, token: Option<String>) -> anyhow::Result<()> {
+    if let Some(token) = token {
+        write(&data.join("admin.token"), &token, 0o600)?;
+        info!("the first admin token is in {}", data.join("admin.token").display());
+    }
+    write(&data.join("link.address"), link, 0o644)?;
+    write(&data.join("api.url"), &format!("http://{api}"), 0o644)?;
+    info!(%api, link, "serving");
+    Ok(())
+}
+
+/// Writes a file whole or not at all.
+fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+    let unfinished = path.with_extension("new");
+    let written = || -> std::io::Result<()> {
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&unfinished)?;
+        writeln!(file, "{text}")?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)
+    };
+    written().with_context(|| format!("cannot write {}", path.display()))
+}

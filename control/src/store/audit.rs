@@ -1,0 +1,110 @@
+//! Who did what, when: only ever appended to.
+
+use farwatch_proto::id::TenantId;
+use farwatch_proto::time::UnixMs;
+use sqlx::any::AnyRow;
+
+use super::columns::Columns;
+use super::page::{page_of, rows_for};
+use super::{Page, Store, StoreError};
+
+/// Something that was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// When.
+    pub at: UnixMs,
+    /// For which tenant; `None` is the fleet.
+    pub tenant: Option<TenantId>,
+    /// By whom, such as a token's id.
+    pub actor: String,
+    /// What, such as `check.create`.
+    pub action: String,
+    /// To what, by its shown id.
+    pub entity: String,
+    /// JSON: the rest.
+    pub detail: String,
+}
+
+/// An entry with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// Counts up, with gaps.
+    pub id: i64,
+    /// The entry.
+    pub entry: AuditEntry,
+}
+
+/// The audit log.
+#[derive(Clone, Copy, Debug)]
+pub struct Audit<'s>(&'s Store);
+
+impl Store {
+    /// The audit log.
+    pub const fn audit(&self) -> Audit<'_> {
+        Audit(self)
+    }
+}
+
+impl Audit<'_> {
+    /// Appends an entry. After a failover it may stand there twice, which is better than not at all.
+    pub async fn append(self, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.0
+            .write(|tx| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "insert into audit (at_ms, tenant_id, actor, action, entity, detail) \
+                         values ($1, $2, $3, $4, $5, $6)",
+                    )
+                    .bind(entry.at.0)
+                    .bind(entry.tenant.map(|tenant| tenant.as_bytes().to_vec()))
+                    .bind(entry.actor.as_str())
+                    .bind(entry.action.as_str())
+                    .bind(entry.entity.as_str())
+                    .bind(entry.detail.as_str())
+                    .execute(&mut *tx.connection)
+                    .await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// The entries of a tenant, or of all, before this one, newest first.
+    pub async fn list(
+        self,
+        tenant: Option<TenantId>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Page<AuditRecord>, StoreError> {
+        self.0
+            .read(|reading| {
+                Box::pin(async move {
+                    let rows = sqlx::query(
+                        "select id, at_ms, tenant_id, actor, action, entity, detail from audit \
+                         where ($1 is null or tenant_id = $1) and id < $2 order by id desc limit $3",
+                    )
+                    .bind(tenant.map(|tenant| tenant.as_bytes().to_vec()))
+                    .bind(before.unwrap_or(i64::MAX))
+                    .bind(rows_for(limit))
+                    .fetch_all(&mut *reading.connection)
+                    .await?;
+                    page_of(&rows, limit, record)
+                })
+            })
+            .await
+    }
+}
+
+fn record(row: &AnyRow) -> Result<AuditRecord, StoreError> {
+    Ok(AuditRecord {
+        id: row.int("id")?,
+        entry: AuditEntry {
+            at: row.moment("at_ms")?,
+            tenant: row.maybe_id("tenant_id", TenantId::from_bytes)?,
+            actor: row.text("actor")?,
+            action: row.text("action")?,
+            entity: row.text("entity")?,
+            detail: row.text("detail")?,
+        },
+    })
+}

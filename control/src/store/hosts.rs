@@ -1,0 +1,178 @@
+//! The machines that run checks, as an operator registered them. Whether one lives is not here: that is seen, not
+//! stored.
+
+use farwatch_proto::fleet::{FLEET_MAX_HOSTS, HostFacts};
+use farwatch_proto::id::HostId;
+use farwatch_proto::time::{Stamp, UnixMs};
+use sqlx::any::AnyRow;
+
+use super::columns::{Columns, document_of};
+use super::transaction::Tx;
+use super::{Change, Entity, Store, StoreError};
+
+/// A registered host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Its id.
+    pub id: HostId,
+    /// What it is and where it stands.
+    pub facts: HostFacts,
+    /// When it was registered.
+    pub registered: UnixMs,
+    /// Whether an operator drained it.
+    pub drained: bool,
+    /// When it was retired.
+    pub retired: Option<UnixMs>,
+}
+
+/// The hosts.
+#[derive(Clone, Copy, Debug)]
+pub struct Hosts<'s>(&'s Store);
+
+impl Store {
+    /// The hosts.
+    pub const fn hosts(&self) -> Hosts<'_> {
+        Hosts(self)
+    }
+}
+
+impl Hosts<'_> {
+    /// Registers one. A second one of the same name is a conflict, and a view carries only so many.
+    pub async fn register(self, id: HostId, facts: &HostFacts, now: UnixMs) -> Result<Stamp, StoreError> {
+        let entity = Entity::Host(id);
+        let document = &document_of(facts)?;
+        self.0
+            .write(|tx| {
+                Box::pin(async move {
+                    let stamp = tx.next_stamp(entity, now).await?;
+                    let inserted = sqlx::query(
+                        "insert into host (id, name, facts, registered_ms, drained) values ($1, $2, $3, $4, 0) \
+                         on conflict (id) do nothing",
+                    )
+                    .bind(id.as_bytes().as_slice())
+                    .bind(facts.name.as_str())
+                    .bind(document.as_str())
+                    .bind(now.0)
+                    .execute(&mut *tx.connection)
+                    .await?;
+                    if inserted.rows_affected() == 0 {
+                        return tx.created_before(entity).await;
+                    }
+                    demand_room(tx).await?;
+                    Ok(stamp)
+                })
+            })
+            .await
+    }
+
+    /// Every host that was ever registered, in order of id; retired ones too, for results name them.
+    pub async fn list(self) -> Result<Vec<Host>, StoreError> {
+        self.0
+            .read(|reading| {
+                Box::pin(async move {
+                    let rows =
+                        sqlx::query("select id, facts, registered_ms, drained, retired_ms from host order by id")
+                            .fetch_all(&mut *reading.connection)
+                            .await?;
+                    rows.iter().map(host).collect()
+                })
+            })
+            .await
+    }
+
+    /// The host of this id.
+    pub async fn get(self, id: HostId) -> Result<Option<Host>, StoreError> {
+        self.0
+            .read(|reading| {
+                Box::pin(async move {
+                    let row =
+                        sqlx::query("select id, facts, registered_ms, drained, retired_ms from host where id = $1")
+                            .bind(id.as_bytes().as_slice())
+                            .fetch_optional(&mut *reading.connection)
+                            .await?;
+                    row.as_ref().map(host).transpose()
+                })
+            })
+            .await
+    }
+
+    /// Drains it, or takes that back.
+    pub async fn set_drained(self, id: HostId, drained: bool, now: UnixMs) -> Result<Change, StoreError> {
+        self.0
+            .write(|tx| {
+                Box::pin(async move {
+                    let stamp = tx.next_stamp(Entity::Host(id), now).await?;
+                    let updated = sqlx::query("update host set drained = $2 where id = $1 and drained <> $2")
+                        .bind(id.as_bytes().as_slice())
+                        .bind(i64::from(drained))
+                        .execute(&mut *tx.connection)
+                        .await?;
+                    outcome(tx, stamp, updated.rows_affected(), id).await
+                })
+            })
+            .await
+    }
+
+    /// Says anew what it is and where it stands.
+    pub async fn set_facts(self, id: HostId, facts: &HostFacts, now: UnixMs) -> Result<Change, StoreError> {
+        let document = &document_of(facts)?;
+        self.0
+            .write(|tx| {
+                Box::pin(async move {
+                    let stamp = tx.next_stamp(Entity::Host(id), now).await?;
+                    let updated = sqlx::query("update host set name = $2, facts = $3 where id = $1 and facts <> $3")
+                        .bind(id.as_bytes().as_slice())
+                        .bind(facts.name.as_str())
+                        .bind(document.as_str())
+                        .execute(&mut *tx.connection)
+                        .await?;
+                    outcome(tx, stamp, updated.rows_affected(), id).await
+                })
+            })
+            .await
+    }
+
+    /// Takes it out of the fleet for good. Its name is free again.
+    pub async fn retire(self, id: HostId, now: UnixMs) -> Result<Change, StoreError> {
+        self.0
+            .write(|tx| {
+                Box::pin(async move {
+                    let stamp = tx.next_stamp(Entity::Host(id), now).await?;
+                    let updated = sqlx::query("update host set retired_ms = $2 where id = $1 and retired_ms is null")
+                        .bind(id.as_bytes().as_slice())
+                        .bind(now.0)
+                        .execute(&mut *tx.connection)
+                        .await?;
+                    outcome(tx, stamp, updated.rows_affected(), id).await
+                })
+            })
+            .await
+    }
+}
+
+/// Counts under the lock of the config counter, so two registrations cannot both take the last place.
+async fn demand_room(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let row = sqlx::query("select count(*) as hosts from host where retired_ms is null")
+        .fetch_one(&mut *tx.connection)
+        .await?;
+    let hosts: usize = row.number("hosts")?;
+    if hosts > FLEET_MAX_HOSTS { Err(StoreError::FleetFull { most: FLEET_MAX_HOSTS }) } else { Ok(()) }
+}
+
+async fn outcome(tx: &mut Tx<'_>, stamp: Stamp, touched: u64, id: HostId) -> Result<Change, StoreError> {
+    let known = sqlx::query("select id from host where id = $1")
+        .bind(id.as_bytes().as_slice())
+        .fetch_optional(&mut *tx.connection)
+        .await?;
+    Ok(tx.changed(stamp, touched, known.is_some()))
+}
+
+fn host(row: &AnyRow) -> Result<Host, StoreError> {
+    Ok(Host {
+        id: row.id("id", HostId::from_bytes)?,
+        facts: row.document("facts")?,
+        registered: row.moment("registered_ms")?,
+        drained: row.flag("drained")?,
+        retired: row.maybe_moment("retired_ms")?,
+    })
+}

@@ -1,0 +1,139 @@
+//! Sends one signed webhook once, and says what came back.
+//!
+//! Headers and signature follow Standard Webhooks 1.0. Redirects are not followed: a signed message goes to the
+//! URL its owner gave, and nowhere else.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use farwatch_core::delivery::answer_of_http;
+use farwatch_proto::id::DeliveryId;
+use farwatch_proto::time::UnixMs;
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::Builder;
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+
+use super::connect::{Connector, Stream};
+use super::reply::Reply;
+use super::signing::SigningSecret;
+use super::target::Target;
+
+/// From the first lookup to the last byte of the answer; receivers are told to answer first and work later.
+pub(super) const LIMIT: Duration = Duration::from_secs(15);
+/// What is read of an answer's body before the connection is closed.
+const BODY_MAX_BYTES: usize = 512;
+/// What a head of an answer may have.
+const HEAD_MAX_BYTES: usize = 16 * 1024;
+const AGENT: &str = concat!("Farwatch/", env!("CARGO_PKG_VERSION"));
+
+/// One webhook, ready to go.
+pub(super) struct Outgoing<'a> {
+    pub(super) id: DeliveryId,
+    pub(super) target: &'a Target,
+    pub(super) secret: &'a SigningSecret,
+    pub(super) body: Vec<u8>,
+    /// The moment of this try, which is signed, so that an old request cannot be replayed.
+    pub(super) now: UnixMs,
+}
+
+/// Sends it.
+pub(super) async fn send(connector: &Connector, outgoing: Outgoing<'_>) -> Reply {
+    let host = outgoing.target.authority.clone();
+    match timeout(LIMIT, attempt(connector, outgoing)).await {
+        Ok(Ok((status, body))) => reply(status, &body),
+        Ok(Err(why)) => Reply::later(&why),
+        Err(_) => Reply::later(&format!("{host} did not answer within {} s", LIMIT.as_secs())),
+    }
+}
+
+fn reply(status: StatusCode, body: &[u8]) -> Reply {
+    let remark = if status.is_redirection() { "; redirects are not followed" } else { "" };
+    let body = String::from_utf8_lossy(body);
+    let separator = if body.trim().is_empty() { "" } else { ": " };
+    Reply::new(answer_of_http(status.as_u16()), &format!("{status}{remark}{separator}{body}"))
+}
+
+async fn attempt(connector: &Connector, outgoing: Outgoing<'_>) -> Result<(StatusCode, Vec<u8>), String> {
+    let stream = connector.connect(outgoing.target).await.map_err(|error| error.to_string())?;
+    let request = request(outgoing).map_err(|error| format!("no request can be made: {error}"))?;
+    exchange(stream, request).await.map_err(|error| format!("the answer could not be read: {}", causes(&error)))
+}
+
+fn request(outgoing: Outgoing<'_>) -> http::Result<Request<Full<Bytes>>> {
+    let at_s = outgoing.now.0.div_euclid(1000);
+    Request::builder()
+        .method(Method::POST)
+        .uri(outgoing.target.path_and_query.as_str())
+        .header(HOST, outgoing.target.authority.as_str())
+        .header(CONTENT_TYPE, "application/json")
+        .header(USER_AGENT, AGENT)
+        .header(CONNECTION, "close")
+        .header("webhook-id", outgoing.id.to_string())
+        .header("webhook-timestamp", at_s)
+        .header("webhook-signature", outgoing.secret.sign(outgoing.id, at_s, &outgoing.body))
+        .body(Full::new(Bytes::from(outgoing.body)))
+}
+
+/// Drives the connection while it waits for what comes over it.
+async fn exchange(
+    stream: Box<dyn Stream>,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Vec<u8>), hyper::Error> {
+    let (mut sender, connection) = Builder::new().max_buf_size(HEAD_MAX_BYTES).handshake(TokioIo::new(stream)).await?;
+    let mut connection = pin!(connection);
+    let mut answered = pin!(async move {
+        let response = sender.send_request(request).await?;
+        Ok((response.status(), beginning(response).await))
+    });
+    tokio::select! {
+        biased;
+        answer = &mut answered => return answer,
+        _ended = &mut connection => {}
+    }
+    // The connection has ended; what it brought is still to be read.
+    answered.await
+}
+
+/// The first bytes of the body. A body that breaks off tells nothing that the status did not.
+async fn beginning(response: Response<Incoming>) -> Vec<u8> {
+    let mut body = response.into_body();
+    let mut read = Vec::new();
+    while read.len() < BODY_MAX_BYTES {
+        let Some(Ok(frame)) = body.frame().await else { break };
+        if let Ok(data) = frame.into_data() {
+            read.extend_from_slice(&data[..data.len().min(BODY_MAX_BYTES - read.len())]);
+        }
+    }
+    read
+}
+
+fn causes(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use farwatch_core::delivery::Answer;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_is_recorded_in_one_line() {
+        let recorded = |status: u16, body: &[u8]| reply(StatusCode::from_u16(status).unwrap(), body);
+        assert_eq!(recorded(204, b""), Reply::new(Answer::Taken, "204 No Content"));
+        assert_eq!(recorded(503, b"<h1>\r\nbusy\xff"), Reply::later("503 Service Unavailable: <h1> busy\u{fffd}"));
+        assert_eq!(recorded(302, b""), Reply::never("302 Found; redirects are not followed"));
+        assert_eq!(recorded(410, b" \n").text, "410 Gone");
+    }
+}

@@ -1,0 +1,31 @@
+//! The store on both engines: a real SQLite file and a real PostgreSQL server, a fresh database for every test.
+
+/// Runs each test once per engine.
+macro_rules! on_both_engines {
+    ($($name:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::store::world::Database::sqlite()).await;
+            })+
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::store::world::Database::postgres()).await;
+            })+
+        }
+    };
+}
+
+mod checks;
+mod claims;
+mod config;
+mod fleet;
+mod incidents;
+mod journal;
+mod ledger;
+mod opening;
+mod people;
+mod tidy;
+mod world;

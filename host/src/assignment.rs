@@ -1,0 +1,309 @@
+//! Takes in what control says this host is to hold, keeps it on disk, and says when it holds it.
+//!
+//! Views and plans count the moment they come. An assignment is acknowledged only when its definitions
+//! are on disk and every module they need is loaded or known never to load. Nothing here runs a check.
+
+mod disk;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use farwatch_core::ownership::Views;
+use farwatch_core::placement::can_place;
+use farwatch_proto::check::Definition;
+use farwatch_proto::fleet::View;
+use farwatch_proto::id::{CheckId, ModuleHash};
+use farwatch_proto::link::{FromControl, FromHost};
+use farwatch_proto::time::Stamp;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use crate::clock::Clock;
+use crate::holdings::{Held, Holdings};
+use crate::modules::{Loading, ModuleFailure};
+use crate::spawn::Spawner;
+use disk::{Definitions, Disk, KeptViews, merge};
+
+/// A module that could not be fetched or loaded is tried again after this long.
+const MODULE_RETRY: Duration = Duration::from_secs(2);
+/// Checks whose reason for not running is told to control at once. More would not fit a message.
+const UNABLE_TOLD_MAX: usize = 200;
+
+/// What control is told this host holds; a new connection tells it anew.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Acknowledged {
+    pub(crate) assignment: Option<Stamp>,
+    pub(crate) view: Option<Stamp>,
+    unable: Vec<(CheckId, String)>,
+}
+
+impl Acknowledged {
+    pub(crate) fn message(&self) -> FromHost {
+        FromHost::Holds { assignment: self.assignment, view: self.view, unable: self.unable.clone() }
+    }
+}
+
+/// A change that is still coming in, part by part.
+#[derive(Debug, Default)]
+struct Incoming {
+    to: Stamp,
+    is_whole: bool,
+    put: Vec<Definition>,
+    forget: Vec<CheckId>,
+}
+
+/// Holds everything and tells the others.
+pub(crate) struct Assignment {
+    clock: Clock,
+    disk: Disk,
+    definitions: Definitions,
+    reached: Option<Stamp>,
+    views: Views,
+    incoming: Option<Incoming>,
+    loading: Loading,
+    refused: BTreeMap<ModuleHash, String>,
+    under_way: BTreeSet<ModuleHash>,
+    holdings: watch::Sender<Arc<Holdings>>,
+    acknowledged: watch::Sender<Acknowledged>,
+    /// Asks for a new connection, on which control sends the whole.
+    relink: Arc<Notify>,
+}
+
+/// Where others read what is held, and what control is to be told.
+pub(crate) struct Readers {
+    pub(crate) holdings: watch::Receiver<Arc<Holdings>>,
+    pub(crate) acknowledged: watch::Receiver<Acknowledged>,
+    pub(crate) relink: Arc<Notify>,
+}
+
+impl Assignment {
+    /// Reads what an earlier process left on disk.
+    pub(crate) fn open(directory: PathBuf, clock: Clock, loading: Loading) -> anyhow::Result<(Self, Readers)> {
+        let shown = directory.display().to_string();
+        let opened = Disk::open(directory).with_context(|| format!("cannot use {shown}"))?;
+        let (disk, reached, definitions, kept) = opened;
+        let mut views = Views::default();
+        let now = clock.wall();
+        kept.in_force.into_iter().for_each(|view| views.put_in_force(view, now));
+        kept.plans.into_iter().for_each(|plan| views.put_plan(plan));
+        let checks = definitions.iter().map(|(check, all)| (*check, Arc::new(Held::new(all.clone())))).collect();
+        let first = Holdings { assignment: reached, checks: Arc::new(checks), ..Holdings::default() };
+        info!(checks = definitions.len(), "definitions read from disk");
+        let (holdings, holdings_reader) = watch::channel(Arc::new(first.with_views(views.clone())));
+        let (acknowledged, acknowledged_reader) = watch::channel(Acknowledged::default());
+        let assignment = Self {
+            clock,
+            disk,
+            definitions,
+            reached,
+            views,
+            incoming: None,
+            loading,
+            refused: BTreeMap::new(),
+            under_way: BTreeSet::new(),
+            holdings,
+            acknowledged,
+            relink: Arc::default(),
+        };
+        let relink = assignment.relink.clone();
+        Ok((assignment, Readers { holdings: holdings_reader, acknowledged: acknowledged_reader, relink }))
+    }
+
+    /// Takes in what comes, until nobody sends any more.
+    pub(crate) async fn serve(mut self, mut messages: mpsc::Receiver<FromControl>, spawner: Spawner) {
+        let (loaded, mut loads) = mpsc::unbounded_channel();
+        let stopping = spawner.stopping();
+        self.load_what_is_missing(&spawner, &loaded);
+        loop {
+            tokio::select! {
+                () = stopping.requested() => return,
+                message = messages.recv() => match message {
+                    Some(message) => self.take_in(message),
+                    None => return,
+                },
+                Some((hash, result)) = loads.recv() => self.note_load(hash, result),
+            }
+            self.load_what_is_missing(&spawner, &loaded);
+            self.acknowledge();
+        }
+    }
+
+    fn take_in(&mut self, message: FromControl) {
+        match message {
+            FromControl::View { view } if can_place(&view) => {
+                info!(view = %view.number, planned = view.planned, "view in force");
+                self.views.put_in_force(view, self.clock.wall());
+                self.publish_views();
+            }
+            FromControl::Plan { view } if can_place(&view) => {
+                self.views.put_plan(view);
+                self.publish_views();
+            }
+            FromControl::View { view } | FromControl::Plan { view } => refuse_view(&view),
+            FromControl::Withdraw { view } => {
+                self.views.withdraw(view);
+                self.publish_views();
+            }
+            FromControl::Assign { since, to, last, put, forget } => {
+                self.gather(since, to, put, forget);
+                if last {
+                    self.complete();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn gather(&mut self, since: Option<Stamp>, to: Stamp, put: Vec<Definition>, forget: Vec<CheckId>) {
+        let is_new = self.incoming.as_ref().is_none_or(|incoming| incoming.to != to);
+        if is_new {
+            if since.is_some() && since != self.reached {
+                warn!(%to, "changes to an assignment that this host does not hold; it asks for the whole");
+                self.forget_acknowledgement();
+                return;
+            }
+            self.incoming = Some(Incoming { to, is_whole: since.is_none(), ..Incoming::default() });
+        }
+        if let Some(incoming) = &mut self.incoming {
+            incoming.put.extend(put);
+            incoming.forget.extend(forget);
+        }
+    }
+
+    /// A host that says it holds nothing is sent everything.
+    fn forget_acknowledgement(&mut self) {
+        self.incoming = None;
+        self.reached = None;
+        self.acknowledged.send_modify(|told| told.assignment = None);
+        self.relink.notify_one();
+    }
+
+    /// The last part has come: keeps the change on disk, then acts by it.
+    fn complete(&mut self) {
+        let Some(incoming) = self.incoming.take() else { return };
+        let Incoming { to, is_whole, put, forget } = incoming;
+        let mut changed: BTreeSet<CheckId> = put.iter().map(|it| it.check).chain(forget.iter().copied()).collect();
+        if is_whole {
+            changed.extend(self.definitions.keys().copied());
+            self.definitions.clear();
+        }
+        merge(&mut self.definitions, put.clone(), &forget);
+        let written = match is_whole {
+            true => self.disk.write_whole(to, &self.definitions),
+            false => self.disk.write_change(to, put, forget, &self.definitions),
+        };
+        if let Err(error) = written {
+            // Acting by it is right all the same; only a restart would not know.
+            warn!(%error, "definitions cannot be written; a restart without control would not know them");
+        }
+        self.reached = Some(to);
+        self.publish_checks(&changed);
+    }
+
+    fn publish_checks(&mut self, changed: &BTreeSet<CheckId>) {
+        let before = self.holdings.borrow().clone();
+        let mut checks: HashMap<_, _> = before.checks.as_ref().clone();
+        for check in changed {
+            match self.definitions.get(check) {
+                Some(all) => checks.insert(*check, Arc::new(Held::new(all.clone()))),
+                None => checks.remove(check),
+            };
+        }
+        let next = Holdings { assignment: self.reached, checks: Arc::new(checks), ..(*before).clone() };
+        let needed = next.needed_modules();
+        let mut modules = next.modules.as_ref().clone();
+        modules.retain(|hash, _| needed.contains(hash));
+        self.refused.retain(|hash, _| needed.contains(hash));
+        self.holdings.send_replace(Arc::new(Holdings { modules: Arc::new(modules), ..next }));
+    }
+
+    fn publish_views(&mut self) {
+        let before = self.holdings.borrow().clone();
+        self.holdings.send_replace(Arc::new(before.with_views(self.views.clone())));
+        let (in_force, plans) = self.views.parts();
+        let kept = KeptViews { in_force: in_force.to_vec(), plans: plans.to_vec() };
+        if let Err(error) = self.disk.write_views(&kept) {
+            warn!(%error, "views cannot be written; a restart without control would not know them");
+        }
+    }
+
+    fn load_what_is_missing(
+        &mut self,
+        spawner: &Spawner,
+        loaded: &mpsc::UnboundedSender<(ModuleHash, Result<farwatch_sandbox::Module, ModuleFailure>)>,
+    ) {
+        let holdings = self.holdings.borrow().clone();
+        for hash in holdings.needed_modules() {
+            let is_settled = holdings.modules.contains_key(&hash) || self.refused.contains_key(&hash);
+            if is_settled || !self.under_way.insert(hash) {
+                continue;
+            }
+            let (loading, loaded) = (self.loading.clone(), loaded.clone());
+            spawner.task("module", async move {
+                let result = loading.load(hash).await;
+                if matches!(result, Err(ModuleFailure::Passing(_))) {
+                    sleep(MODULE_RETRY).await;
+                }
+                // Nobody listens only while the host stops.
+                let _ = loaded.send((hash, result));
+            });
+        }
+    }
+
+    fn note_load(&mut self, hash: ModuleHash, result: Result<farwatch_sandbox::Module, ModuleFailure>) {
+        self.under_way.remove(&hash);
+        match result {
+            Ok(module) => {
+                info!(module = %hash, "module loaded");
+                let before = self.holdings.borrow().clone();
+                let mut modules = before.modules.as_ref().clone();
+                modules.insert(hash, module);
+                self.holdings.send_replace(Arc::new(Holdings { modules: Arc::new(modules), ..(*before).clone() }));
+            }
+            Err(ModuleFailure::Lasting(reason)) => {
+                warn!(module = %hash, reason, "a module will not load");
+                self.refused.insert(hash, reason);
+            }
+            Err(ModuleFailure::Passing(reason)) => warn!(module = %hash, reason, "a module is not to be had yet"),
+        }
+    }
+
+    /// Tells control what is held, once it is.
+    fn acknowledge(&mut self) {
+        let holdings = self.holdings.borrow().clone();
+        let needed = holdings.needed_modules();
+        let is_settled = |hash| holdings.modules.contains_key(hash) || self.refused.contains_key(hash);
+        let assignment = match needed.iter().all(is_settled) {
+            true => self.reached,
+            false => self.acknowledged.borrow().assignment,
+        };
+        let next = Acknowledged { assignment, view: self.views.newest_number(), unable: self.unable() };
+        self.acknowledged.send_if_modified(|before| {
+            let is_new = *before != next;
+            *before = next;
+            is_new
+        });
+    }
+
+    fn unable(&self) -> Vec<(CheckId, String)> {
+        if self.refused.is_empty() {
+            return Vec::new();
+        }
+        let all = self.definitions.values().flatten();
+        let unable: BTreeMap<CheckId, String> =
+            all.filter_map(|it| self.refused.get(&it.module).map(|reason| (it.check, reason.clone()))).collect();
+        unable.into_iter().take(UNABLE_TOLD_MAX).collect()
+    }
+}
+
+fn refuse_view(view: &View) {
+    warn!(
+        view = %view.number,
+        placement_version = view.placement_version,
+        "a view is placed by a rule this version does not know; upgrade this host"
+    );
+}

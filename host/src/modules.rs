@@ -1,0 +1,102 @@
+//! Gets a module ready to run: from this disk where it is there, else from control by its hash.
+//!
+//! What comes is verified by the hash it was asked by, so it does not matter who sent it. It is compiled
+//! by a child process and never by this one.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use farwatch_proto::id::ModuleHash;
+use farwatch_proto::link::{CONTROL_NAME, MODULE_PATH};
+use farwatch_sandbox::{MODULE_BYTES_MAX, Module, ModuleError, Sandbox};
+use http::{Request, header};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::identity::Identity;
+use crate::link::dial;
+use crate::spawn::blocking;
+
+/// The largest module over a slow link; then it is tried again.
+const FETCH_LIMIT: Duration = Duration::from_secs(60);
+
+/// Why a module is not ready.
+#[derive(Debug)]
+pub(crate) enum ModuleFailure {
+    /// It will never be, on this host.
+    Lasting(String),
+    /// Another attempt may succeed.
+    Passing(String),
+}
+
+/// Loads modules and fetches those that are missing.
+#[derive(Clone)]
+pub(crate) struct Loading {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) identity: Identity,
+    /// Where control is linked at present, if it is.
+    pub(crate) control: watch::Receiver<Option<String>>,
+}
+
+impl Loading {
+    /// The module of this hash, ready to run.
+    pub(crate) async fn load(&self, hash: ModuleHash) -> Result<Module, ModuleFailure> {
+        let name = farwatch_sandbox::ModuleHash::from(hash.0);
+        match self.load_from_disk(name).await {
+            Err(ModuleError::Missing(_) | ModuleError::Corrupt(_)) => {}
+            loaded => return loaded.map_err(failure),
+        }
+        let fetched = timeout(FETCH_LIMIT, self.fetch(hash)).await;
+        let bytes = fetched
+            .unwrap_or_else(|_| bail!("it did not come within {} s", FETCH_LIMIT.as_secs()))
+            .map_err(|error| ModuleFailure::Passing(format!("{error:#}")))?;
+        let sandbox = self.sandbox.clone();
+        let saved = blocking(move || sandbox.save(&name, &bytes)).await;
+        saved.map_err(|error| ModuleFailure::Passing(error.to_string()))?.map_err(failure)?;
+        self.load_from_disk(name).await.map_err(failure)
+    }
+
+    /// Loading reads files and may wait for the compiler, so it is done on a thread that may wait.
+    async fn load_from_disk(&self, name: farwatch_sandbox::ModuleHash) -> Result<Module, ModuleError> {
+        let (sandbox, runtime) = (self.sandbox.clone(), Handle::current());
+        let loaded = blocking(move || runtime.block_on(sandbox.load(&name))).await;
+        loaded.unwrap_or_else(|error| Err(ModuleError::Host(error.to_string())))
+    }
+
+    async fn fetch(&self, hash: ModuleHash) -> anyhow::Result<Bytes> {
+        let mut control = self.control.clone();
+        let linked = control.wait_for(Option::is_some).await.context("the host stops")?.clone();
+        let address = linked.context("control is not linked")?;
+        let stream = dial::connect(&address, &self.identity).await?;
+        let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
+        let request = Request::get(format!("{MODULE_PATH}/{}", hash.hex()))
+            .header(header::HOST, CONTROL_NAME)
+            .header(header::CONNECTION, "close")
+            .body(Empty::<Bytes>::new())?;
+        let exchange = async {
+            let response = sender.send_request(request).await?;
+            if !response.status().is_success() {
+                bail!("control at {address} answered {}", response.status());
+            }
+            let body = Limited::new(response.into_body(), MODULE_BYTES_MAX).collect().await;
+            body.map(http_body_util::Collected::to_bytes).map_err(|error| anyhow::anyhow!("{error}"))
+        };
+        // The connection has nothing more to say once the exchange is over.
+        tokio::select! {
+            bytes = exchange => bytes,
+            Err(error) = connection => Err(error.into()),
+        }
+    }
+}
+
+fn failure(error: ModuleError) -> ModuleFailure {
+    match error {
+        ModuleError::Refused(_) | ModuleError::WrongHash { .. } => ModuleFailure::Lasting(error.to_string()),
+        _ => ModuleFailure::Passing(error.to_string()),
+    }
+}

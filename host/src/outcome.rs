@@ -1,0 +1,98 @@
+//! What a sandbox reports of a run, in the words that cross machines.
+//!
+//! A plainly good run is only its latency. Everything that says more than that keeps its evidence.
+
+use farwatch_proto::outcome::{Attribute, Blame, Detail, Outcome, Status, Value};
+use farwatch_sandbox::{Fault, RunEnd, RunReport, types};
+
+/// The code of a run that found nothing worth telling.
+const PLAINLY_GOOD: &str = "ok";
+
+/// The outcome of a run that was not disturbed.
+pub(crate) fn of_report(report: RunReport) -> Outcome {
+    match report.end {
+        RunEnd::Judged(judged) => of_judged(judged),
+        RunEnd::Problem(problem) => {
+            Outcome::told(Status::Unknown(Blame::Module), 0, &problem.code, &problem.message)
+        }
+        RunEnd::Stopped(stop) => {
+            let blame = match stop.code.fault() {
+                Fault::Module => Blame::Module,
+                Fault::Host => Blame::Host,
+            };
+            Outcome::told(Status::Unknown(blame), 0, stop.code.as_str(), &stop.message)
+        }
+    }
+}
+
+/// A run that says nothing of its target because this host was in trouble.
+pub(crate) fn host_trouble(code: &str, message: &str) -> Outcome {
+    Outcome::told(Status::Unknown(Blame::Host), 0, code, message)
+}
+
+fn of_judged(judged: types::Outcome) -> Outcome {
+    let latency_us = u32::try_from(judged.latency_us).unwrap_or(u32::MAX);
+    let status = match judged.status {
+        types::Status::Up => Status::Up,
+        types::Status::Degraded => Status::Degraded,
+        types::Status::Down => Status::Down,
+    };
+    if status == Status::Up && judged.code == PLAINLY_GOOD && judged.message.is_empty() {
+        return Outcome::up(latency_us);
+    }
+    let attributes = judged.attributes.into_iter().map(attribute).collect();
+    let detail = Detail { code: judged.code, message: judged.message, attributes };
+    Outcome { status, latency_us, detail: Some(Box::new(detail)) }
+}
+
+fn attribute(attribute: types::Attribute) -> Attribute {
+    let value = match attribute.value {
+        types::Value::Boolean(yes) => Value::Boolean(yes),
+        types::Value::Integer(number) => Value::Integer(number),
+        // JSON knows no other numbers; what is none is told as text.
+        types::Value::Float(number) if number.is_finite() => Value::Float(number),
+        types::Value::Float(number) => Value::Text(number.to_string()),
+        types::Value::Text(text) => Value::Text(text),
+    };
+    Attribute { key: attribute.key, value }
+}
+
+#[cfg(test)]
+mod tests {
+    use farwatch_sandbox::{Log, Stop, StopCode};
+
+    use super::*;
+
+    fn reported(end: RunEnd) -> Outcome {
+        of_report(RunReport { end, cpu_us: 1, memory_bytes: 1, log: Log::default() })
+    }
+
+    fn judged(status: types::Status, code: &str) -> RunEnd {
+        let attributes = vec![types::Attribute { key: "x".to_owned(), value: types::Value::Float(f64::NAN) }];
+        let (code, message) = (code.to_owned(), String::new());
+        RunEnd::Judged(types::Outcome { status, code, message, latency_us: 7, attributes })
+    }
+
+    #[test]
+    fn a_plainly_good_run_is_only_its_latency() {
+        assert_eq!(reported(judged(types::Status::Up, "ok")), Outcome::up(7));
+        assert_eq!(reported(judged(types::Status::Up, "expires-soon")).code(), "expires-soon");
+    }
+
+    #[test]
+    fn evidence_is_kept_and_is_valid_json() {
+        let down = reported(judged(types::Status::Down, "status-unexpected"));
+        let detail = down.detail.unwrap();
+        assert_eq!(detail.attributes[0].value, Value::Text("NaN".to_owned()));
+        assert!(serde_json::to_string(&*detail).is_ok());
+    }
+
+    #[test]
+    fn blame_follows_the_fault() {
+        let stopped = |code| reported(RunEnd::Stopped(Stop { code, message: "m".to_owned() })).status;
+        assert_eq!(stopped(StopCode::Trapped), Status::Unknown(Blame::Module));
+        assert_eq!(stopped(StopCode::NoRunPlace), Status::Unknown(Blame::Host));
+        let problem = types::Problem { code: "c".to_owned(), message: "m".to_owned(), field: None };
+        assert_eq!(reported(RunEnd::Problem(problem)).status, Status::Unknown(Blame::Module));
+    }
+}

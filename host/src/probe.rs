@@ -1,0 +1,69 @@
+//! Probes: what a check module may ask of the network, done by the host and rich in evidence.
+//!
+//! Every probe opens a connection of its own and closes it. The address it connects to is the very one
+//! that `core/egress` judged. Proxies named in the environment are ignored: what is measured is the
+//! target. A probe never decides whether its target is up.
+
+pub mod evidence;
+pub mod http;
+
+mod dial;
+mod resolve;
+mod target;
+mod tls;
+mod trace;
+mod wire;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+
+use farwatch_core::egress::Policy;
+
+use crate::clock::Clock;
+use resolve::Resolver;
+use tls::TlsClient;
+
+pub use tls::TlsSetupError;
+
+/// The code of a failure that is this machine's own, for which no target is to blame.
+pub const HOST_TROUBLE: &str = "host-trouble";
+/// What probes identify themselves as, unless a check says otherwise.
+pub const USER_AGENT: &str = concat!("Farwatch/", env!("CARGO_PKG_VERSION"), " (uptime monitor)");
+
+/// What an operator decides about the probes of one host.
+#[derive(Clone, Debug, Default)]
+pub struct ProbeSettings {
+    /// The local address that probes come from; the system chooses when there is none.
+    pub bind: Option<IpAddr>,
+    /// A PEM file of certificates to trust beside the system's.
+    pub extra_roots: Option<PathBuf>,
+}
+
+/// Makes the probes of one host.
+#[derive(Debug)]
+pub struct Prober {
+    clock: Clock,
+    policy: RwLock<Arc<Policy>>,
+    bind: Option<IpAddr>,
+    resolver: Resolver,
+    tls: TlsClient,
+}
+
+impl Prober {
+    /// Reads the trusted roots, once, and stands ready.
+    pub fn new(clock: Clock, policy: Policy, settings: &ProbeSettings) -> Result<Self, TlsSetupError> {
+        let tls = TlsClient::new(settings.extra_roots.as_deref())?;
+        let policy = RwLock::new(Arc::new(policy));
+        Ok(Self { clock, policy, bind: settings.bind, resolver: Resolver::default(), tls })
+    }
+
+    /// Changes what may be reached, for every probe that starts from now on.
+    pub fn set_policy(&self, policy: Policy) {
+        *self.policy.write().expect("no holder of this lock panics") = Arc::new(policy);
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        self.policy.read().expect("no holder of this lock panics").clone()
+    }
+}

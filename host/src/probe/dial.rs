@@ -1,0 +1,145 @@
+//! Chooses one address, has it judged, and connects to exactly that one.
+//!
+//! One address and no race between several: what a check measures must be one thing, and its failure
+//! must name it. A name with addresses in both families is dialled at the first that the system would
+//! use, unless the check asks for a family.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use farwatch_core::egress::Policy;
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::Prober;
+use super::evidence::{IpVersion, Phase};
+use super::trace::{Mishap, Trace};
+use super::target::Host;
+
+/// Whether an address is of the version that a check insists on.
+const fn is_of(version: IpVersion, address: IpAddr) -> bool {
+    match version {
+        IpVersion::Ipv4 => address.is_ipv4(),
+        IpVersion::Ipv6 => address.is_ipv6(),
+    }
+}
+
+impl Prober {
+    /// Resolves, judges and connects, and leaves its times and the chosen address in the trace.
+    pub(super) async fn dial(
+        &self,
+        host: &Host,
+        port: u16,
+        family: Option<IpVersion>,
+        trace: &mut Trace,
+    ) -> Result<TcpStream, Mishap> {
+        let policy = self.policy();
+        let remote = match host {
+            Host::Address(address) => literal(&policy, SocketAddr::new(*address, port), family)?,
+            Host::Name(name) => {
+                trace.enter(Phase::Resolve, self.clock.instant());
+                let found = self.resolver.lookup(name, port).await?;
+                let chosen = choose(&policy, name, &found, family)?;
+                trace.leave(self.clock.instant());
+                chosen
+            }
+        };
+        trace.remote = Some(remote);
+        trace.enter(Phase::Connect, self.clock.instant());
+        let stream = connect(remote, self.bind).await?;
+        trace.leave(self.clock.instant());
+        Ok(stream)
+    }
+}
+
+fn literal(policy: &Policy, remote: SocketAddr, family: Option<IpVersion>) -> Result<SocketAddr, Mishap> {
+    if family.is_some_and(|family| !is_of(family, remote.ip())) {
+        let message = format!("{} is not an address of the IP version that was asked for", remote.ip());
+        return Err(Mishap::new(Phase::Prepare, "request-invalid", message));
+    }
+    match policy.judge(remote) {
+        Ok(()) => Ok(remote),
+        Err(refusal) => Err(Mishap::new(Phase::Prepare, "egress-refused", refusal.to_string())),
+    }
+}
+
+/// The first address of the wanted family. A name that leads to any address that is refused is refused
+/// whole: otherwise it would depend on the order of an answer what a check reaches.
+fn choose(
+    policy: &Policy,
+    name: &str,
+    found: &[SocketAddr],
+    family: Option<IpVersion>,
+) -> Result<SocketAddr, Mishap> {
+    let mut wanted = found.iter().filter(|address| family.is_none_or(|family| is_of(family, address.ip())));
+    let Some(first) = wanted.clone().next() else {
+        let message = format!("the name {name} has no address of the IP version that was asked for");
+        return Err(Mishap::new(Phase::Resolve, "dns-no-address", message));
+    };
+    match wanted.find_map(|address| policy.judge(*address).err()) {
+        Some(refusal) => Err(Mishap::new(Phase::Resolve, "egress-refused", format!("{name}: {refusal}"))),
+        None => Ok(*first),
+    }
+}
+
+async fn connect(remote: SocketAddr, bind: Option<IpAddr>) -> Result<TcpStream, Mishap> {
+    let socket = if remote.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = socket.map_err(|error| local(&format!("no socket can be opened: {error}")))?;
+    if let Some(address) = bind.filter(|address| address.is_ipv4() == remote.is_ipv4()) {
+        let bound = socket.bind(SocketAddr::new(address, 0));
+        bound.map_err(|error| local(&format!("probes cannot come from --probe-bind {address}: {error}")))?;
+    }
+    socket.connect(remote).await.map_err(|error| mishap_of(remote, &error))
+}
+
+/// Trouble of this machine's own, for which no target is to blame.
+fn local(what: &str) -> Mishap {
+    Mishap::new(Phase::Prepare, super::HOST_TROUBLE, format!("this host could not try: {what}"))
+}
+
+fn mishap_of(remote: SocketAddr, error: &io::Error) -> Mishap {
+    let code = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection-refused",
+        io::ErrorKind::TimedOut => "connect-timeout",
+        io::ErrorKind::HostUnreachable => "host-unreachable",
+        io::ErrorKind::NetworkUnreachable => "network-unreachable",
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::PermissionDenied => {
+            return local(&format!("no connection to {remote} may be opened: {error}"));
+        }
+        _ => "connect-failed",
+    };
+    Mishap::new(Phase::Connect, code, format!("no connection to {remote}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(list: &[&str]) -> Vec<SocketAddr> {
+        list.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_first_of_the_wanted_family_is_taken() {
+        let found = addresses(&["[2606:4700::1]:80", "1.1.1.1:80", "1.0.0.1:80"]);
+        let taken = |family| choose(&Policy::default(), "x", &found, family).unwrap();
+        assert_eq!(taken(None), found[0]);
+        assert_eq!(taken(Some(IpVersion::Ipv4)), found[1]);
+        assert_eq!(taken(Some(IpVersion::Ipv6)), found[0]);
+    }
+
+    #[test]
+    fn one_refused_address_refuses_the_name() {
+        let found = addresses(&["1.1.1.1:80", "10.0.0.1:80"]);
+        let refused = choose(&Policy::default(), "x", &found, None).unwrap_err();
+        assert_eq!((refused.phase, refused.code), (Phase::Resolve, "egress-refused"));
+        assert!(refused.message.contains("--allow-net 10.0.0.1/32"), "{}", refused.message);
+        let other_family = addresses(&["1.1.1.1:80", "[::1]:80"]);
+        assert!(choose(&Policy::default(), "x", &other_family, Some(IpVersion::Ipv4)).is_ok());
+    }
+
+    #[test]
+    fn a_name_without_the_wanted_family_has_no_address() {
+        let refused = choose(&Policy::default(), "x", &addresses(&["1.1.1.1:80"]), Some(IpVersion::Ipv6));
+        assert_eq!(refused.unwrap_err().code, "dns-no-address");
+    }
+}

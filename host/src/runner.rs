@@ -1,0 +1,157 @@
+//! One run: a fresh sandbox, its probes, and what it found, in the spool.
+//!
+//! Whoever calls has taken a place for it. A run that was disturbed by this host says so and covers
+//! nothing, whatever its module thought it saw.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use farwatch_proto::check::StreamId;
+use farwatch_proto::id::HostId;
+use farwatch_proto::link::FromHost;
+use farwatch_proto::outcome::{Outcome, Status};
+use farwatch_proto::run::{Purpose, RunResult, Terms};
+use farwatch_proto::time::UnixMs;
+use farwatch_sandbox::http::{Request, Response};
+use farwatch_sandbox::types::Failure;
+use farwatch_sandbox::{Limits, Probes, RunContext, Sandbox};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::clock::Clock;
+use crate::health::{Health, PAUSE_MS, Pulse};
+use crate::holdings::{Held, Holdings, Revision};
+use crate::orders::Orders;
+use crate::outcome;
+use crate::probe::{HOST_TROUBLE, Prober};
+use crate::spool::Spool;
+
+/// What all runs of a host share.
+pub(crate) struct Shared {
+    pub(crate) host: HostId,
+    pub(crate) clock: Clock,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) prober: Prober,
+    pub(crate) spool: Spool,
+    pub(crate) health: Arc<Health>,
+    pub(crate) orders: Orders,
+    /// One for each run that may be under way.
+    pub(crate) places: Arc<Semaphore>,
+    /// The part of them that votes may take.
+    pub(crate) vote_places: Arc<Semaphore>,
+    /// Wakes the link for what should not wait for company.
+    pub(crate) urgent: Notify,
+    /// What the link is to say besides results.
+    pub(crate) to_say: mpsc::Sender<FromHost>,
+}
+
+/// One run to be made.
+pub(crate) struct Job {
+    pub(crate) held: Arc<Held>,
+    pub(crate) revision: u32,
+    pub(crate) stream: StreamId,
+    pub(crate) purpose: Purpose,
+    pub(crate) slot: UnixMs,
+    pub(crate) attempt: u32,
+}
+
+/// The probes of one run, which notice when it was this host that failed.
+struct RunProbes<'a> {
+    prober: &'a Prober,
+    trouble: Option<String>,
+}
+
+impl Probes for RunProbes<'_> {
+    async fn fetch(&mut self, request: Request) -> Result<Response, Failure> {
+        let fetched = self.prober.fetch(request).await;
+        if let Err(failure) = &fetched
+            && failure.code == HOST_TROUBLE
+        {
+            self.trouble = Some(failure.message.clone());
+        }
+        fetched
+    }
+}
+
+impl Shared {
+    /// Makes the run and keeps what it found.
+    pub(crate) async fn run(&self, job: Job, holdings: &Holdings, pulse: &Pulse, place: Vec<OwnedSemaphorePermit>) {
+        let Some(revision) = job.held.revision(job.revision) else { return };
+        let _running = self.health.begin_run();
+        let (started, began) = (self.clock.wall(), self.clock.instant());
+        let pauses = pulse.pauses(self.clock.boot());
+        let ran = self.run_in_sandbox(&job, revision, holdings, started).await;
+        let took = self.clock.instant().saturating_duration_since(began);
+        drop(place);
+        let was_paused = pulse.pauses(self.clock.boot()) != pauses || took > longest(revision);
+        let outcome = if was_paused {
+            outcome::host_trouble("host-paused", "this host was paused during the run, so its times mean nothing")
+        } else {
+            ran
+        };
+        let terms = self.terms(revision, holdings);
+        let duration_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        let Job { stream, purpose, slot, .. } = job;
+        self.keep(&RunResult { stream, purpose, slot, terms, started, duration_us, outcome });
+    }
+
+    /// Keeps what says that this host could not run a slot.
+    pub(crate) fn keep_not_run(&self, job: &Job, holdings: &Holdings, code: &str, message: &str) {
+        let Some(revision) = job.held.revision(job.revision) else { return };
+        self.keep(&RunResult {
+            stream: job.stream,
+            purpose: job.purpose,
+            slot: job.slot,
+            terms: self.terms(revision, holdings),
+            started: self.clock.wall(),
+            duration_us: 0,
+            outcome: outcome::host_trouble(code, message),
+        });
+    }
+
+    /// Puts a result in the spool; what is not plainly good wakes the link.
+    pub(crate) fn keep(&self, result: &RunResult) {
+        self.spool.append(result, self.clock.boot());
+        if let Purpose::Vote(order) = result.purpose {
+            self.orders.answered(order, result);
+        }
+        if result.outcome.status != Status::Up || matches!(result.purpose, Purpose::Vote(_)) {
+            self.urgent.notify_one();
+        }
+    }
+
+    async fn run_in_sandbox(&self, job: &Job, revision: &Revision, holdings: &Holdings, now: UnixMs) -> Outcome {
+        let definition = &revision.definition;
+        let Some(module) = holdings.modules.get(&definition.module) else {
+            return outcome::host_trouble("module-missing", "this host has not loaded the module of the check");
+        };
+        let context = RunContext {
+            check_id: definition.check.to_string(),
+            slot_ms: unsigned(job.slot),
+            now_ms: unsigned(now),
+            attempt: job.attempt,
+            timeout_ms: definition.timeout_ms,
+            config: definition.prepared.clone(),
+        };
+        let limits = Limits::for_run(Duration::from_millis(definition.timeout_ms.into()));
+        let mut probes = RunProbes { prober: &self.prober, trouble: None };
+        let report = self.sandbox.run(module, &mut probes, &context, &limits).await;
+        match probes.trouble {
+            Some(trouble) => outcome::host_trouble(HOST_TROUBLE, &trouble),
+            None => outcome::of_report(report),
+        }
+    }
+
+    fn terms(&self, revision: &Revision, holdings: &Holdings) -> Terms {
+        let view = holdings.views.newest().map(|view| view.number).unwrap_or_default();
+        Terms { revision: revision.definition.revision, module: revision.definition.module, view }
+    }
+}
+
+/// A run that takes longer was paused: the sandbox ends it before.
+fn longest(revision: &Revision) -> Duration {
+    Duration::from_millis(u64::from(revision.definition.timeout_ms) + PAUSE_MS.unsigned_abs())
+}
+
+fn unsigned(moment: UnixMs) -> u64 {
+    u64::try_from(moment.0).unwrap_or(0)
+}

@@ -1,0 +1,263 @@
+//! Every result goes here first and is sent from here, so that none is lost to a cut link or a restart.
+//!
+//! Results are appended to the growing segment in memory, off any disk, and written and synced in groups
+//! by whoever calls [`Spool::write_out`]. Segments that the database holds are kept an hour longer. When
+//! the disk is full, running never stops: what cannot be written stays in memory, details are given up
+//! before slots, and a flag says that the spool is degraded. Nothing here waits while it holds the lock.
+
+mod feed;
+mod retention;
+mod segment;
+mod shelf;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use farwatch_proto::id::BootId;
+use farwatch_proto::link::Mark;
+use farwatch_proto::run::RunResult;
+use farwatch_proto::time::BootMs;
+use tracing::{info, warn};
+
+use segment::{Growing, HEADER_BYTES, SegmentKey};
+use shelf::{Shelf, WriteJob};
+
+pub use feed::Feed;
+pub use retention::SpoolLimits;
+
+/// A segment is closed at this size: large enough that its dictionary is paid for by many results, small
+/// enough to be read and sent as one piece.
+const SEGMENT_ROLL_BYTES: usize = 4 << 20;
+/// A segment is closed at this age, so that what the database holds can be deleted by the file.
+const SEGMENT_ROLL_MS: i64 = 3_600_000;
+/// After a cut that left more than this unsent, what comes next goes into a segment of its own and is not
+/// kept waiting by what came before.
+const BACKLOG_SPLIT_BYTES: usize = 64 * 1024;
+
+/// The spool of one boot, and what earlier boots left. Cheap to clone; all clones are one spool.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    state: Arc<Mutex<State>>,
+    shelf: Shelf,
+    limits: SpoolLimits,
+}
+
+/// What is known of a segment that no longer grows.
+#[derive(Debug)]
+struct Sealed {
+    /// Where its last whole frame ends.
+    end: usize,
+    /// How far the database holds it.
+    held_to: usize,
+    /// Since when it holds all of it.
+    held_since: Option<BootMs>,
+    sealed_at: BootMs,
+    /// Its bytes, while the disk does not have all of them.
+    bytes: Option<Arc<Vec<u8>>>,
+    /// Whether its name on disk says that it is held.
+    is_named_held: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    growing: Growing,
+    growing_held_to: usize,
+    sealed: BTreeMap<SegmentKey, Sealed>,
+    /// How far each unwritten segment of this boot is on disk.
+    written: BTreeMap<SegmentKey, usize>,
+    /// Segments that were sent whole on the present connection.
+    sent: BTreeSet<SegmentKey>,
+    is_degraded: bool,
+    dropped_results: u64,
+}
+
+impl Spool {
+    /// Opens the spool in this directory for a new boot, and finds what earlier boots left there.
+    pub fn open(directory: PathBuf, boot: BootId, limits: SpoolLimits, now: BootMs) -> io::Result<Self> {
+        let shelf = Shelf::open(directory)?;
+        let growing = Growing::new(SegmentKey { boot, number: 0 }, now);
+        let mut sealed = BTreeMap::new();
+        for found in shelf.find()? {
+            let held_to = if found.is_held { found.end } else { HEADER_BYTES };
+            let segment = Sealed {
+                end: found.end,
+                held_to,
+                held_since: (held_to >= found.end).then_some(now),
+                sealed_at: now,
+                bytes: None,
+                is_named_held: found.is_held,
+            };
+            sealed.insert(found.key, segment);
+        }
+        let left: usize = sealed.values().map(|segment| segment.end - segment.held_to).sum();
+        if left > 0 {
+            info!(segments = sealed.len(), bytes = left, "the spool holds results of earlier boots");
+        }
+        let state = State {
+            growing,
+            growing_held_to: HEADER_BYTES,
+            sealed,
+            written: BTreeMap::new(),
+            sent: BTreeSet::new(),
+            is_degraded: false,
+            dropped_results: 0,
+        };
+        Ok(Self { state: Arc::new(Mutex::new(state)), shelf, limits })
+    }
+
+    /// Keeps a result. It touches no disk and never fails.
+    pub fn append(&self, result: &RunResult, now: BootMs) {
+        let mut state = self.state();
+        state.growing.append(result);
+        let is_large = state.growing.bytes().len() >= SEGMENT_ROLL_BYTES;
+        if is_large || now.since(state.growing.opened) >= SEGMENT_ROLL_MS {
+            state.roll(now);
+        }
+    }
+
+    /// Whether results are kept in memory alone because the disk does not take them.
+    pub fn is_degraded(&self) -> bool {
+        self.state().is_degraded
+    }
+
+    /// Results that were given up for want of room, since this boot began.
+    pub fn dropped_results(&self) -> u64 {
+        self.state().dropped_results
+    }
+
+    /// Control says that its database holds everything of this segment before the mark.
+    pub fn committed(&self, mark: Mark, now: BootMs) {
+        self.state().hold(mark, now);
+    }
+
+    /// Control says what its database holds. A mark is the database's word for its own segment and for
+    /// those after it; before it, what was committed to this process or an earlier one stands.
+    pub fn welcomed(&self, marks: &[Mark], now: BootMs) {
+        let mut state = self.state();
+        let newest = |boot: BootId| {
+            marks.iter().filter(|mark| mark.boot == boot).map(|mark| i64::from(mark.segment)).max().unwrap_or(-1)
+        };
+        let keys: Vec<SegmentKey> = state.sealed.keys().copied().collect();
+        for key in keys.into_iter().filter(|key| i64::from(key.number) > newest(key.boot)) {
+            state.lower_to(key, HEADER_BYTES);
+        }
+        if i64::from(state.growing.key.number) > newest(state.growing.key.boot) {
+            state.growing_held_to = HEADER_BYTES;
+        }
+        for mark in marks {
+            let key = SegmentKey { boot: mark.boot, number: mark.segment };
+            state.lower_to(key, usize::try_from(mark.offset).unwrap_or(usize::MAX));
+            state.hold(*mark, now);
+        }
+        let unsent = state.growing.bytes().len().saturating_sub(state.growing_held_to);
+        if unsent > BACKLOG_SPLIT_BYTES {
+            state.roll(now);
+        }
+    }
+
+    /// Writes and syncs what is not on disk yet, and deletes what need not be kept. It blocks on the disk;
+    /// the lock is not held meanwhile.
+    pub fn write_out(&self, now: BootMs) {
+        let mut failure = None;
+        for job in self.unwritten() {
+            match self.shelf.write(&job) {
+                Ok(()) => self.state().wrote(&job),
+                Err(error) => failure = Some(error),
+            }
+        }
+        self.note_health(failure.as_ref());
+        retention::tidy(self, failure.is_some(), now);
+    }
+
+    fn unwritten(&self) -> Vec<WriteJob> {
+        let mut state = self.state();
+        state.growing.close_frame();
+        let State { growing, sealed, written, .. } = &*state;
+        let sealed = sealed.iter().filter_map(|(key, segment)| Some((*key, segment.bytes.as_deref()?.as_slice())));
+        let growing = (!growing.is_blank()).then(|| (growing.key, growing.bytes()));
+        let jobs = sealed.chain(growing).filter_map(|(key, bytes)| {
+            let offset = written.get(&key).copied().unwrap_or(0);
+            (offset < bytes.len()).then(|| WriteJob { key, offset, bytes: bytes[offset..].to_vec() })
+        });
+        jobs.collect()
+    }
+
+    fn note_health(&self, failure: Option<&io::Error>) {
+        let mut state = self.state();
+        match failure {
+            Some(error) if !state.is_degraded => {
+                warn!(%error, "the spool cannot be written; results are kept in memory; free the disk");
+            }
+            None if state.is_degraded => info!("the spool can be written again"),
+            _ => {}
+        }
+        state.is_degraded = failure.is_some();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock panics")
+    }
+}
+
+impl State {
+    /// Seals the growing segment and starts the next.
+    fn roll(&mut self, now: BootMs) {
+        if self.growing.is_blank() {
+            return;
+        }
+        let key = self.growing.key;
+        let next = Growing::new(SegmentKey { number: key.number + 1, ..key }, now);
+        let bytes = std::mem::replace(&mut self.growing, next).into_bytes();
+        let held_to = std::mem::replace(&mut self.growing_held_to, HEADER_BYTES);
+        let segment = Sealed {
+            end: bytes.len(),
+            held_to,
+            held_since: (held_to >= bytes.len()).then_some(now),
+            sealed_at: now,
+            bytes: Some(Arc::new(bytes)),
+            is_named_held: false,
+        };
+        self.sealed.insert(key, segment);
+    }
+
+    fn hold(&mut self, mark: Mark, now: BootMs) {
+        let key = SegmentKey { boot: mark.boot, number: mark.segment };
+        let to = usize::try_from(mark.offset).unwrap_or(usize::MAX);
+        if key == self.growing.key {
+            self.growing_held_to = self.growing_held_to.max(to.min(self.growing.bytes().len()));
+        } else if let Some(segment) = self.sealed.get_mut(&key) {
+            segment.held_to = segment.held_to.max(to.min(segment.end));
+            if segment.held_to >= segment.end {
+                segment.held_since.get_or_insert(now);
+            }
+        }
+    }
+
+    fn lower_to(&mut self, key: SegmentKey, to: usize) {
+        if key == self.growing.key {
+            self.growing_held_to = self.growing_held_to.min(to.max(HEADER_BYTES));
+        } else if let Some(segment) = self.sealed.get_mut(&key) {
+            segment.held_to = segment.held_to.min(to.max(HEADER_BYTES));
+            if segment.held_to < segment.end {
+                segment.held_since = None;
+            }
+        }
+    }
+
+    fn wrote(&mut self, job: &WriteJob) {
+        let end = job.offset + job.bytes.len();
+        if let Some(segment) = self.sealed.get_mut(&job.key)
+            && end >= segment.end
+        {
+            segment.bytes = None;
+            self.written.remove(&job.key);
+        } else {
+            self.written.insert(job.key, end);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! The files of modules: what was received, and what was compiled from it.
+//!
+//! `modules/<sha256>.wasm` is the truth, and is verified whenever it is read. `compiled/<sha256>.<key>.cwasm` is only a
+//! cache, and has its own checksum beside it, since damaged code must never run. Files appear whole or not at all.
+//! Nothing here knows what the bytes mean.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest, Sha256};
+
+use crate::module::ModuleHash;
+
+/// How much of a file is read at once while its checksum is made, in bytes.
+const CHUNK: usize = 64 << 10;
+
+/// The directories of one sandbox.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    modules: PathBuf,
+    compiled: PathBuf,
+    key: String,
+}
+
+/// Numbers the files that this process is writing.
+static NEXT_PARTIAL: AtomicU64 = AtomicU64::new(0);
+
+/// What is on disk under the name of a module.
+pub(crate) enum Stored {
+    Bytes(Vec<u8>),
+    Missing,
+    /// The bytes do not have the hash they are named by. They were removed.
+    Corrupt,
+}
+
+impl Disk {
+    /// Opens the directories below `root`, making them where they are missing, for nobody else to look into.
+    pub(crate) fn open(root: &Path, key: String) -> std::io::Result<Self> {
+        let disk = Self { modules: root.join("modules"), compiled: root.join("compiled"), key };
+        for directory in [&disk.modules, &disk.compiled] {
+            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        }
+        disk.sweep()?;
+        Ok(disk)
+    }
+
+    /// Removes what an interrupted write or another engine has left behind.
+    fn sweep(&self) -> std::io::Result<()> {
+        let own = format!(".{}.cwasm", self.key);
+        for entry in fs::read_dir(&self.modules)?.chain(fs::read_dir(&self.compiled)?) {
+            let name = entry?.path();
+            let text = name.to_string_lossy();
+            let is_foreign = text.contains(".cwasm") && !text.contains(&own);
+            if is_foreign || text.ends_with(".partial") {
+                fs::remove_file(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the bytes of a module are there. They are not verified.
+    pub(crate) fn has(&self, hash: &ModuleHash) -> bool {
+        self.module_path(hash).exists()
+    }
+
+    /// Keeps the bytes of a module. The caller has verified their hash.
+    pub(crate) fn write_module(&self, hash: &ModuleHash, bytes: &[u8]) -> std::io::Result<()> {
+        let (partial, mut file) = self.partial(&self.modules)?;
+        file.write_all(bytes)?;
+        publish(&file, &partial, &self.module_path(hash))
+    }
+
+    /// Reads the bytes of a module and verifies their hash.
+    pub(crate) fn read_module(&self, hash: &ModuleHash) -> std::io::Result<Stored> {
+        let path = self.module_path(hash);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Stored::Missing),
+            Err(error) => return Err(error),
+        };
+        if ModuleHash::of(&bytes) == *hash {
+            return Ok(Stored::Bytes(bytes));
+        }
+        fs::remove_file(&path)?;
+        Ok(Stored::Corrupt)
+    }
+
+    /// A new file to write code into, and its name for `publish_code`.
+    pub(crate) fn new_code(&self) -> std::io::Result<(PathBuf, File)> {
+        self.partial(&self.compiled)
+    }
+
+    /// Makes written code the code of a module. The checksum goes first: code without one is never used.
+    pub(crate) fn publish_code(&self, hash: &ModuleHash, partial: &Path) -> std::io::Result<()> {
+        let code = File::open(partial)?;
+        let sum = checksum(&code)?;
+        let (sum_partial, mut sum_file) = self.partial(&self.compiled)?;
+        sum_file.write_all(&sum)?;
+        publish(&sum_file, &sum_partial, &self.sum_path(hash))?;
+        publish(&code, partial, &self.code_path(hash))
+    }
+
+    /// The compiled code of a module, if there is any and it is whole.
+    pub(crate) fn verified_code(&self, hash: &ModuleHash) -> std::io::Result<Option<PathBuf>> {
+        let path = self.code_path(hash);
+        let (code, sum) = match (File::open(&path), fs::read(self.sum_path(hash))) {
+            (Ok(code), Ok(sum)) => (code, sum),
+            (Err(error), _) | (_, Err(error)) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => return Ok(None),
+        };
+        Ok((checksum(&code)? == sum).then_some(path))
+    }
+
+    /// Forgets the compiled code of a module.
+    pub(crate) fn remove_code(&self, hash: &ModuleHash) -> std::io::Result<()> {
+        match fs::remove_file(self.code_path(hash)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn module_path(&self, hash: &ModuleHash) -> PathBuf {
+        self.modules.join(format!("{hash}.wasm"))
+    }
+
+    fn code_path(&self, hash: &ModuleHash) -> PathBuf {
+        self.compiled.join(format!("{hash}.{}.cwasm", self.key))
+    }
+
+    fn sum_path(&self, hash: &ModuleHash) -> PathBuf {
+        self.compiled.join(format!("{hash}.{}.cwasm.sum", self.key))
+    }
+
+    fn partial(&self, directory: &Path) -> std::io::Result<(PathBuf, File)> {
+        let number = NEXT_PARTIAL.fetch_add(1, Ordering::Relaxed);
+        let path = directory.join(format!("{}-{number}.partial", std::process::id()));
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        Ok((path, file))
+    }
+}
+
+fn publish(file: &File, partial: &Path, path: &Path) -> std::io::Result<()> {
+    file.sync_data()?;
+    fs::rename(partial, path)
+}
+
+fn checksum(mut file: &File) -> std::io::Result<Vec<u8>> {
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(hasher.finalize().to_vec()),
+            len => hasher.update(&chunk[..len]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(root: &Path, key: &str) -> Disk {
+        Disk::open(root, key.to_owned()).expect("a fresh directory can be opened")
+    }
+
+    fn publish_code(disk: &Disk, hash: &ModuleHash, code: &[u8]) {
+        let (partial, mut file) = disk.new_code().expect("a file");
+        file.write_all(code).expect("written");
+        disk.publish_code(hash, &partial).expect("published");
+    }
+
+    #[test]
+    fn damaged_bytes_are_found_and_removed() {
+        let root = tempfile::tempdir().expect("a directory");
+        let disk = disk(root.path(), "k");
+        let hash = ModuleHash::of(b"abc");
+        disk.write_module(&hash, b"abc").expect("written");
+        assert!(matches!(disk.read_module(&hash), Ok(Stored::Bytes(bytes)) if bytes == b"abc"));
+        fs::write(disk.module_path(&hash), b"abd").expect("damaged");
+        assert!(matches!(disk.read_module(&hash), Ok(Stored::Corrupt)));
+        assert!(matches!(disk.read_module(&hash), Ok(Stored::Missing)));
+    }
+
+    #[test]
+    fn damaged_code_is_not_used() {
+        let root = tempfile::tempdir().expect("a directory");
+        let disk = disk(root.path(), "k");
+        let hash = ModuleHash::of(b"abc");
+        assert_eq!(disk.verified_code(&hash).expect("readable"), None);
+        publish_code(&disk, &hash, b"code");
+        let path = disk.verified_code(&hash).expect("readable").expect("it is there");
+        fs::write(&path, b"cod").expect("damaged");
+        assert_eq!(disk.verified_code(&hash).expect("readable"), None);
+        publish_code(&disk, &hash, b"code");
+        fs::remove_file(disk.sum_path(&hash)).expect("removed");
+        assert_eq!(disk.verified_code(&hash).expect("readable"), None);
+    }
+
+    #[test]
+    fn code_of_another_engine_and_half_files_are_swept() {
+        let root = tempfile::tempdir().expect("a directory");
+        let old = disk(root.path(), "old");
+        let hash = ModuleHash::of(b"abc");
+        publish_code(&old, &hash, b"code");
+        old.write_module(&hash, b"abc").expect("written");
+        let (half, _) = old.new_code().expect("a file");
+        let new = disk(root.path(), "new");
+        assert!(!old.code_path(&hash).exists() && !old.sum_path(&hash).exists() && !half.exists());
+        assert!(new.has(&hash));
+    }
+}

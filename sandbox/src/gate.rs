@@ -1,0 +1,158 @@
+//! What bytes may become a module: the checks that are made before anything is compiled, from cheap to dear.
+//!
+//! It reads bytes and compiles nothing. It is a pure function, so the same bytes are always answered alike.
+
+use wasmparser::{Encoding, Parser, Payload, Validator};
+
+use crate::engine;
+use crate::state::LINKED;
+
+/// The largest module, in bytes. An interpreter of JavaScript has 12 MB.
+pub const MODULE_BYTES_MAX: usize = 16 << 20;
+
+/// The interface that makes a component a module.
+const EXPORT: &str = "farwatch:check/check@0.1.0";
+
+/// Functions of one module, over all of its parts. The largest known guest has 30,000.
+const FUNCTIONS_MAX: u32 = 100_000;
+
+/// One function's code, in bytes. Compilers take memory and time that grow faster than this.
+const FUNCTION_BYTES_MAX: usize = 1 << 20;
+
+/// Why a module is not accepted. The same bytes are refused for the same reason everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Refusal {
+    /// A stable word: `module-too-large`, `module-invalid`, `module-too-complex`, `module-import-unknown`,
+    /// `module-export-missing`, `module-types-differ`, `module-compile-limit`, `module-compile-failed`.
+    pub code: &'static str,
+    /// What is wrong and what to do about it, as one sentence.
+    pub message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// Checks the bytes of a module.
+///
+/// # Errors
+/// The first reason for which it is refused.
+pub fn admit(bytes: &[u8]) -> Result<(), Refusal> {
+    if bytes.len() > MODULE_BYTES_MAX {
+        let message = format!("the module has {} bytes; at most {MODULE_BYTES_MAX} are allowed", bytes.len());
+        return Err(Refusal::new("module-too-large", message));
+    }
+    let shape = Shape::read(bytes)?;
+    shape.check_counts()?;
+    Validator::new_with_features(engine::features()).validate_all(bytes).map_err(|error| invalid(&error))?;
+    shape.check_world()
+}
+
+fn invalid(error: &wasmparser::BinaryReaderError) -> Refusal {
+    let message = format!("the bytes are no valid WASM component with the features that are allowed: {error}");
+    Refusal::new("module-invalid", message)
+}
+
+/// What matters of a component before it is validated.
+#[derive(Default)]
+struct Shape {
+    imports: Vec<String>,
+    exports: Vec<String>,
+    core_modules: u32,
+    functions: u32,
+    largest_function: usize,
+}
+
+impl Shape {
+    fn read(bytes: &[u8]) -> Result<Self, Refusal> {
+        let mut shape = Self::default();
+        let mut depth = 0_u32;
+        for payload in Parser::new(0).parse_all(bytes) {
+            let payload = payload.map_err(|error| invalid(&error))?;
+            match payload {
+                Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                    let message =
+                        "this is a core module; make a component of it, for instance by `wasm-tools component new`";
+                    return Err(Refusal::new("module-invalid", message));
+                }
+                Payload::Version { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ModuleSection { .. } => shape.core_modules += 1,
+                Payload::CodeSectionStart { count, .. } => shape.functions = shape.functions.saturating_add(count),
+                Payload::CodeSectionEntry(body) => {
+                    shape.largest_function = shape.largest_function.max(body.range().len());
+                }
+                Payload::ComponentImportSection(imports) if depth == 1 => {
+                    for import in imports {
+                        shape.imports.push(import.map_err(|error| invalid(&error))?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(exports) if depth == 1 => {
+                    for export in exports {
+                        shape.exports.push(export.map_err(|error| invalid(&error))?.name.name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(shape)
+    }
+
+    fn check_counts(&self) -> Result<(), Refusal> {
+        let message = if self.core_modules > engine::CORE_INSTANCES_MAX {
+            format!(
+                "the module has {} core modules; at most {} are allowed",
+                self.core_modules,
+                engine::CORE_INSTANCES_MAX
+            )
+        } else if self.functions > FUNCTIONS_MAX {
+            format!("the module has {} functions; at most {FUNCTIONS_MAX} are allowed", self.functions)
+        } else if self.largest_function > FUNCTION_BYTES_MAX {
+            format!("a function has {} bytes; at most {FUNCTION_BYTES_MAX} are allowed", self.largest_function)
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::new("module-too-complex", message))
+    }
+
+    fn check_world(&self) -> Result<(), Refusal> {
+        if let Some(unknown) = self.imports.iter().find(|import| !LINKED.contains(&import.as_str())) {
+            let message = format!(
+                "the module imports `{unknown}`, which this host does not offer; it offers {}",
+                LINKED.join(", ")
+            );
+            return Err(Refusal::new("module-import-unknown", message));
+        }
+        if !self.exports.iter().any(|export| export == EXPORT) {
+            let message = format!("the module does not export `{EXPORT}`; build it for the world `check-module`");
+            return Err(Refusal::new("module-export-missing", message));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(bytes: &[u8]) -> &'static str {
+        admit(bytes).expect_err("it is no module").code
+    }
+
+    #[test]
+    fn what_is_no_component_is_refused() {
+        assert_eq!(code(b""), "module-invalid");
+        assert_eq!(code(b"#!/bin/sh"), "module-invalid");
+        assert_eq!(code(b"\0asm\x01\0\0\0"), "module-invalid");
+        assert_eq!(code(b"\0asm\x0d\0\x01\0\xff"), "module-invalid");
+        assert_eq!(code(&vec![0; MODULE_BYTES_MAX + 1]), "module-too-large");
+    }
+
+    #[test]
+    fn a_component_that_exports_nothing_is_refused() {
+        assert_eq!(code(b"\0asm\x0d\0\x01\0"), "module-export-missing");
+    }
+}

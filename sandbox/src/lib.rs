@@ -1,0 +1,214 @@
+//! Runs check modules, which are WASM components by anybody, so that they can harm nobody.
+//!
+//! A [`Sandbox`] keeps modules on disk by their hash ([`Sandbox::save`]), has them compiled in a child process
+//! ([`compile_child`]), loads the code ([`Sandbox::load`]) and calls them: [`Sandbox::describe`] and
+//! [`Sandbox::validate`] where checks are written, [`Sandbox::run`] where they are made. Every call has a fresh store
+//! and ends within its [`Limits`]; whatever a module does comes back as a [`RunReport`], never as a failure of the host.
+//!
+//! This crate knows wasmtime, so that no other needs to. It knows no probe and no network: whoever runs a module brings
+//! the [`Probes`] that stand behind its imports.
+//!
+//! ```no_run
+//! # use farwatch_sandbox::*;
+//! # use std::time::Duration;
+//! # async fn example(probes: &mut impl Probes, bytes: Vec<u8>, context: RunContext) -> Result<(), Box<dyn std::error::Error>> {
+//! let sandbox = Sandbox::new(SandboxConfig {
+//!     directory: "/var/lib/farwatch/sandbox".into(),
+//!     run_places: SandboxConfig::HOST_RUN_PLACES,
+//!     loaded_modules: SandboxConfig::LOADED_MODULES,
+//!     compile: CompileCommand {
+//!         program: std::env::current_exe()?,
+//!         arguments: vec!["compile-module".to_owned()],
+//!         wall: CompileCommand::WALL,
+//!     },
+//! })?;
+//! let hash = ModuleHash::of(&bytes);
+//! sandbox.save(&hash, &bytes)?;
+//! let module = sandbox.load(&hash).await?;
+//! let report = sandbox.run(&module, probes, &context, &Limits::for_run(Duration::from_secs(3))).await;
+//! # Ok(()) }
+//! ```
+
+mod answer;
+mod bindings;
+mod clock;
+pub mod compile_child;
+mod compiler;
+mod disk;
+mod engine;
+mod exchange;
+mod gate;
+mod limits;
+mod module;
+mod modules;
+mod run;
+mod state;
+mod stop;
+mod ticker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+pub use crate::compiler::CompileCommand;
+pub use crate::gate::{MODULE_BYTES_MAX, Refusal, admit};
+pub use crate::limits::Limits;
+pub use crate::module::{BadModuleHash, Module, ModuleHash};
+pub use crate::modules::ModuleError;
+pub use crate::run::{Probes, RunEnd, RunReport};
+pub use crate::state::{Level, Log, LogLine};
+pub use crate::stop::{Fault, Stop, StopCode};
+
+pub use crate::bindings::exports::farwatch::check::check::{Description, Prepared, RunContext};
+/// The records of `wit/http.wit`.
+pub mod http {
+    pub use crate::bindings::farwatch::check::http::{Request, Response, Version, Want};
+}
+/// The records of `wit/types.wit`.
+pub mod types {
+    pub use crate::bindings::farwatch::check::types::{
+        Attribute, Failure, IpVersion, Outcome, Phase, PhaseTimes, Problem, Status, TlsInfo, Value,
+    };
+}
+
+use crate::disk::Disk;
+use crate::modules::Modules;
+
+/// What a sandbox must be told.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// Where modules and their code are kept. Nobody else may write there; it is made if it is missing.
+    pub directory: PathBuf,
+    /// Calls of modules that can be under way at once. Each takes 8 GiB of address space, and memory only while it
+    /// runs. What comes beyond is stopped as `no-run-place`, so whoever asks counts for itself.
+    pub run_places: u32,
+    /// Modules that stay loaded. The one that was not asked for longest is dropped, and loaded again when needed.
+    pub loaded_modules: usize,
+    /// The program that compiles.
+    pub compile: CompileCommand,
+}
+
+impl SandboxConfig {
+    /// For a host that runs checks all the time.
+    pub const HOST_RUN_PLACES: u32 = 512;
+    /// For a process that only describes modules and validates configs.
+    pub const CONTROL_RUN_PLACES: u32 = 4;
+    /// Enough for every built-in module and those of many customers.
+    pub const LOADED_MODULES: usize = 256;
+}
+
+/// Why a sandbox could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address space for the run places is not to be had.
+    #[error(
+        "cannot reserve address space for {places} run places: {reason}; use fewer, or lift `ulimit -v` and \
+         `vm.overcommit_memory=2`"
+    )]
+    Reservation {
+        /// How many were asked for.
+        places: u32,
+        /// What the system said.
+        reason: String,
+    },
+    /// The directory cannot be used.
+    #[error("cannot use {}: {error}", .directory.display())]
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// wasmtime refuses its settings, or the system has no thread left.
+    #[error("cannot start the WASM engine: {0}")]
+    Engine(String),
+}
+
+/// See the crate's documentation. Cheap to clone; all clones are one sandbox.
+#[derive(Clone)]
+pub struct Sandbox {
+    engine: Engine,
+    modules: Arc<Modules>,
+}
+
+impl Sandbox {
+    /// Makes a sandbox: reserves the address space, opens the directory, and starts the thread that interrupts guests.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn new(config: SandboxConfig) -> Result<Self, StartError> {
+        let engine = engine::for_runs(config.run_places)?;
+        let mut linker = Linker::new(&engine);
+        state::link(&mut linker).map_err(|error| StartError::Engine(format!("{error:#}")))?;
+        let disk = Disk::open(&config.directory, engine::key(&engine))
+            .map_err(|error| StartError::Directory { directory: config.directory, error })?;
+        ticker::start(&engine).map_err(|error| StartError::Engine(error.to_string()))?;
+        let modules = Modules::new(engine.clone(), linker, disk, config.compile, config.loaded_modules);
+        Ok(Self { engine, modules: Arc::new(modules) })
+    }
+
+    /// Keeps the bytes of a module on disk. It reads and writes files, and validates up to 16 MiB: not for a thread
+    /// that must not wait.
+    ///
+    /// # Errors
+    /// When the bytes have another hash, or are refused, or cannot be written.
+    pub fn save(&self, hash: &ModuleHash, bytes: &[u8]) -> Result<(), ModuleError> {
+        self.modules.save(hash, bytes)
+    }
+
+    /// Whether the bytes of a module are on disk. They are verified when they are used.
+    pub fn has(&self, hash: &ModuleHash) -> bool {
+        self.modules.has(hash)
+    }
+
+    /// The bytes of a module from disk, verified.
+    ///
+    /// # Errors
+    /// When they are not there, or damaged, or cannot be read.
+    pub fn bytes(&self, hash: &ModuleHash) -> Result<Vec<u8>, ModuleError> {
+        self.modules.bytes(hash)
+    }
+
+    /// Loads a module, having it compiled first where that was not yet done. Those who ask for one module at the same
+    /// time share the work. It reads files: not for a thread that must not wait.
+    ///
+    /// # Errors
+    /// See [`ModuleError`]. A refusal is remembered; everything else is tried again when asked again.
+    pub async fn load(&self, hash: &ModuleHash) -> Result<Module, ModuleError> {
+        self.modules.get(hash).await
+    }
+
+    /// How many modules are loaded, or remembered as refused.
+    pub fn loaded_count(&self) -> usize {
+        self.modules.loaded_count()
+    }
+
+    /// Asks a module what it is.
+    ///
+    /// # Errors
+    /// When the call was stopped.
+    pub async fn describe(&self, module: &Module) -> Result<Description, Stop> {
+        run::describe(&self.engine, module).await
+    }
+
+    /// Has a module judge a config, which is JSON text, and prepare it for its runs.
+    ///
+    /// # Errors
+    /// Outside: the call was stopped. Inside: what the module finds wrong with the config.
+    pub async fn validate(&self, module: &Module, config: &str) -> Result<Result<Prepared, Vec<types::Problem>>, Stop> {
+        run::validate(&self.engine, module, config).await
+    }
+
+    /// Makes one run of a module. Dropping the future ends the run and its probes at once.
+    pub async fn run<P: Probes>(
+        &self,
+        module: &Module,
+        probes: &mut P,
+        context: &RunContext,
+        limits: &Limits,
+    ) -> RunReport {
+        run::run(&self.engine, module, probes, context, limits).await
+    }
+}

@@ -1,0 +1,202 @@
+//! The modules of one process: on disk, compiled, and loaded.
+//!
+//! Whoever asks for a module gets it, whether it is loaded, compiled, or only there as bytes; those who ask for the same
+//! one at the same time wait for the same work. It fetches nothing: bytes are brought to it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OnceCell, Semaphore};
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use crate::compiler::{self, CompileCommand, CompileError};
+use crate::disk::{Disk, Stored};
+use crate::gate::{self, Refusal};
+use crate::module::{LoadError, Module, ModuleHash};
+use crate::state::GuestState;
+
+/// Compilations at once. The compiler would take every processor that the runs of checks need.
+const COMPILES_MAX: usize = 1;
+
+/// Why a module is not to be had.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ModuleError {
+    /// Its bytes are not on this disk. They can be fetched and saved.
+    #[error("the module {0} is not here")]
+    Missing(ModuleHash),
+    /// Its bytes on this disk were damaged, and have been removed. They can be fetched and saved again.
+    #[error("the module {0} was damaged on disk and has been removed")]
+    Corrupt(ModuleHash),
+    /// The bytes that came under its name have another.
+    #[error("the bytes that came as module {expected} are those of {found}")]
+    WrongHash {
+        /// The name they came under.
+        expected: ModuleHash,
+        /// The name they should have.
+        found: ModuleHash,
+    },
+    /// It is not acceptable, here or anywhere.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// This host failed. Another attempt may succeed.
+    #[error("cannot load the module: {0}")]
+    Host(String),
+}
+
+impl From<std::io::Error> for ModuleError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Host(error.to_string())
+    }
+}
+
+/// A module that is loaded, or known to be unacceptable: either way for good.
+type Verdict = Result<Module, Refusal>;
+
+/// One module that was asked for.
+struct Entry {
+    verdict: Arc<OnceCell<Verdict>>,
+    /// The count of requests when it was last asked for.
+    used: u64,
+}
+
+/// The modules that were asked for last.
+#[derive(Default)]
+struct Loaded {
+    entries: HashMap<ModuleHash, Entry>,
+    requests: u64,
+}
+
+/// See the file's documentation.
+pub(crate) struct Modules {
+    engine: Engine,
+    linker: Linker<GuestState>,
+    disk: Disk,
+    command: CompileCommand,
+    compiles: Semaphore,
+    loaded_max: usize,
+    loaded: Mutex<Loaded>,
+}
+
+impl Modules {
+    pub(crate) fn new(
+        engine: Engine,
+        linker: Linker<GuestState>,
+        disk: Disk,
+        command: CompileCommand,
+        loaded_max: usize,
+    ) -> Self {
+        let (compiles, loaded) = (Semaphore::new(COMPILES_MAX), Mutex::default());
+        Self { engine, linker, disk, command, compiles, loaded_max, loaded }
+    }
+
+    /// Whether the bytes of a module are on disk.
+    pub(crate) fn has(&self, hash: &ModuleHash) -> bool {
+        self.disk.has(hash)
+    }
+
+    /// Keeps the bytes of a module, if they are what they are called and acceptable.
+    pub(crate) fn save(&self, expected: &ModuleHash, bytes: &[u8]) -> Result<(), ModuleError> {
+        let found = ModuleHash::of(bytes);
+        if found != *expected {
+            return Err(ModuleError::WrongHash { expected: *expected, found });
+        }
+        gate::admit(bytes)?;
+        Ok(self.disk.write_module(expected, bytes)?)
+    }
+
+    /// The bytes of a module, verified.
+    pub(crate) fn bytes(&self, hash: &ModuleHash) -> Result<Vec<u8>, ModuleError> {
+        match self.disk.read_module(hash)? {
+            Stored::Bytes(bytes) => Ok(bytes),
+            Stored::Missing => Err(ModuleError::Missing(*hash)),
+            Stored::Corrupt => Err(ModuleError::Corrupt(*hash)),
+        }
+    }
+
+    /// A module, loaded.
+    pub(crate) async fn get(&self, hash: &ModuleHash) -> Result<Module, ModuleError> {
+        let entry = self.entry(hash);
+        let verdict = entry
+            .get_or_try_init(|| async {
+                match self.load(hash).await {
+                    Ok(module) => Ok(Ok(module)),
+                    Err(ModuleError::Refused(refusal)) => Ok(Err(refusal)),
+                    Err(passing) => Err(passing),
+                }
+            })
+            .await?;
+        verdict.clone().map_err(ModuleError::Refused)
+    }
+
+    /// The place of a module among the loaded ones. The one that was not asked for longest makes room.
+    fn entry(&self, hash: &ModuleHash) -> Arc<OnceCell<Verdict>> {
+        let mut loaded = self.loaded();
+        loaded.requests += 1;
+        let used = loaded.requests;
+        if let Some(entry) = loaded.entries.get_mut(hash) {
+            entry.used = used;
+            return Arc::clone(&entry.verdict);
+        }
+        if loaded.entries.len() >= self.loaded_max {
+            let oldest = loaded.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(hash, _)| *hash);
+            oldest.and_then(|hash| loaded.entries.remove(&hash));
+        }
+        let verdict = Arc::new(OnceCell::new());
+        loaded.entries.insert(*hash, Entry { verdict: Arc::clone(&verdict), used });
+        verdict
+    }
+
+    /// How many modules are loaded or known to be unacceptable.
+    pub(crate) fn loaded_count(&self) -> usize {
+        self.loaded().entries.len()
+    }
+
+    async fn load(&self, hash: &ModuleHash) -> Result<Module, ModuleError> {
+        if let Some(module) = self.load_compiled(hash)? {
+            return Ok(module);
+        }
+        // The semaphore is never closed.
+        let _permit = self.compiles.acquire().await.map_err(|error| ModuleError::Host(error.to_string()))?;
+        self.compile(hash).await?;
+        let lost = || ModuleError::Host("the compiled code was lost at once".to_owned());
+        self.load_compiled(hash)?.ok_or_else(lost)
+    }
+
+    fn load_compiled(&self, hash: &ModuleHash) -> Result<Option<Module>, ModuleError> {
+        let Some(path) = self.disk.verified_code(hash)? else { return Ok(None) };
+        match Module::load(&self.engine, &self.linker, *hash, &path) {
+            Ok(module) => Ok(Some(module)),
+            Err(LoadError::Types(error)) => Err(ModuleError::Refused(Refusal::new(
+                "module-types-differ",
+                format!("the module's imports or exports are not those of `farwatch:check@0.1.0`: {error:#}"),
+            ))),
+            Err(LoadError::Code(error)) => {
+                self.disk.remove_code(hash)?;
+                Err(ModuleError::Refused(Refusal::new("module-too-complex", format!("{error:#}"))))
+            }
+        }
+    }
+
+    async fn compile(&self, hash: &ModuleHash) -> Result<(), ModuleError> {
+        let bytes = self.bytes(hash)?;
+        gate::admit(&bytes)?;
+        let (partial, output) = self.disk.new_code()?;
+        let compiled = compiler::compile(&self.command, &bytes, output).await;
+        match compiled {
+            Ok(()) => Ok(self.disk.publish_code(hash, &partial)?),
+            Err(error) => {
+                std::fs::remove_file(&partial)?;
+                Err(match error {
+                    CompileError::Refused(refusal) => ModuleError::Refused(refusal),
+                    CompileError::Host(reason) => ModuleError::Host(reason),
+                })
+            }
+        }
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, Loaded> {
+        // Every change of the map is one step, so a panic elsewhere cannot have left half of one.
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,200 @@
+//! Calls of a module: one fresh store for each, under all limits, and gone afterwards.
+//!
+//! A guest can spoil its own call and nothing else. It is never retried here, and nothing of it is kept.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::time::timeout;
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+use crate::answer;
+use crate::bindings::exports::farwatch::check::check::{Description, Prepared, RunContext};
+use crate::bindings::farwatch::check::http::{Request, Response};
+use crate::bindings::farwatch::check::types::{Failure, Outcome, Problem};
+use crate::exchange::{Exchange, Step};
+use crate::limits::Limits;
+use crate::module::Module;
+use crate::state::{GuestState, Log, fetch_limit};
+use crate::stop::{Stop, StopCode};
+use crate::ticker::TICK;
+
+/// Data that a guest may hand over in one call, in bytes: a request with the largest body, or the largest prepared
+/// config, each several times over.
+const HOSTCALL_BYTES_MAX: usize = 2 << 20;
+
+/// Resources that a guest may hold. The interfaces that are linked have none, so these are its own.
+const HANDLES_MAX: usize = 1_000;
+
+/// The probes behind a guest's imports. The host makes them; the sandbox knows only their shape.
+pub trait Probes: Send {
+    /// Makes one request. It is dropped, and with it whatever it does, when the call it belongs to is stopped.
+    fn fetch(&mut self, request: Request) -> impl Future<Output = Result<Response, Failure>> + Send;
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub enum RunEnd {
+    /// The module judged its target.
+    Judged(Outcome),
+    /// The module could not judge its target. That is unknown, by the module's own word.
+    Problem(Problem),
+    /// The run was stopped. That is unknown, too.
+    Stopped(Stop),
+}
+
+/// What is known of a run that is over.
+#[derive(Debug, Clone)]
+pub struct RunReport {
+    /// How it ended.
+    pub end: RunEnd,
+    /// The CPU time that the guest took, without its probes, in microseconds.
+    pub cpu_us: u64,
+    /// The most memory that the guest had, in bytes.
+    pub memory_bytes: usize,
+    /// What the guest logged.
+    pub log: Log,
+}
+
+/// Makes one run.
+pub(crate) async fn run<P: Probes>(
+    engine: &Engine,
+    module: &Module,
+    probes: &mut P,
+    context: &RunContext,
+    limits: &Limits,
+) -> RunReport {
+    let mut cell = Cell::new(engine, limits);
+    let exchange = Arc::clone(&cell.exchange);
+    let guest = async {
+        let guest = module.pre().instantiate_async(&mut cell.store).await?;
+        guest.farwatch_check_check().call_run(&mut cell.store, context).await
+    };
+    let ended = drive(guest, &exchange, probes, limits).await;
+    let end = match cell.judge(ended) {
+        Ok(Ok(outcome)) => answer::outcome(outcome).map(RunEnd::Judged),
+        Ok(Err(problem)) => answer::problem(problem).map(RunEnd::Problem),
+        Err(stop) => Err(stop),
+    };
+    let state = cell.store.into_data();
+    RunReport {
+        end: end.unwrap_or_else(RunEnd::Stopped),
+        cpu_us: u64::try_from(exchange.cpu().as_micros()).unwrap_or(u64::MAX),
+        memory_bytes: state.memory.peak(),
+        log: state.log,
+    }
+}
+
+/// Asks a module what it is.
+pub(crate) async fn describe(engine: &Engine, module: &Module) -> Result<Description, Stop> {
+    let limits = Limits::for_inspection();
+    let mut cell = Cell::new(engine, &limits);
+    let exchange = Arc::clone(&cell.exchange);
+    let guest = async {
+        let guest = module.pre().instantiate_async(&mut cell.store).await?;
+        guest.farwatch_check_check().call_describe(&mut cell.store).await
+    };
+    let ended = drive(guest, &exchange, &mut NoProbes, &limits).await;
+    answer::description(cell.judge(ended)?)
+}
+
+/// Has a module judge and prepare a config.
+pub(crate) async fn validate(
+    engine: &Engine,
+    module: &Module,
+    config: &str,
+) -> Result<Result<Prepared, Vec<Problem>>, Stop> {
+    let limits = Limits::for_inspection();
+    let mut cell = Cell::new(engine, &limits);
+    let exchange = Arc::clone(&cell.exchange);
+    let guest = async {
+        let guest = module.pre().instantiate_async(&mut cell.store).await?;
+        guest.farwatch_check_check().call_validate(&mut cell.store, config).await
+    };
+    let ended = drive(guest, &exchange, &mut NoProbes, &limits).await;
+    match cell.judge(ended)? {
+        Ok(prepared) => answer::prepared(prepared).map(Ok),
+        Err(problems) => answer::problems(problems).map(Err),
+    }
+}
+
+/// The probes of calls that have none. The limit of no fetches answers before it is ever asked.
+struct NoProbes;
+
+impl Probes for NoProbes {
+    async fn fetch(&mut self, _request: Request) -> Result<Response, Failure> {
+        Err(fetch_limit())
+    }
+}
+
+/// How a call ended, as seen from outside of the guest.
+enum Ended<T> {
+    Returned(T),
+    Failed(wasmtime::Error),
+    Deadline,
+    Panicked,
+}
+
+/// Polls a guest, and its probes for it, until the guest is over or its time is.
+async fn drive<T, P: Probes>(
+    guest: impl Future<Output = wasmtime::Result<T>>,
+    exchange: &Exchange,
+    probes: &mut P,
+    limits: &Limits,
+) -> Ended<T> {
+    let mut guest = pin!(guest);
+    let steps = async {
+        loop {
+            match exchange.next(guest.as_mut()).await {
+                Step::Finished(Ok(value)) => return Ended::Returned(value),
+                Step::Finished(Err(error)) => return Ended::Failed(error),
+                Step::Asked(request) => exchange.answer(probes.fetch(request).await),
+                Step::Panicked => return Ended::Panicked,
+            }
+        }
+    };
+    timeout(limits.wall, steps).await.unwrap_or(Ended::Deadline)
+}
+
+/// The store of one call, and what stands beside it.
+struct Cell {
+    store: Store<GuestState>,
+    exchange: Arc<Exchange>,
+    wall_ms: u128,
+}
+
+impl Cell {
+    fn new(engine: &Engine, limits: &Limits) -> Self {
+        let exchange = Arc::new(Exchange::new());
+        let mut store = Store::new(engine, GuestState::new(limits, Arc::clone(&exchange)));
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        store.set_max_component_handles(HANDLES_MAX);
+        store.set_epoch_deadline(1);
+        let cpu_max = limits.cpu;
+        store.epoch_deadline_callback(move |store| {
+            let (cpu, present) = store.data().exchange.cpu_within_poll();
+            Ok(if cpu > cpu_max {
+                UpdateDeadline::Interrupt
+            } else if present < TICK / 2 {
+                // The tick passed while the guest waited, or just after it went on: it is nobody's turn yet.
+                UpdateDeadline::Continue(1)
+            } else {
+                UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
+            })
+        });
+        Self { store, exchange, wall_ms: limits.wall.as_millis() }
+    }
+
+    fn judge<T>(&self, ended: Ended<T>) -> Result<T, Stop> {
+        Err(match ended {
+            Ended::Returned(value) => return Ok(value),
+            Ended::Failed(error) => Stop::from_error(&error, self.store.data().memory.refused),
+            Ended::Deadline => {
+                Stop::new(StopCode::Deadline, format!("the module did not answer within {} ms", self.wall_ms))
+            }
+            Ended::Panicked => Stop::new(StopCode::HostFailed, "this host failed beneath the module"),
+        })
+    }
+}

@@ -1,0 +1,163 @@
+//! What stands behind the imports of one running guest.
+//!
+//! One store has one of these, and both go away together. A guest can fill what is here up to stated limits and no
+//! further; nothing here reaches the network.
+
+use std::sync::Arc;
+
+use wasmtime::component::{HasSelf, Linker};
+
+use crate::bindings::farwatch::check::types::{Failure, Phase, PhaseTimes};
+use crate::bindings::farwatch::check::{entropy, http, log, types};
+use crate::exchange::Exchange;
+use crate::limits::{Limits, MemoryMeter};
+use crate::stop::EntropyRefused;
+
+pub use crate::bindings::farwatch::check::log::Level;
+
+/// Lines that are kept of one run. More are noise, which the first lines would have explained.
+const LOG_LINES_MAX: usize = 64;
+/// Bytes that are kept of one run's lines together.
+const LOG_BYTES_MAX: usize = 16 << 10;
+/// Randomness for one run, in bytes, as `wit/entropy.wit` promises.
+const ENTROPY_MAX: usize = 64 << 10;
+
+/// A line that a module logged.
+#[derive(Debug, Clone)]
+pub struct LogLine {
+    /// How much it matters.
+    pub level: Level,
+    /// What it says, cut where the limit of the run was reached.
+    pub message: String,
+}
+
+/// The lines of one run.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    /// The first lines, at most 64 and at most 16 KiB together.
+    pub lines: Vec<LogLine>,
+    /// How many lines did not fit.
+    pub dropped: u32,
+    bytes: usize,
+}
+
+impl Log {
+    fn add(&mut self, level: Level, mut message: String) {
+        let room = LOG_BYTES_MAX - self.bytes;
+        if self.lines.len() == LOG_LINES_MAX || room == 0 {
+            self.dropped = self.dropped.saturating_add(1);
+            return;
+        }
+        message.truncate(message.floor_char_boundary(room));
+        message.shrink_to_fit();
+        self.bytes += message.len();
+        self.lines.push(LogLine { level, message });
+    }
+}
+
+/// The data of one store.
+pub(crate) struct GuestState {
+    pub(crate) memory: MemoryMeter,
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) log: Log,
+    fetches_left: u32,
+    entropy_left: usize,
+}
+
+impl GuestState {
+    pub(crate) fn new(limits: &Limits, exchange: Arc<Exchange>) -> Self {
+        Self {
+            memory: MemoryMeter::new(limits.memory_bytes),
+            exchange,
+            log: Log::default(),
+            fetches_left: limits.fetches,
+            entropy_left: ENTROPY_MAX,
+        }
+    }
+}
+
+/// The names of the interfaces that are linked. A module that imports anything else is refused.
+pub(crate) const LINKED: [&str; 4] = [
+    "farwatch:check/types@0.1.0",
+    "farwatch:check/http@0.1.0",
+    "farwatch:check/log@0.1.0",
+    "farwatch:check/entropy@0.1.0",
+];
+
+/// Defines the imports.
+///
+/// # Errors
+/// Never, unless a name is defined twice.
+pub(crate) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
+    types::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
+    http::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
+    log::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
+    entropy::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)
+}
+
+impl types::Host for GuestState {}
+
+impl http::Host for GuestState {
+    async fn fetch(&mut self, request: http::Request) -> Result<http::Response, Failure> {
+        if self.fetches_left == 0 {
+            return Err(fetch_limit());
+        }
+        self.fetches_left -= 1;
+        self.exchange.ask(request).await
+    }
+}
+
+/// The failure that answers requests beyond the limit of a run.
+pub(crate) fn fetch_limit() -> Failure {
+    Failure {
+        phase: Phase::Prepare,
+        code: "fetch-limit".to_owned(),
+        message: "this run has made all the requests that it may".to_owned(),
+        remote: None,
+        times: PhaseTimes { resolve: None, connect: None, tls: None, first_byte: None, transfer: None, total: 0 },
+        tls: None,
+    }
+}
+
+impl log::Host for GuestState {
+    fn emit(&mut self, level: Level, message: String) {
+        self.log.add(level, message);
+    }
+}
+
+impl entropy::Host for GuestState {
+    fn get(&mut self, len: u32) -> wasmtime::Result<Vec<u8>> {
+        let len = usize::try_from(len)?;
+        self.entropy_left = self.entropy_left.checked_sub(len).ok_or(EntropyRefused)?;
+        let mut bytes = vec![0; len];
+        let mut filled = 0;
+        while filled < len {
+            filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())?;
+        }
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_keeps_the_first_lines_and_counts_the_others() {
+        let mut log = Log::default();
+        for _ in 0..LOG_LINES_MAX + 3 {
+            log.add(Level::Info, "x".to_owned());
+        }
+        assert_eq!((log.lines.len(), log.dropped), (LOG_LINES_MAX, 3));
+    }
+
+    #[test]
+    fn a_log_is_cut_between_characters() {
+        let mut log = Log::default();
+        log.add(Level::Info, "x".repeat(LOG_BYTES_MAX - 1));
+        log.add(Level::Info, "ä".to_owned());
+        log.add(Level::Info, "y".to_owned());
+        assert_eq!(log.lines.iter().map(|line| line.message.len()).sum::<usize>(), LOG_BYTES_MAX);
+        assert_eq!(log.lines[1].message, "");
+    }
+}

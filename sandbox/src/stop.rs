@@ -1,0 +1,127 @@
+//! Why a call of a module ended without an answer of its own.
+//!
+//! Each reason has one stable code, and says whose fault it is: a run that its module spoiled covers its slot, for
+//! running it again would end the same way; a run that the host spoiled covers nothing.
+
+use std::fmt;
+
+use wasmtime::{PoolConcurrencyLimitError, Trap};
+
+/// Whose fault it is that a call gave no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The module's.
+    Module,
+    /// This host's.
+    Host,
+}
+
+/// The reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StopCode {
+    /// The guest trapped: a panic, an access out of bounds, a division by zero.
+    Trapped,
+    /// The guest called too deeply.
+    StackOverflow,
+    /// The guest computed for longer than its limit.
+    CpuLimit,
+    /// The call took longer than its limit.
+    Deadline,
+    /// The guest trapped, or could not start, because it was refused memory.
+    MemoryLimit,
+    /// The guest asked for too much randomness.
+    EntropyLimit,
+    /// The guest handed over more data at once than the host takes.
+    DataLimit,
+    /// The guest's answer breaks the rules of `wit/`, for instance by a malformed code.
+    AnswerInvalid,
+    /// All places for runs are taken.
+    NoRunPlace,
+    /// The host failed in a way that no guest should be able to bring about.
+    HostFailed,
+}
+
+impl StopCode {
+    /// The code as results carry it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trapped => "module-trapped",
+            Self::StackOverflow => "stack-overflow",
+            Self::CpuLimit => "cpu-limit",
+            Self::Deadline => "deadline",
+            Self::MemoryLimit => "memory-limit",
+            Self::EntropyLimit => "entropy-limit",
+            Self::DataLimit => "data-limit",
+            Self::AnswerInvalid => "answer-invalid",
+            Self::NoRunPlace => "no-run-place",
+            Self::HostFailed => "host-failed",
+        }
+    }
+
+    /// Whose fault it is.
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::NoRunPlace | Self::HostFailed => Fault::Host,
+            _ => Fault::Module,
+        }
+    }
+}
+
+/// Why a call was stopped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", .code.as_str())]
+pub struct Stop {
+    /// The reason.
+    pub code: StopCode,
+    /// The same as one sentence for the author of the module, or for the operator of the host.
+    pub message: String,
+}
+
+impl Stop {
+    pub(crate) fn new(code: StopCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// Reads the reason from the error by which wasmtime ended a call.
+    pub(crate) fn from_error(error: &wasmtime::Error, memory_refused: bool) -> Self {
+        if let Some(EntropyRefused) = error.downcast_ref() {
+            return Self::new(StopCode::EntropyLimit, "the module asked for more than 64 KiB of randomness");
+        }
+        if error.is::<PoolConcurrencyLimitError>() {
+            return Self::new(StopCode::NoRunPlace, "all places for runs on this host are taken");
+        }
+        if error.is::<std::io::Error>() || error.is::<rustix::io::Errno>() {
+            return Self::new(StopCode::HostFailed, format!("this host cannot run modules now: {error:#}"));
+        }
+        if memory_refused {
+            return Self::new(StopCode::MemoryLimit, format!("the module needs more memory than its limit: {error}"));
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => Self::new(StopCode::CpuLimit, "the module computed for longer than its limit"),
+            Some(Trap::StackOverflow) => Self::new(StopCode::StackOverflow, "the module's calls are nested too deeply"),
+            Some(trap) => Self::new(StopCode::Trapped, format!("the module trapped: {trap}")),
+            None => Self::from_message(&format!("{error:#}")),
+        }
+    }
+
+    /// wasmtime has no types for the rest. A test with a real guest holds the words of the first.
+    fn from_message(message: &str) -> Self {
+        if message.contains("fuel allocated for hostcalls") {
+            Self::new(StopCode::DataLimit, "the module handed over more data at once than is taken")
+        } else {
+            Self::new(StopCode::Trapped, format!("the module was stopped: {message}"))
+        }
+    }
+}
+
+/// Ends the call of a guest that asked for too much randomness.
+#[derive(Debug)]
+pub(crate) struct EntropyRefused;
+
+impl fmt::Display for EntropyRefused {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("too much randomness was asked for")
+    }
+}
+
+impl std::error::Error for EntropyRefused {}

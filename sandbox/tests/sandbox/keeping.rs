@@ -1,0 +1,254 @@
+//! Modules on disk, in the compile child and in memory.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use farwatch_sandbox::{MODULE_BYTES_MAX, ModuleError, ModuleHash, SandboxConfig};
+
+use crate::harness::{Bench, guest_bytes};
+
+/// The bytes of `(component <sections>)`.
+fn component(sections: &[(u8, Vec<u8>)]) -> Vec<u8> {
+    let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+    for (id, content) in sections {
+        bytes.extend([*id, u8::try_from(content.len()).expect("a small section")]);
+        bytes.extend(content);
+    }
+    bytes
+}
+
+fn name(text: &str) -> Vec<u8> {
+    [&[0, u8::try_from(text.len()).expect("a short name")], text.as_bytes()].concat()
+}
+
+/// `(component (import "<name>" (instance)))`
+fn importing(import: &str) -> Vec<u8> {
+    let types = vec![1, 0x42, 0];
+    let imports = [vec![1], name(import), vec![5, 0]].concat();
+    component(&[(7, types), (10, imports)])
+}
+
+/// `(component (instance $nothing) (export "farwatch:check/check@0.1.0" (instance $nothing)))`
+fn exporting_nothing() -> Vec<u8> {
+    let instances = vec![1, 1, 0];
+    let exports = [vec![1], name("farwatch:check/check@0.1.0"), vec![5, 0, 0]].concat();
+    component(&[(5, instances), (11, exports)])
+}
+
+fn refusal(bench: &Bench, bytes: &[u8]) -> farwatch_sandbox::Refusal {
+    match bench.sandbox.save(&ModuleHash::of(bytes), bytes) {
+        Err(ModuleError::Refused(refusal)) => refusal,
+        other => panic!("not refused but {other:?}"),
+    }
+}
+
+#[test]
+fn an_import_that_is_not_linked_is_refused_by_name() {
+    let bench = Bench::new();
+    for import in ["farwatch:check/tcp@0.1.0", "wasi:cli/stdout@0.2.6", "farwatch:check/http@0.2.0"] {
+        let refusal = refusal(&bench, &importing(import));
+        assert_eq!(refusal.code, "module-import-unknown");
+        assert!(refusal.message.contains(import), "{refusal}");
+    }
+}
+
+#[test]
+fn what_is_no_module_is_refused() {
+    let bench = Bench::new();
+    assert_eq!(refusal(&bench, b"not a module").code, "module-invalid");
+    assert_eq!(refusal(&bench, b"\0asm\x01\0\0\0").code, "module-invalid");
+    assert_eq!(refusal(&bench, &component(&[])).code, "module-export-missing");
+    assert_eq!(refusal(&bench, &vec![0; MODULE_BYTES_MAX + 1]).code, "module-too-large");
+    let mut cut = guest_bytes("http");
+    cut.truncate(cut.len() / 2);
+    assert_eq!(refusal(&bench, &cut).code, "module-invalid");
+}
+
+#[tokio::test]
+async fn other_types_than_the_treatys_are_refused() {
+    let bench = Bench::new();
+    let bytes = exporting_nothing();
+    let hash = ModuleHash::of(&bytes);
+    bench.sandbox.save(&hash, &bytes).expect("its names are good");
+    let error = bench.sandbox.load(&hash).await.expect_err("its types are not");
+    assert!(matches!(&error, ModuleError::Refused(refusal) if refusal.code == "module-types-differ"), "{error}");
+}
+
+#[test]
+fn bytes_are_saved_under_their_own_name_only() {
+    let bench = Bench::new();
+    let bytes = guest_bytes("http");
+    let other = ModuleHash::of(b"other");
+    let error = bench.sandbox.save(&other, &bytes).expect_err("that is not its name");
+    assert!(matches!(error, ModuleError::WrongHash { expected, .. } if expected == other), "{error}");
+    assert!(!bench.sandbox.has(&other));
+}
+
+fn files(directory: &Path, suffix: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("it can be listed");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.filter(|path| path.to_string_lossy().ends_with(suffix)).collect()
+}
+
+#[tokio::test]
+async fn files_are_for_their_owner_only() {
+    let bench = Bench::new();
+    bench.load("http").await;
+    for (directory, suffix) in [("modules", ".wasm"), ("compiled", ".cwasm"), ("compiled", ".sum")] {
+        let directory = bench.directory.path().join(directory);
+        let [file] = files(&directory, suffix).try_into().expect("one file");
+        let mode = |path: &Path| fs::metadata(path).expect("it exists").permissions().mode() & 0o777;
+        assert_eq!((mode(&directory), mode(&file)), (0o700, 0o600), "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn damaged_bytes_are_found_and_can_be_brought_again() {
+    let bench = Bench::new();
+    let hash = bench.save("http");
+    let [file] = files(&bench.directory.path().join("modules"), ".wasm").try_into().expect("one file");
+    fs::write(&file, b"damaged").expect("written");
+    let error = bench.sandbox.load(&hash).await.expect_err("it is damaged");
+    assert!(matches!(error, ModuleError::Corrupt(_)), "{error}");
+    let error = bench.sandbox.load(&hash).await.expect_err("it was removed");
+    assert!(matches!(error, ModuleError::Missing(_)), "{error}");
+    bench.load("http").await;
+}
+
+#[tokio::test]
+async fn damaged_code_is_compiled_again() {
+    let bench = Bench::new();
+    bench.load("http").await;
+    let [file] = files(&bench.directory.path().join("compiled"), ".cwasm").try_into().expect("one file");
+    let mut code = fs::read(&file).expect("readable");
+    let middle = code.len() / 2;
+    code[middle] ^= 1;
+    fs::write(&file, &code).expect("written");
+    let bench = bench.restarted();
+    bench.load("http").await;
+    assert_ne!(fs::read(&file).expect("readable"), code);
+}
+
+#[tokio::test]
+async fn code_is_kept_over_a_restart() {
+    let bench = Bench::new();
+    let hash = bench.load("http").await.hash();
+    let directory = bench.directory.path().to_owned();
+    let bench = Bench { directory: bench.directory, sandbox: sandbox_that_cannot_compile(&directory) };
+    assert_eq!(bench.sandbox.load(&hash).await.expect("no compiler is needed").hash(), hash);
+}
+
+fn sandbox_that_cannot_compile(directory: &Path) -> farwatch_sandbox::Sandbox {
+    let mut config = None;
+    Bench::with(|given| config = Some(given.clone()));
+    let mut config = config.expect("it was given");
+    config.directory = directory.to_owned();
+    config.compile.program = "/bin/false".into();
+    farwatch_sandbox::Sandbox::new(config).expect("a sandbox")
+}
+
+/// Makes the compile child a shell script.
+fn script(config: &mut SandboxConfig, script: &str) {
+    let compiler = config.compile.program.display().to_string();
+    config.compile.program = "/bin/sh".into();
+    config.compile.arguments =
+        vec!["-c".to_owned(), script.to_owned(), config.directory.display().to_string(), compiler];
+}
+
+#[tokio::test]
+async fn a_compile_child_that_takes_too_long_is_killed() {
+    let bench = Bench::with(|config| {
+        script(config, "echo $$ > $0/pid; exec /bin/sleep 1000");
+        config.compile.wall = Duration::from_millis(300);
+    });
+    let hash = bench.save("http");
+    let error = bench.sandbox.load(&hash).await.expect_err("it is never done");
+    assert!(matches!(&error, ModuleError::Refused(refusal) if refusal.code == "module-compile-limit"), "{error}");
+    let pid = fs::read_to_string(bench.directory.path().join("pid")).expect("the child has started");
+    let status = PathBuf::from(format!("/proc/{}/stat", pid.trim()));
+    until("the child is gone", || fs::read_to_string(&status).map_or(true, |stat| stat.contains(") Z "))).await;
+    assert!(files(&bench.directory.path().join("compiled"), "").is_empty());
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), waiting).await.is_ok(), "{what}");
+}
+
+fn starts(bench: &Bench) -> usize {
+    fs::read_to_string(bench.directory.path().join("starts")).map_or(0, |text| text.lines().count())
+}
+
+#[tokio::test]
+async fn those_who_ask_at_once_share_one_compilation() {
+    let bench = Bench::with(|config| script(config, "echo >> $0/starts; exec $1"));
+    let hash = bench.save("http");
+    let load = || bench.sandbox.load(&hash);
+    let loaded = tokio::join!(load(), load(), load(), load());
+    assert!(loaded.0.is_ok() && loaded.1.is_ok() && loaded.2.is_ok() && loaded.3.is_ok());
+    assert_eq!(starts(&bench), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_is_remembered_and_a_failure_is_not() {
+    for (exit, starts_expected, code) in [(65, 1, Some("module-compile-failed")), (71, 2, None)] {
+        let bench = Bench::with(|config| script(config, &format!("echo >> $0/starts; echo why >&2; exit {exit}")));
+        let hash = bench.save("http");
+        for _ in 0..2 {
+            let error = bench.sandbox.load(&hash).await.expect_err("it cannot be compiled");
+            assert!(error.to_string().contains("why"), "{error}");
+            let found = if let ModuleError::Refused(refusal) = &error { Some(refusal.code) } else { None };
+            assert_eq!(found, code);
+        }
+        assert_eq!(starts(&bench), starts_expected, "exit {exit}");
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_dies_of_its_limits_is_a_refusal() {
+    let bench = Bench::with(|config| script(config, "kill -ABRT $$"));
+    let hash = bench.save("http");
+    let error = bench.sandbox.load(&hash).await.expect_err("it cannot be compiled");
+    assert!(matches!(&error, ModuleError::Refused(refusal) if refusal.code == "module-compile-limit"), "{error}");
+}
+
+#[tokio::test]
+async fn the_compile_child_limits_itself_before_it_reads() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_farwatch-compile-module"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let path = format!("/proc/{}/limits", child.id());
+    let limit = |name: &str| {
+        let limits = fs::read_to_string(&path).expect("it runs, waiting for its input");
+        let line = limits.lines().find(|line| line.starts_with(name)).expect(name).to_owned();
+        line[name.len()..].split_whitespace().next().map(str::to_owned)
+    };
+    until("its output is limited", || limit("Max file size").as_deref() == Some("268435456")).await;
+    assert_eq!(limit("Max address space").as_deref(), Some("2147483648"));
+    assert_eq!(limit("Max cpu time").as_deref(), Some("60"));
+    assert_eq!(limit("Max core file size").as_deref(), Some("0"));
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+}
+
+#[tokio::test]
+async fn the_module_that_was_not_asked_for_longest_makes_room() {
+    let bench = Bench::with(|config| config.loaded_modules = 1);
+    let http = bench.load("http").await;
+    bench.load("hostile").await;
+    assert_eq!(bench.sandbox.loaded_count(), 1);
+    // Whoever still holds it can use it.
+    assert_eq!(bench.sandbox.describe(&http).await.expect("it ends").name, "http");
+    bench.load("http").await;
+    assert_eq!(bench.sandbox.loaded_count(), 1);
+}

@@ -1,0 +1,71 @@
+#!/bin/sh
+# Builds the guests into components: modules/http.wasm and modules/hostile.wasm below the target directory.
+#
+# Quick when nothing changed: a stamp holds what the components were made of. It runs no tests.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+target_dir=${CARGO_TARGET_DIR:-$root/target}
+modules=$target_dir/modules
+stamp=$modules/stamp
+profile=${FARWATCH_PROFILE:-ci}
+
+# The shadow stack of a guest, in bytes. It lies before all data, so a guest that needs more traps. What is not touched
+# costs nothing.
+stack_bytes=16384
+
+answers=$("$root/setup/guest-toolchain.sh")
+eval "$answers"
+
+sources() {
+    find "$root/wit" "$root/checks-wasm" "$root/tests/hostile" "$root/setup/build-guests.sh" \
+        "$root/sandbox/examples/componentize.rs" -type f ! -path '*/target/*' | LC_ALL=C sort
+}
+
+# The names and contents of the sources, and the tools.
+fingerprint() {
+    {
+        sources | while read -r file; do sha256sum "$file"; done | sed "s|$root/||"
+        grep -A1 -E '^name = "(wit-component|wasm-encoder|wasmparser)"$' "$root/Cargo.lock"
+        "$GUEST_RUSTC" -vV
+        "$GUEST_CARGO" -V
+        echo "$answers"
+    } | sha256sum
+}
+
+now=$(fingerprint)
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ] && [ -f "$modules/http.wasm" ] && [ -f "$modules/hostile.wasm" ]; then
+    exit 0
+fi
+mkdir -p "$modules"
+rm -f "$stamp"
+
+# No path of this machine may be in what is built, so that everybody builds the same bytes.
+home=${CARGO_HOME:-$HOME/.cargo}
+flags="-C link-arg=-zstack-size=$stack_bytes"
+flags="$flags --remap-path-prefix=$root=/farwatch --remap-path-prefix=$home=/cargo"
+flags="$flags --remap-path-prefix=$GUEST_SYSROOT_SOURCES=/rust"
+if [ -n "$GUEST_LINKER" ]; then
+    flags="$flags -C linker=$GUEST_LINKER -C linker-flavor=wasm-ld"
+fi
+
+guests_dir=$target_dir/guests
+bootstrap=
+if [ -n "$GUEST_BUILD_STD" ]; then
+    # The switch that lets a stable compiler build its own standard library.
+    bootstrap=RUSTC_BOOTSTRAP=1
+    guests_dir=$target_dir/guests-std
+fi
+(
+    cd "$root/checks-wasm"
+    env $bootstrap RUSTC="$GUEST_RUSTC" RUSTFLAGS="$flags" CARGO_TARGET_DIR="$guests_dir" \
+        "$GUEST_CARGO" build --release --locked $GUEST_BUILD_STD --target wasm32-unknown-unknown
+)
+
+(cd "$root" && CARGO_TARGET_DIR="$target_dir" cargo build --quiet --locked --profile "$profile" -p farwatch-sandbox --example componentize)
+componentize=$target_dir/$profile/examples/componentize
+built=$guests_dir/wasm32-unknown-unknown/release
+"$componentize" "$built/farwatch_check_http.wasm" "$modules/http.wasm"
+"$componentize" "$built/farwatch_hostile.wasm" "$modules/hostile.wasm"
+echo "$now" > "$stamp"
+ls -l "$modules"

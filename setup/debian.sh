@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that building and testing need. As anybody but root it only says
+# which are missing. No daemon of theirs is started: the tests start their own, on loopback.
+set -euo pipefail
+
+packages=(
+  build-essential                 # C for ring and SQLite
+  curl
+  iproute2                        # network namespaces of the tests that cut routes
+  nginx-light                     # the watched sites
+  postgresql                      # the second engine of the store
+  python3-aiosmtpd                # the mail server
+  python3-venv                    # a place for the webhook verifier
+  util-linux                      # setpriv: servers that die with their test
+)
+bench_packages=(
+  monitoring-plugins-basic        # check_http
+  prometheus-blackbox-exporter
+)
+[ "${1:-}" = bench ] && packages+=("${bench_packages[@]}")
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+  echo "setup: these Debian packages are missing; install them as root: apt-get install ${missing[*]}" >&2
+  exit 69
+fi
+
+# While this stands, package scripts do not start their daemons.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' > "$policy"
+  chmod 755 "$policy"
+  trap 'rm -f "$policy"' EXIT
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt=(apt-get -qq -o DPkg::Lock::Timeout=600)
+"${apt[@]}" update
+"${apt[@]}" install --no-install-recommends "${missing[@]}" >/dev/null

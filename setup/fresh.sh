@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Proves the two commands on a bare Debian: debootstrap into a folder, a clone of this repository, the
+# host's Rust toolchain, then `make demo` and `make test` inside. By hand and as root, not in CI.
+set -euo pipefail
+
+[ "$(id -u)" -eq 0 ] || { echo "fresh: run it as root; it makes a Debian in a folder" >&2; exit 77; }
+command -v debootstrap >/dev/null || { echo "fresh: apt-get install debootstrap" >&2; exit 69; }
+repository=$(cd "$(dirname "$0")/.." && pwd)
+root=${FRESH_ROOT:-$(mktemp -d /var/tmp/farwatch-fresh.XXXXXX)}
+echo "fresh: a bare Debian in $root"
+
+mirror=$(awk '/^(deb|URIs:)/ { for (i = 1; i <= NF; i++) if ($i ~ /^https?:/) { print $i; exit } }' \
+  /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null)
+debootstrap --variant=minbase --include=ca-certificates,make,git bookworm "$root" "$mirror"
+cp -a /etc/apt/sources.list* "$root/etc/apt/"
+for file in apt.conf apt.conf.d; do [ -e "/etc/apt/$file" ] && cp -a "/etc/apt/$file" "$root/etc/apt/"; done
+cp /etc/resolv.conf "$root/etc/resolv.conf"
+
+toolchain=$(rustc --print sysroot)
+mkdir -p "$root/opt/rust" "$root/src" "$root/root/.cargo"
+cp -a "$toolchain/." "$root/opt/rust/"
+[ -e "$HOME/.cargo/config.toml" ] && cp "$HOME/.cargo/config.toml" "$root/root/.cargo/"
+[ -e "$HOME/.config/pip" ] && mkdir -p "$root/root/.config" && cp -a "$HOME/.config/pip" "$root/root/.config/"
+[ -e /etc/pip.conf ] && cp /etc/pip.conf "$root/etc/"
+git clone --quiet "$repository" "$root/src/farwatch"
+
+for mount in proc sys dev; do mount --rbind "/$mount" "$root/$mount"; mount --make-rslave "$root/$mount"; done
+trap 'for mount in proc sys dev; do umount -R "$root/$mount" || true; done' EXIT
+inside() { chroot "$root" /usr/bin/env -i HOME=/root PATH=/opt/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
+  "${FRESH_ENV[@]}" bash -ec "cd /src/farwatch && $1"; }
+FRESH_ENV=()
+while IFS= read -r line; do FRESH_ENV+=("$line"); done < <(env | grep -E '^(https?_proxy|HTTPS?_PROXY|no_proxy|PIP_|CARGO_(HTTP|NET|REGISTRIES|SOURCE))' || true)
+inside 'apt-get -qq update'
+inside 'make demo'
+inside 'make test'
+echo "fresh: make demo and make test passed in $root"

@@ -1,0 +1,63 @@
+//! The API as a client uses it, for stories.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+use ureq::Agent;
+
+/// No answer takes longer than this in a test.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A client with a token.
+#[derive(Clone, Debug)]
+pub struct Api {
+    agent: Agent,
+    url: String,
+    token: String,
+}
+
+impl Api {
+    /// A client of the API at `url`.
+    pub fn new(url: &str, token: &str) -> Self {
+        let agent = Agent::config_builder().timeout_global(Some(LIMIT)).http_status_as_error(false).build();
+        Self { agent: agent.into(), url: url.to_owned(), token: token.to_owned() }
+    }
+
+    /// The same client for one tenant.
+    fn request_url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// What is at this path.
+    pub fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let (status, body) = self.try_get(path)?;
+        if !(200..300).contains(&status) {
+            bail!("GET {path}: {status} {body}");
+        }
+        Ok(body)
+    }
+
+    /// The status and body at this path.
+    pub fn try_get(&self, path: &str) -> anyhow::Result<(u16, Value)> {
+        let request = self.agent.get(self.request_url(path)).header("authorization", format!("Bearer {}", self.token));
+        read(request.call().with_context(|| format!("GET {path}"))?)
+    }
+
+    /// Posts a body and returns the answer, which must be a success.
+    pub fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.agent.post(self.request_url(path)).header("authorization", format!("Bearer {}", self.token));
+        let (status, answer) = read(request.send_json(body).with_context(|| format!("POST {path}"))?)?;
+        if !(200..300).contains(&status) {
+            bail!("POST {path}: {status} {answer}");
+        }
+        Ok(answer)
+    }
+}
+
+fn read(mut response: ureq::http::Response<ureq::Body>) -> anyhow::Result<(u16, Value)> {
+    let status = response.status().as_u16();
+    let text = response.body_mut().read_to_string()?;
+    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+    Ok((status, body))
+}

@@ -1,0 +1,15 @@
+//! What tests of every crate share: real servers, started for them and ended with them.
+//!
+//! Knows neither host nor control, so that both may use it in their own tests. Holds no stories and no assertions.
+
+pub mod postgres;
+
+pub mod api;
+pub mod certificate;
+pub mod clock;
+pub mod mail_server;
+pub mod nginx;
+mod python;
+pub mod system;
+pub mod wait;
+pub mod webhook_receiver;

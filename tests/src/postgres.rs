@@ -1,0 +1,209 @@
+//! A private PostgreSQL server for tests: a real one, with a directory and a socket of its own.
+//!
+//! Nothing is skipped and nothing is faked: a machine without the server fails the test with one line that says
+//! what to install. A guard process ends the server and removes its directory when the test process ends, however
+//! it ends.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tempfile::TempDir;
+
+/// What an operator of Debian types when the server is missing.
+const INSTALL_HINT: &str = "PostgreSQL is not installed; run: apt-get install postgresql";
+/// The user inside the server.
+const DATABASE_USER: &str = "farwatch";
+/// The user initdb insists on when root runs the tests: it refuses root itself.
+const SYSTEM_USER: &str = "postgres";
+/// How often a server that starts is asked whether it answers, and how many times: 30 s in all.
+const START_PERIOD: Duration = Duration::from_millis(50);
+const START_ATTEMPTS: u32 = 600;
+
+/// The guard: runs the server, waits for the end of its own input, which is the end of the test process, then ends
+/// the server and removes the directory.
+const GUARD: &str = r#"
+directory=$1; shift
+"$@" >"$directory/log" 2>&1 </dev/null &
+server=$!
+cat >/dev/null
+kill -QUIT "$server" 2>/dev/null
+wait "$server"
+rm -rf "$directory"
+"#;
+
+/// Whether the server survives a crash of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// It writes to memory only: for tests of behaviour.
+    Fast,
+    /// It waits for the disk, as in production: for tests of crashes and for measurements.
+    Safe,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Postgres {
+    binaries: PathBuf,
+    directory: PathBuf,
+    databases: AtomicU32,
+    guard: Mutex<Child>,
+}
+
+impl Postgres {
+    /// The server of this test process, started by whoever asks first.
+    ///
+    /// # Panics
+    /// When it cannot be started; the message says what to do.
+    #[expect(clippy::panic, reason = "a test without its server must fail, with one line")]
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Result<Postgres, String>> = OnceLock::new();
+        let started = SHARED.get_or_init(|| Self::start(Durability::Fast).map_err(|why| format!("{why:#}")));
+        match started {
+            Ok(server) => server,
+            Err(why) => panic!("{why}"),
+        }
+    }
+
+    /// Starts a server of its own. It ends when this value is dropped, or with the process.
+    pub fn start(durability: Durability) -> anyhow::Result<Self> {
+        let binaries = find_binaries()?;
+        let runner = Runner::of_this_process()?;
+        let directory = TempDir::with_prefix("farwatch-postgres-")?;
+        runner.give(directory.path())?;
+        let data = directory.path().join("data");
+        let mut initdb = runner.command(&binaries.join("initdb"));
+        initdb.arg("--pgdata").arg(&data).args(["--username", DATABASE_USER, "--auth", "trust", "--no-sync"]);
+        initdb.args(["--encoding", "UTF8", "--no-locale"]);
+        run(&mut initdb).context("initdb")?;
+        let guard = spawn_guard(&runner, &binaries, directory.path(), durability)?;
+        let server =
+            Self { binaries, directory: directory.keep(), databases: AtomicU32::new(0), guard: Mutex::new(guard) };
+        server.wait_until_it_answers()?;
+        Ok(server)
+    }
+
+    /// Makes an empty database and returns its URL.
+    pub fn create_database(&self) -> anyhow::Result<String> {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.sql("postgres", &format!("create database {name}"))?;
+        Ok(self.url(&name))
+    }
+
+    /// The URL of a database of this server.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres:///{database}?host={}&user={DATABASE_USER}", self.directory.display())
+    }
+
+    /// Runs a statement in a database, beside whatever the product does, and returns what it prints.
+    pub fn sql(&self, database: &str, statement: &str) -> anyhow::Result<String> {
+        let mut psql = Command::new(self.binaries.join("psql"));
+        psql.arg("--host").arg(&self.directory).args(["--username", DATABASE_USER, "--dbname", database]);
+        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1", "--command"]);
+        run(psql.arg(statement)).with_context(|| statement.to_owned())
+    }
+
+    fn wait_until_it_answers(&self) -> anyhow::Result<()> {
+        for _ in 0..START_ATTEMPTS {
+            if self.sql("postgres", "select 1").is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(START_PERIOD);
+        }
+        let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+        bail!("PostgreSQL did not start; its log says:\n{log}")
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Ok(mut guard) = self.guard.lock() {
+            drop(guard.stdin.take());
+            let _ = guard.wait();
+        }
+    }
+}
+
+/// As whom the server runs.
+struct Runner {
+    /// User and group to become, when root runs the tests.
+    become_user: Option<(u32, u32)>,
+}
+
+impl Runner {
+    fn of_this_process() -> anyhow::Result<Self> {
+        if std::fs::metadata("/proc/self").context("/proc is not mounted")?.uid() != 0 {
+            return Ok(Self { become_user: None });
+        }
+        let accounts = std::fs::read_to_string("/etc/passwd")?;
+        let account = accounts.lines().find_map(|line| line.strip_prefix(SYSTEM_USER)?.strip_prefix(':'));
+        let mut fields = account.context(INSTALL_HINT)?.split(':').skip(1);
+        let mut number = || fields.next().and_then(|field| field.parse().ok()).context("/etc/passwd is malformed");
+        Ok(Self { become_user: Some((number()?, number()?)) })
+    }
+
+    fn give(&self, directory: &Path) -> anyhow::Result<()> {
+        std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))?;
+        if let Some((user, group)) = self.become_user {
+            chown(directory, Some(user), Some(group))?;
+        }
+        Ok(())
+    }
+
+    /// The words that run a program as that user, and end it when its parent is killed.
+    fn words(&self) -> Vec<String> {
+        let mut words = vec!["setpriv".to_owned(), "--pdeathsig=KILL".to_owned()];
+        if let Some((user, group)) = self.become_user {
+            words.extend([format!("--reuid={user}"), format!("--regid={group}"), "--clear-groups".to_owned()]);
+        }
+        words
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let words = self.words();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(program).current_dir("/");
+        command
+    }
+}
+
+fn spawn_guard(runner: &Runner, binaries: &Path, directory: &Path, durability: Durability) -> anyhow::Result<Child> {
+    let mut guard = Command::new("sh");
+    guard.args(["-c", GUARD, "guard"]).arg(directory).args(runner.words()).arg(binaries.join("postgres"));
+    guard.arg("-D").arg(directory.join("data")).arg("-k").arg(directory).args(["-c", "listen_addresses="]);
+    guard.args(["-c", "max_connections=200", "-c", "shared_buffers=32MB"]);
+    if durability == Durability::Fast {
+        guard.args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]);
+    }
+    // A group of its own: an interrupt at the terminal must reach the tests, and the guard only through their end.
+    guard.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    guard.spawn().context("sh cannot be run")
+}
+
+/// The directory of the server's programs: as pg_config says, else the newest that Debian installed.
+fn find_binaries() -> anyhow::Result<PathBuf> {
+    let told = Command::new("pg_config").arg("--bindir").output().ok();
+    let told = told.and_then(|output| String::from_utf8(output.stdout).ok());
+    let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut versions: Vec<(u32, PathBuf)> = installed
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .collect();
+    versions.sort();
+    let debian = versions.into_iter().rev().map(|(_, directory)| directory);
+    let told = told.map(|text| PathBuf::from(text.trim()));
+    let found = told.into_iter().chain(debian).find(|directory| directory.join("initdb").exists());
+    found.context(INSTALL_HINT)
+}
+
+fn run(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {command:?}"))?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

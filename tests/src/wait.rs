@@ -1,0 +1,30 @@
+//! Waiting for something to become true, with a limit.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The first value that `look` finds within `limit`. What failed last is told when it finds none.
+#[allow(clippy::disallowed_methods, reason = "a limit needs a clock")]
+pub fn eventually<T>(
+    what: &str,
+    limit: Duration,
+    mut look: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let last = match look() {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => "it was not so".to_owned(),
+            Err(error) => format!("{error:#}"),
+        };
+        if Instant::now() >= deadline {
+            bail!("waited {} s in vain for {what}: {last}", limit.as_secs());
+        }
+        // Whoever unparks this thread only makes it look again.
+        std::thread::park_timeout(LOOK);
+    }
+}
