@@ -10,15 +10,16 @@ modules=$target_dir/modules
 stamp=$modules/stamp
 profile=${FARWATCH_PROFILE:-ci}
 
-# The shadow stack of a guest, in bytes. It lies before all data, so a guest that needs more traps. What is not touched
-# costs nothing.
+# The stack of a guest in its own memory, in bytes. It lies before all data, so a guest that needs more traps. Stack, data
+# and what a usual run allocates fit into one page of WASM memory, which is what the sandbox cleans cheaply.
 stack_bytes=16384
 
-answers=$("$root/setup/guest-toolchain.sh")
+answers=$("$root/setup/guest-toolchain.sh" --print)
 eval "$answers"
 
 sources() {
     find "$root/wit" "$root/checks-wasm" "$root/tests/hostile" "$root/setup/build-guests.sh" \
+        "$root/setup/guest-rustc.sh" \
         "$root/sandbox/examples/componentize.rs" -type f ! -path '*/target/*' | LC_ALL=C sort
 }
 
@@ -40,13 +41,10 @@ fi
 mkdir -p "$modules"
 rm -f "$stamp"
 
-# No path of this machine may be in what is built, so that everybody builds the same bytes.
-home=${CARGO_HOME:-$HOME/.cargo}
 flags="-C link-arg=-zstack-size=$stack_bytes"
-flags="$flags --remap-path-prefix=$root=/farwatch --remap-path-prefix=$home=/cargo"
-flags="$flags --remap-path-prefix=$GUEST_SYSROOT_SOURCES=/rust"
 if [ -n "$GUEST_LINKER" ]; then
-    flags="$flags -C linker=$GUEST_LINKER -C linker-flavor=wasm-ld"
+    flags="$flags -C linker-flavor=wasm-ld"
+    export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER="$GUEST_LINKER"
 fi
 
 guests_dir=$target_dir/guests
@@ -58,7 +56,8 @@ if [ -n "$GUEST_BUILD_STD" ]; then
 fi
 (
     cd "$root/checks-wasm"
-    env $bootstrap RUSTC="$GUEST_RUSTC" RUSTFLAGS="$flags" CARGO_TARGET_DIR="$guests_dir" \
+    env $bootstrap GUEST_RUSTC="$GUEST_RUSTC" GUEST_ROOT="$root" GUEST_SYSROOT_SOURCES="$GUEST_SYSROOT_SOURCES" \
+        RUSTC="$root/setup/guest-rustc.sh" RUSTFLAGS="$flags" CARGO_TARGET_DIR="$guests_dir" \
         "$GUEST_CARGO" build --release --locked $GUEST_BUILD_STD --target wasm32-unknown-unknown
 )
 

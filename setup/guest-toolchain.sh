@@ -1,7 +1,7 @@
 #!/bin/sh
 # Finds a compiler for the guests, which are built for wasm32-unknown-unknown, or gets one.
 #
-# Prints shell assignments for `eval`: GUEST_CARGO and GUEST_RUSTC (programs), GUEST_BUILD_STD (empty, or the flag that
+# With --print it prints shell assignments for `eval`: GUEST_CARGO and GUEST_RUSTC (programs), GUEST_BUILD_STD (empty, or the flag that
 # builds the standard library along), GUEST_LINKER (a linker, or empty for the compiler's own) and GUEST_SYSROOT_SOURCES
 # (where the standard library's sources are, for leaving that path out of what is built). Everything else goes to
 # standard error. In order of preference: rustup's target where it is installed; rustup's target, added; Debian's
@@ -14,12 +14,15 @@ target=wasm32-unknown-unknown
 # Without a route to rustup's server the download would wait for minutes.
 add_seconds=60
 only=${FARWATCH_GUEST_TOOLCHAIN:-any}
+print=no
+if [ "${1:-}" = --print ]; then print=yes; fi
 
 say() {
     echo "guest-toolchain: $*" >&2
 }
 
 answer() {
+    if [ "$print" = no ]; then exit 0; fi
     printf "GUEST_CARGO='%s'\nGUEST_RUSTC='%s'\nGUEST_BUILD_STD='%s'\nGUEST_LINKER='%s'\nGUEST_SYSROOT_SOURCES='%s'\n" "$@"
     exit 0
 }
@@ -45,26 +48,11 @@ answer_rustup() {
 
 debian_packages='rustc-web cargo-web rust-web-src lld'
 
-debian_has_packages() {
-    [ "$(dpkg-query -W -f '${Status}\n' $debian_packages 2>/dev/null | grep -c ' installed$')" = 4 ]
-}
-
-debian_adds_packages() {
-    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
-    say "installing $debian_packages"
-    DEBIAN_FRONTEND=noninteractive
-    export DEBIAN_FRONTEND
-    apt-get install -y -qq --no-install-recommends $debian_packages >&2 ||
-        { apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends $debian_packages >&2; } || return 1
-    debian_has_packages
-}
-
-# rustc-web comes without a linker for WASM, and the linker must be no older than the compiler by much: rustup's own,
-# where there is a rustup, else the one beside the LLVM that rustc-web was made with, else Debian's.
+# The linker comes from LLVM, whose versions need not agree here: the compiler optimizes everything into one file, and
+# the linker only lays it out. rustup's own is taken where there is a rustup.
 debian_linker() {
     for linker in \
-        "$(rustc --print sysroot 2>/dev/null || true)"/lib/rustlib/*/bin/rust-lld \
-        /usr/lib/llvm-*/bin/wasm-ld /usr/lib/rust-web*/bin/wasm-ld /usr/bin/rust-lld /usr/bin/wasm-ld
+        "$(rustc --print sysroot 2>/dev/null || true)"/lib/rustlib/*/bin/rust-lld /usr/bin/rust-lld /usr/bin/wasm-ld
     do
         if [ -x "$linker" ]; then
             echo "$linker"
@@ -74,9 +62,26 @@ debian_linker() {
     return 1
 }
 
+debian_has_packages() {
+    for package in rustc-web cargo-web rust-web-src; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || return 1
+    done
+    debian_linker >/dev/null
+}
+
+debian_adds_packages() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+    say "installing $debian_packages"
+    DEBIAN_FRONTEND=noninteractive
+    export DEBIAN_FRONTEND
+    install="apt-get install -y -qq --no-install-recommends $debian_packages"
+    $install >&2 || { apt-get update -qq >&2 && $install >&2; } || return 1
+    debian_has_packages
+}
+
 answer_debian() {
-    linker=$(debian_linker) || return 1
-    answer /usr/bin/cargo /usr/bin/rustc '-Zbuild-std=std,panic_abort' "$linker" "$(/usr/bin/rustc --print sysroot)/lib/rustlib/src/rust"
+    answer /usr/bin/cargo /usr/bin/rustc '-Zbuild-std=std,panic_abort' "$(debian_linker)" \
+        "$(/usr/bin/rustc --print sysroot)/lib/rustlib/src/rust"
 }
 
 if [ "$only" != debian ]; then
@@ -84,7 +89,7 @@ if [ "$only" != debian ]; then
     if rustup_adds_target; then answer_rustup; fi
 fi
 if [ "$only" != rustup ]; then
-    if debian_has_packages || debian_adds_packages; then answer_debian || true; fi
+    if debian_has_packages || debian_adds_packages; then answer_debian; fi
 fi
 say "no compiler for $target: run \`rustup target add $target\`, or as root on Debian \`apt-get install $debian_packages\`"
 exit 1

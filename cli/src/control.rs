@@ -52,6 +52,7 @@ pub(crate) struct ControlArgs {
 
 /// Runs until it is told to stop.
 pub(crate) fn run(args: ControlArgs) -> Result<(), Failure> {
+    crate::log::start();
     let flags = ControlFlags {
         tell: args.tell.flags(),
         data: args.data,

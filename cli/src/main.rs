@@ -1,2 +1,149 @@
-//! The farwatch binary.
-fn main() {}
+//! `farwatch`: one binary, one word per role. This file is its table of contents.
+
+mod client;
+mod compile;
+mod completions;
+mod control;
+mod duration;
+mod exit;
+mod host;
+mod log;
+mod output;
+mod register;
+mod stop;
+mod tell_args;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use client::channel::ChannelArgs;
+use client::check::CheckArgs;
+use client::contact::ContactArgs;
+use client::explain::ExplainArgs;
+use client::health::HealthArgs;
+use client::incident::IncidentArgs;
+use client::ledger::LedgerArgs;
+use client::module::ModuleArgs;
+use client::tenant::TenantArgs;
+use client::token::TokenArgs;
+use completions::CompletionsArgs;
+use control::ControlArgs;
+use exit::{Failure, USAGE};
+use host::HostArgs;
+use up::UpArgs;
+
+const EXAMPLES: &str = "Examples:
+  farwatch up
+  farwatch check create http --name shop --url https://shop.example.com --every 10s
+  farwatch incident list --state open
+  farwatch ledger --since 24h
+
+Exit codes are those of sysexits.h: 64 a bad flag, 65 refused by the API, 66 an unreadable file, 69 not
+available, 70 failed, 77 not allowed, 78 a bad setting.";
+
+/// An uptime monitor that is itself up
+#[derive(Parser, Debug)]
+#[command(name = "farwatch", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Line {
+    #[command(subcommand)]
+    word: Word,
+}
+
+#[derive(Subcommand, Debug)]
+enum Word {
+    Up(UpArgs),
+    Control(ControlArgs),
+    Host(HostArgs),
+    Check(CheckArgs),
+    Incident(IncidentArgs),
+    Contact(ContactArgs),
+    Channel(ChannelArgs),
+    Ledger(LedgerArgs),
+    Explain(ExplainArgs),
+    Module(ModuleArgs),
+    Token(TokenArgs),
+    Tenant(TenantArgs),
+    Health(HealthArgs),
+    Completions(CompletionsArgs),
+}
+
+impl Word {
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Up(args) => up::run(&args),
+            Self::Control(args) => control::run(args),
+            Self::Host(args) => args.run(),
+            Self::Check(args) => args.run(),
+            Self::Incident(args) => args.run(),
+            Self::Contact(args) => args.run(),
+            Self::Channel(args) => args.run(),
+            Self::Ledger(args) => args.run(),
+            Self::Explain(args) => args.run(),
+            Self::Module(args) => args.run(),
+            Self::Token(args) => args.run(),
+            Self::Tenant(args) => args.run(),
+            Self::Health(args) => args.run(),
+            Self::Completions(args) => args.run(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).is_some_and(|word| word == compile::WORD) {
+        return farwatch_sandbox::compile_child::main();
+    }
+    if std::env::var_os(up::EXIT_WITH_PARENT).is_some() {
+        stop::end_with_parent();
+    }
+    match Line::try_parse() {
+        Ok(line) => line.word.run().map_or_else(|failure| failure.tell(), |()| ExitCode::SUCCESS),
+        Err(told) => {
+            // Help that cannot be printed is not missed.
+            let _ = told.print();
+            match told.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                _ => ExitCode::from(USAGE),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn connection_flags_may_stand_behind_the_verb() {
+        for line in [
+            "farwatch check list --json --api http://127.0.0.1:1",
+            "farwatch host list --token-file t",
+            "farwatch check create http --name a --url https://a.example --every 10s --no-wait",
+            "farwatch ledger --since 24h --check shop",
+            "farwatch ledger --from 1 --to 2",
+            "farwatch channel add ops --webhook https://hooks.example",
+            "farwatch token create deploy --scope read --tenant acme",
+        ] {
+            assert!(Line::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+        for line in [
+            "farwatch",
+            "farwatch check",
+            "farwatch check create http",
+            "farwatch ledger --from 1",
+            "farwatch channel add ops --email a@b.org --webhook https://hooks.example",
+            "farwatch sing",
+        ] {
+            assert!(Line::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

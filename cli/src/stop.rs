@@ -1,4 +1,4 @@
-//! How a serving process hears that it should stop.
+//! How a serving process hears that it should stop, or ends with the one that started it.
 
 use std::future::Future;
 
@@ -18,4 +18,11 @@ pub(crate) fn told_to_stop(runtime: &Runtime) -> Result<impl Future<Output = ()>
             _ = terminate.recv() => {}
         }
     })
+}
+
+/// From now on this process is killed when its parent ends, however that ends.
+pub(crate) fn end_with_parent() {
+    use rustix::process::{Signal, set_parent_process_death_signal};
+    // Where the kernel cannot, the child is stopped by its parent alone.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
 }

@@ -23,6 +23,8 @@ use pki::Authority;
 use places::HOSTS_MAX;
 use supervisor::{Role, Supervised};
 
+pub(crate) use supervisor::EXIT_WITH_PARENT;
+
 /// Control has this long to open its ports; it compiles the built-in modules first.
 const CONTROL_START_LIMIT: Duration = Duration::from_secs(60);
 /// How often its files are looked for.
@@ -59,12 +61,16 @@ pub(crate) struct UpArgs {
     /// The local address the probes of the n-th host use; repeated, one per host.
     #[arg(long, value_name = "ADDR")]
     probe_bind: Vec<IpAddr>,
+    /// The address by which the n-th host reaches control's link, where it is another; repeated.
+    #[arg(long, value_name = "ADDR", hide = true)]
+    link_via: Vec<SocketAddr>,
     #[command(flatten)]
     tell: TellArgs,
 }
 
 /// Runs until it is told to stop.
 pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
+    crate::log::start();
     if args.hosts == 0 || args.hosts > HOSTS_MAX {
         return Err(Failure::new(USAGE, format_args!("--hosts {}: use 1 to {HOSTS_MAX}", args.hosts)));
     }
@@ -156,6 +162,7 @@ fn control_role(args: &UpArgs, data: &Path) -> Role {
 
 fn host_role(args: &UpArgs, data: &Path, name: &str, link: &str, index: usize) -> Role {
     let directory = data.join("hosts").join(name);
+    let link = args.link_via.get(index).map_or_else(|| link.to_owned(), SocketAddr::to_string);
     let mut words = vec!["host".to_owned(), format!("--data={}", directory.display()), format!("--control={link}")];
     words.extend(args.allow_net.iter().map(|net| format!("--allow-net={net}")));
     words.extend(args.probe_bind.get(index).map(|address| format!("--probe-bind={address}")));

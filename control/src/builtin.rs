@@ -9,7 +9,6 @@ use farwatch_proto::time::UnixMs;
 use farwatch_sandbox::{Description, Sandbox};
 use serde::{Deserialize, Serialize};
 
-use crate::spawn::Spawner;
 use crate::store::{NewModule, Store, StoreError, Unique};
 
 /// The components, as `setup/build-guests.sh` makes them.
@@ -84,8 +83,7 @@ async fn install_one(
 
 async fn describe(sandbox: &Sandbox, hash: ModuleHash, bytes: &'static [u8]) -> anyhow::Result<ModuleDescription> {
     let name = farwatch_sandbox::ModuleHash::from(hash.0);
-    let keeper = sandbox.clone();
-    Spawner::blocking(move || keeper.save(&name, bytes)).await??;
-    let module = sandbox.load(&name).await?;
+    sandbox.save(name, bytes.to_vec()).await?;
+    let module = sandbox.load(name).await?;
     ModuleDescription::of(sandbox.describe(&module).await?)
 }

@@ -20,5 +20,8 @@ mod testing;
 mod told;
 mod views;
 
+#[cfg(test)]
+mod tests;
+
 pub use handle::LeaderHandle;
 pub use lease::{LeaderConfig, start};

@@ -18,7 +18,7 @@ const MARKS_MS: i64 = 26 * 3_600_000;
 const PERIOD: Duration = Duration::from_secs(600);
 
 /// Deletes what is too old, now and then.
-pub fn start(spawner: &Spawner, tasks: &TaskList, store: Store, clock: Clock) {
+pub(crate) fn start(spawner: &Spawner, tasks: &TaskList, store: Store, clock: Clock) {
     let about = ("retention", "Deletes journal rows and marks that are too old.", PERIOD);
     tasks.run(spawner, about, Arc::new(Notify::new()), move || {
         let store = store.clone();

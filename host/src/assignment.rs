@@ -18,6 +18,7 @@ use farwatch_proto::fleet::View;
 use farwatch_proto::id::{CheckId, ModuleHash};
 use farwatch_proto::link::{FromControl, FromHost};
 use farwatch_proto::time::Stamp;
+use farwatch_sandbox::Module;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -26,7 +27,7 @@ use crate::clock::Clock;
 use crate::holdings::{Held, Holdings};
 use crate::modules::{Loading, ModuleFailure};
 use crate::spawn::Spawner;
-use disk::{Definitions, Disk, KeptViews, merge};
+use disk::{Disk, KeptViews};
 
 /// A module that could not be fetched or loaded is tried again after this long.
 const MODULE_RETRY: Duration = Duration::from_secs(2);
@@ -60,12 +61,10 @@ struct Incoming {
 pub(crate) struct Assignment {
     clock: Clock,
     disk: Disk,
-    definitions: Definitions,
     reached: Option<Stamp>,
     views: Views,
     incoming: Option<Incoming>,
     loading: Loading,
-    refused: BTreeMap<ModuleHash, String>,
     under_way: BTreeSet<ModuleHash>,
     holdings: watch::Sender<Arc<Holdings>>,
     acknowledged: watch::Sender<Acknowledged>,
@@ -90,20 +89,18 @@ impl Assignment {
         let now = clock.wall();
         kept.in_force.into_iter().for_each(|view| views.put_in_force(view, now));
         kept.plans.into_iter().for_each(|plan| views.put_plan(plan));
-        let checks = definitions.iter().map(|(check, all)| (*check, Arc::new(Held::new(all.clone())))).collect();
-        let first = Holdings { assignment: reached, checks: Arc::new(checks), ..Holdings::default() };
         info!(checks = definitions.len(), "definitions read from disk");
-        let (holdings, holdings_reader) = watch::channel(Arc::new(first.with_views(views.clone())));
+        let checks = definitions.into_iter().map(|(check, all)| (check, Arc::new(Held::new(all)))).collect();
+        let first = Holdings::default().with_checks(checks).with_views(views.clone());
+        let (holdings, holdings_reader) = watch::channel(Arc::new(first));
         let (acknowledged, acknowledged_reader) = watch::channel(Acknowledged::default());
         let assignment = Self {
             clock,
             disk,
-            definitions,
             reached,
             views,
             incoming: None,
             loading,
-            refused: BTreeMap::new(),
             under_way: BTreeSet::new(),
             holdings,
             acknowledged,
@@ -186,39 +183,27 @@ impl Assignment {
     fn complete(&mut self) {
         let Some(incoming) = self.incoming.take() else { return };
         let Incoming { to, is_whole, put, forget } = incoming;
-        let mut changed: BTreeSet<CheckId> = put.iter().map(|it| it.check).chain(forget.iter().copied()).collect();
-        if is_whole {
-            changed.extend(self.definitions.keys().copied());
-            self.definitions.clear();
+        let before = self.holdings.borrow().clone();
+        let mut checks = if is_whole { HashMap::new() } else { before.checks.as_ref().clone() };
+        for check in &forget {
+            checks.remove(check);
         }
-        merge(&mut self.definitions, put.clone(), &forget);
+        let mut by_check: HashMap<CheckId, Vec<Definition>> = HashMap::new();
+        for definition in put.iter().cloned() {
+            by_check.entry(definition.check).or_default().push(definition);
+        }
+        checks.extend(by_check.into_iter().map(|(check, all)| (check, Arc::new(Held::new(all)))));
+        let next = before.with_checks(checks).without_unneeded_modules();
         let written = match is_whole {
-            true => self.disk.write_whole(to, &self.definitions),
-            false => self.disk.write_change(to, put, forget, &self.definitions),
+            true => self.disk.write_whole(to, next.definitions()),
+            false => self.disk.write_change(to, &put, &forget, next.definitions()),
         };
         if let Err(error) = written {
             // Acting by it is right all the same; only a restart would not know.
             warn!(%error, "definitions cannot be written; a restart without control would not know them");
         }
         self.reached = Some(to);
-        self.publish_checks(&changed);
-    }
-
-    fn publish_checks(&mut self, changed: &BTreeSet<CheckId>) {
-        let before = self.holdings.borrow().clone();
-        let mut checks: HashMap<_, _> = before.checks.as_ref().clone();
-        for check in changed {
-            match self.definitions.get(check) {
-                Some(all) => checks.insert(*check, Arc::new(Held::new(all.clone()))),
-                None => checks.remove(check),
-            };
-        }
-        let next = Holdings { assignment: self.reached, checks: Arc::new(checks), ..(*before).clone() };
-        let needed = next.needed_modules();
-        let mut modules = next.modules.as_ref().clone();
-        modules.retain(|hash, _| needed.contains(hash));
-        self.refused.retain(|hash, _| needed.contains(hash));
-        self.holdings.send_replace(Arc::new(Holdings { modules: Arc::new(modules), ..next }));
+        self.holdings.send_replace(Arc::new(next));
     }
 
     fn publish_views(&mut self) {
@@ -234,12 +219,11 @@ impl Assignment {
     fn load_what_is_missing(
         &mut self,
         spawner: &Spawner,
-        loaded: &mpsc::UnboundedSender<(ModuleHash, Result<farwatch_sandbox::Module, ModuleFailure>)>,
+        loaded: &mpsc::UnboundedSender<(ModuleHash, Result<Module, ModuleFailure>)>,
     ) {
         let holdings = self.holdings.borrow().clone();
         for hash in holdings.needed_modules() {
-            let is_settled = holdings.modules.contains_key(&hash) || self.refused.contains_key(&hash);
-            if is_settled || !self.under_way.insert(hash) {
+            if holdings.is_settled(&hash) || !self.under_way.insert(hash) {
                 continue;
             }
             let (loading, loaded) = (self.loading.clone(), loaded.clone());
@@ -254,19 +238,17 @@ impl Assignment {
         }
     }
 
-    fn note_load(&mut self, hash: ModuleHash, result: Result<farwatch_sandbox::Module, ModuleFailure>) {
+    fn note_load(&mut self, hash: ModuleHash, result: Result<Module, ModuleFailure>) {
         self.under_way.remove(&hash);
+        let before = self.holdings.borrow().clone();
         match result {
             Ok(module) => {
                 info!(module = %hash, "module loaded");
-                let before = self.holdings.borrow().clone();
-                let mut modules = before.modules.as_ref().clone();
-                modules.insert(hash, module);
-                self.holdings.send_replace(Arc::new(Holdings { modules: Arc::new(modules), ..(*before).clone() }));
+                self.holdings.send_replace(Arc::new(before.with_module(hash, module)));
             }
             Err(ModuleFailure::Lasting(reason)) => {
                 warn!(module = %hash, reason, "a module will not load");
-                self.refused.insert(hash, reason);
+                self.holdings.send_replace(Arc::new(before.with_refused(hash, reason)));
             }
             Err(ModuleFailure::Passing(reason)) => warn!(module = %hash, reason, "a module is not to be had yet"),
         }
@@ -275,29 +257,27 @@ impl Assignment {
     /// Tells control what is held, once it is.
     fn acknowledge(&mut self) {
         let holdings = self.holdings.borrow().clone();
-        let needed = holdings.needed_modules();
-        let is_settled = |hash| holdings.modules.contains_key(hash) || self.refused.contains_key(hash);
-        let assignment = match needed.iter().all(is_settled) {
-            true => self.reached,
-            false => self.acknowledged.borrow().assignment,
-        };
-        let next = Acknowledged { assignment, view: self.views.newest_number(), unable: self.unable() };
+        let is_all_settled = holdings.needed_modules().iter().all(|hash| holdings.is_settled(hash));
+        let told = self.acknowledged.borrow().assignment;
+        let assignment = if is_all_settled { self.reached } else { told };
+        let next = Acknowledged { assignment, view: self.views.newest_number(), unable: unable(&holdings) };
         self.acknowledged.send_if_modified(|before| {
             let is_new = *before != next;
             *before = next;
             is_new
         });
     }
+}
 
-    fn unable(&self) -> Vec<(CheckId, String)> {
-        if self.refused.is_empty() {
-            return Vec::new();
-        }
-        let all = self.definitions.values().flatten();
-        let unable: BTreeMap<CheckId, String> =
-            all.filter_map(|it| self.refused.get(&it.module).map(|reason| (it.check, reason.clone()))).collect();
-        unable.into_iter().take(UNABLE_TOLD_MAX).collect()
+fn unable(holdings: &Holdings) -> Vec<(CheckId, String)> {
+    if holdings.refused.is_empty() {
+        return Vec::new();
     }
+    let reason = |definition: &Definition| {
+        holdings.refused.get(&definition.module).map(|reason| (definition.check, reason.clone()))
+    };
+    let unable: BTreeMap<CheckId, String> = holdings.definitions().filter_map(reason).collect();
+    unable.into_iter().take(UNABLE_TOLD_MAX).collect()
 }
 
 fn refuse_view(view: &View) {

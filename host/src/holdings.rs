@@ -3,7 +3,7 @@
 //! A snapshot never changes; a change makes the next one. Which revision a slot is run by and what the
 //! host owes it is asked here and decided in `core`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use farwatch_core::hash::hash64;
@@ -36,9 +36,10 @@ pub(crate) struct Revision {
 /// Everything, at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holdings {
-    pub(crate) assignment: Option<Stamp>,
     pub(crate) checks: Arc<HashMap<CheckId, Arc<Held>>>,
     pub(crate) modules: Arc<HashMap<ModuleHash, Module>>,
+    /// Modules that will never load on this host.
+    pub(crate) refused: Arc<BTreeMap<ModuleHash, String>>,
     pub(crate) views: Arc<Views>,
     /// What tells the fleets of the held views apart, by the views' numbers.
     fleets: Arc<HashMap<Stamp, u64>>,
@@ -118,6 +119,48 @@ impl Revision {
 }
 
 impl Holdings {
+    /// The same with other definitions.
+    #[must_use]
+    pub(crate) fn with_checks(&self, checks: HashMap<CheckId, Arc<Held>>) -> Self {
+        Self { checks: Arc::new(checks), ..self.clone() }
+    }
+
+    /// The same with one more module.
+    #[must_use]
+    pub(crate) fn with_module(&self, hash: ModuleHash, module: Module) -> Self {
+        let mut modules = self.modules.as_ref().clone();
+        modules.insert(hash, module);
+        Self { modules: Arc::new(modules), ..self.clone() }
+    }
+
+    /// The same, knowing that this module will never load.
+    #[must_use]
+    pub(crate) fn with_refused(&self, hash: ModuleHash, reason: String) -> Self {
+        let mut refused = self.refused.as_ref().clone();
+        refused.insert(hash, reason);
+        Self { refused: Arc::new(refused), ..self.clone() }
+    }
+
+    /// The same without what no held revision needs.
+    #[must_use]
+    pub(crate) fn without_unneeded_modules(&self) -> Self {
+        let needed = self.needed_modules();
+        let (mut modules, mut refused) = (self.modules.as_ref().clone(), self.refused.as_ref().clone());
+        modules.retain(|hash, _| needed.contains(hash));
+        refused.retain(|hash, _| needed.contains(hash));
+        Self { modules: Arc::new(modules), refused: Arc::new(refused), ..self.clone() }
+    }
+
+    /// Whether it is known of this module that it loads or that it never will.
+    pub(crate) fn is_settled(&self, module: &ModuleHash) -> bool {
+        self.modules.contains_key(module) || self.refused.contains_key(module)
+    }
+
+    /// All definitions.
+    pub(crate) fn definitions(&self) -> impl Iterator<Item = &Definition> {
+        self.checks.values().flat_map(|held| &held.revisions).map(|revision| &revision.definition)
+    }
+
     /// The same with other views.
     #[must_use]
     pub(crate) fn with_views(&self, views: Views) -> Self {
@@ -143,9 +186,8 @@ impl Holdings {
     }
 
     /// The modules that any held revision needs.
-    pub(crate) fn needed_modules(&self) -> std::collections::BTreeSet<ModuleHash> {
-        let revisions = self.checks.values().flat_map(|held| &held.revisions);
-        revisions.map(|revision| revision.definition.module).collect()
+    pub(crate) fn needed_modules(&self) -> BTreeSet<ModuleHash> {
+        self.definitions().map(|definition| definition.module).collect()
     }
 }
 
@@ -209,7 +251,7 @@ mod tests {
             definition(3, 30, Activity::Paused, Some(150_000)),
         ]);
         let all = slots(&held, 100);
-        let (before, after): (Vec<_>, Vec<_>) = all.iter().partition(|slot| slot.0 < 60_000);
+        let (before, after): (Vec<UnixMs>, Vec<UnixMs>) = all.iter().copied().partition(|slot| slot.0 < 60_000);
         assert_eq!((before.len(), after.len()), (6, 3), "{all:?}");
         assert!(after.iter().all(|slot| slot.0 < 150_000));
         for (index, seconds) in [(0, 10), (1, 30)] {

@@ -1,12 +1,28 @@
 //! The edge runtime: it runs checks when they are due and never loses what they found.
 //!
-//! Probes look at targets, the runner gives each run a fresh sandbox, the spool keeps every result until
-//! control has it, and the link carries them there. What is due, who owns it and where it may connect is
-//! decided in `core`; this crate does it.
+//! Read `runner` first: one run, from a place to the spool. Probes look at targets, shards start what is
+//! due, the spool keeps every result until control has it, the link carries them there, and the
+//! assignment is what this host holds. What is due, who owns it and where it may connect is decided in
+//! `core`; this crate does it.
 
 pub mod clock;
+pub mod config;
 pub mod probe;
-
 pub mod spool;
 
+mod assignment;
+mod entropy;
+mod health;
+mod holdings;
+mod host;
+mod identity;
+mod link;
+mod listeners;
+mod modules;
+mod orders;
+mod outcome;
+mod runner;
+mod shard;
 mod spawn;
+
+pub use host::{housekeeping_runtime, run};

@@ -14,13 +14,11 @@ use http::{Request, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::identity::Identity;
 use crate::link::dial;
-use crate::spawn::blocking;
 
 /// The largest module over a slow link; then it is tried again.
 const FETCH_LIMIT: Duration = Duration::from_secs(60);
@@ -47,7 +45,7 @@ impl Loading {
     /// The module of this hash, ready to run.
     pub(crate) async fn load(&self, hash: ModuleHash) -> Result<Module, ModuleFailure> {
         let name = farwatch_sandbox::ModuleHash::from(hash.0);
-        match self.load_from_disk(name).await {
+        match self.sandbox.load(name).await {
             Err(ModuleError::Missing(_) | ModuleError::Corrupt(_)) => {}
             loaded => return loaded.map_err(failure),
         }
@@ -55,17 +53,8 @@ impl Loading {
         let bytes = fetched
             .unwrap_or_else(|_| bail!("it did not come within {} s", FETCH_LIMIT.as_secs()))
             .map_err(|error| ModuleFailure::Passing(format!("{error:#}")))?;
-        let sandbox = self.sandbox.clone();
-        let saved = blocking(move || sandbox.save(&name, &bytes)).await;
-        saved.map_err(|error| ModuleFailure::Passing(error.to_string()))?.map_err(failure)?;
-        self.load_from_disk(name).await.map_err(failure)
-    }
-
-    /// Loading reads files and may wait for the compiler, so it is done on a thread that may wait.
-    async fn load_from_disk(&self, name: farwatch_sandbox::ModuleHash) -> Result<Module, ModuleError> {
-        let (sandbox, runtime) = (self.sandbox.clone(), Handle::current());
-        let loaded = blocking(move || runtime.block_on(sandbox.load(&name))).await;
-        loaded.unwrap_or_else(|error| Err(ModuleError::Host(error.to_string())))
+        self.sandbox.save(name, bytes.into()).await.map_err(failure)?;
+        self.sandbox.load(name).await.map_err(failure)
     }
 
     async fn fetch(&self, hash: ModuleHash) -> anyhow::Result<Bytes> {

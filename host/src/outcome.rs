@@ -12,9 +12,7 @@ const PLAINLY_GOOD: &str = "ok";
 pub(crate) fn of_report(report: RunReport) -> Outcome {
     match report.end {
         RunEnd::Judged(judged) => of_judged(judged),
-        RunEnd::Problem(problem) => {
-            Outcome::told(Status::Unknown(Blame::Module), 0, &problem.code, &problem.message)
-        }
+        RunEnd::Problem(problem) => Outcome::told(Status::Unknown(Blame::Module), 0, &problem.code, &problem.message),
         RunEnd::Stopped(stop) => {
             let blame = match stop.code.fault() {
                 Fault::Module => Blame::Module,

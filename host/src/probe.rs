@@ -21,6 +21,7 @@ use std::sync::{Arc, RwLock};
 use farwatch_core::egress::Policy;
 
 use crate::clock::Clock;
+pub(crate) use resolve::LOOKUPS_MAX;
 use resolve::Resolver;
 use tls::TlsClient;
 

@@ -32,18 +32,12 @@ use table::Table;
 /// Slots are started when the clock passes a multiple of this. Longer would start them later than their
 /// budget allows; shorter would wake the thread more often than it has work.
 const GRID_MS: i64 = 20;
+/// The codes of slots that were not run.
+const NO_PLACE: &str = "no-run-place";
+const NO_MODULE: &str = "module-missing";
 /// Orders that wait for a shard. Control gives a host a handful at once; in a mass failure what does not
 /// fit is declined as full.
 pub(crate) const ORDERS_WAITING_MAX: usize = 1024;
-
-/// What control asks of a shard.
-#[derive(Debug)]
-pub(crate) enum Asked {
-    /// To run this now.
-    Run(Order),
-    /// To let this be.
-    Cancel(OrderId),
-}
 
 /// Which of the shards a check belongs to.
 pub(crate) fn shard_of(check: CheckId, shards: usize) -> usize {
@@ -66,19 +60,14 @@ pub(crate) struct Shard {
 
 impl Shard {
     /// The `number`-th of so many.
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        number: usize,
-        of: usize,
-        reader: watch::Receiver<Arc<Holdings>>,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, number: usize, of: usize, reader: watch::Receiver<Arc<Holdings>>) -> Self {
         let holdings = reader.borrow().clone();
         let (pulse, table, waiting) = (Arc::default(), Table::default(), VecDeque::new());
         Self { shared, number, of, pulse, reader, holdings, table, waiting }
     }
 
     /// Starts what is due until the host stops.
-    pub(crate) async fn serve(mut self, mut asked: mpsc::Receiver<Asked>, stopping: Stopping) {
+    pub(crate) async fn serve(mut self, mut asked: mpsc::Receiver<Order>, stopping: Stopping) {
         self.rebuild();
         let mut stop = std::pin::pin!(stopping.requested());
         loop {
@@ -90,7 +79,7 @@ impl Shard {
                     Ok(()) => self.take_over_holdings(),
                     Err(_) => return,
                 },
-                Some(asked) = asked.recv() => self.obey(asked),
+                Some(order) = asked.recv() => self.obey(&order),
                 () = sleep(Duration::from_millis(wait_ms.unsigned_abs())) => {}
             }
             let now = self.shared.clock.boot();
@@ -153,32 +142,34 @@ impl Shard {
         }
     }
 
+    /// Starts the slot, or lets it wait for a place or for its module: late is better than never.
     fn start_or_wait(&mut self, job: Job) {
-        match self.shared.places.clone().try_acquire_owned() {
-            Ok(place) => {
-                self.start(job, vec![place]);
-            }
-            Err(_) => self.waiting.push_back(job),
+        let Some(revision) = job.held.revision(job.revision) else { return };
+        let module = revision.definition.module;
+        if self.holdings.refused.contains_key(&module) {
+            self.shared.keep_not_run(&job, &self.holdings, NO_MODULE, "the module of the check will not load here");
+        } else if !self.holdings.modules.contains_key(&module) {
+            self.waiting.push_back(job);
+        } else if let Ok(place) = self.shared.places.clone().try_acquire_owned() {
+            self.start(job, vec![place]);
+        } else {
+            self.waiting.push_back(job);
         }
     }
 
-    /// Slots that found no place are started late rather than never, and given up when their windows close.
+    /// Tries again what waits, and gives up slots whose windows have closed.
     fn start_waiting(&mut self, now: UnixMs) {
-        while let Some(job) = self.waiting.pop_front() {
-            let interval = job.held.revision(job.revision).map(|revision| revision.definition.interval);
-            if interval.is_none_or(|interval| now >= window_end(job.slot, interval)) {
+        for job in std::mem::take(&mut self.waiting) {
+            let definition = job.held.revision(job.revision).map(|revision| &revision.definition);
+            let Some(definition) = definition else { continue };
+            if now < window_end(job.slot, definition.interval) {
+                self.start_or_wait(job);
+            } else if self.holdings.modules.contains_key(&definition.module) {
                 let message = "all run places of this host were taken while the slot's window was open";
-                self.shared.keep_not_run(&job, &self.holdings, "no-run-place", message);
-                continue;
-            }
-            match self.shared.places.clone().try_acquire_owned() {
-                Ok(place) => {
-                    self.start(job, vec![place]);
-                }
-                Err(_) => {
-                    self.waiting.push_front(job);
-                    return;
-                }
+                self.shared.keep_not_run(&job, &self.holdings, NO_PLACE, message);
+            } else {
+                let message = "the module of the check was not loaded while the slot's window was open";
+                self.shared.keep_not_run(&job, &self.holdings, NO_MODULE, message);
             }
         }
     }
@@ -188,22 +179,19 @@ impl Shard {
         spawn::run(async move { shared.run(job, &holdings, &pulse, places).await })
     }
 
-    fn obey(&self, asked: Asked) {
-        match asked {
-            Asked::Cancel(order) => self.shared.orders.cancel(order),
-            Asked::Run(order) => match self.shared.orders.admit(order.id) {
-                Admission::UnderWay => {}
-                Admission::Answered(result) => self.shared.keep(&result),
-                Admission::Run => self.vote(&order),
-            },
+    fn obey(&self, order: &Order) {
+        match self.shared.orders.admit(order.id) {
+            Admission::UnderWay => {}
+            Admission::Answered(result) => self.shared.keep(&result),
+            Admission::Run => self.vote(order),
         }
     }
 
     fn vote(&self, order: &Order) {
         let held = self.holdings.checks.get(&order.stream.check);
-        let is_ready = held.and_then(|held| held.revision(order.revision)).is_some_and(|revision| {
-            self.holdings.modules.contains_key(&revision.definition.module)
-        });
+        let is_ready = held
+            .and_then(|held| held.revision(order.revision))
+            .is_some_and(|revision| self.holdings.modules.contains_key(&revision.definition.module));
         let Some(held) = held.filter(|_| is_ready) else { return self.decline(order.id, Declined::NotHeld) };
         let shared = &self.shared;
         let places = (shared.vote_places.clone().try_acquire_owned(), shared.places.clone().try_acquire_owned());

@@ -84,11 +84,7 @@ impl Spawner {
     }
 
     /// Starts a thread with a runtime of its own, for one shard of guests.
-    pub(crate) fn shard(
-        &self,
-        name: &'static str,
-        work: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()> {
+    pub(crate) fn shard(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let leaving = self.enter(name);
         thread::Builder::new().name(name.to_owned()).spawn(move || {

@@ -68,9 +68,9 @@ impl Disk {
 
     /// Keeps the bytes of a module. The caller has verified their hash.
     pub(crate) fn write_module(&self, hash: &ModuleHash, bytes: &[u8]) -> std::io::Result<()> {
-        let (partial, mut file) = self.partial(&self.modules)?;
-        file.write_all(bytes)?;
-        publish(&file, &partial, &self.module_path(hash))
+        let mut partial = Partial::new(&self.modules)?;
+        partial.file.write_all(bytes)?;
+        partial.publish(self.module_path(hash))
     }
 
     /// Reads the bytes of a module and verifies their hash.
@@ -88,19 +88,17 @@ impl Disk {
         Ok(Stored::Corrupt)
     }
 
-    /// A new file to write code into, and its name for `publish_code`.
-    pub(crate) fn new_code(&self) -> std::io::Result<(PathBuf, File)> {
-        self.partial(&self.compiled)
+    /// A new file to write code into.
+    pub(crate) fn new_code(&self) -> std::io::Result<Partial> {
+        Partial::new(&self.compiled)
     }
 
     /// Makes written code the code of a module. The checksum goes first: code without one is never used.
-    pub(crate) fn publish_code(&self, hash: &ModuleHash, partial: &Path) -> std::io::Result<()> {
-        let code = File::open(partial)?;
-        let sum = checksum(&code)?;
-        let (sum_partial, mut sum_file) = self.partial(&self.compiled)?;
-        sum_file.write_all(&sum)?;
-        publish(&sum_file, &sum_partial, &self.sum_path(hash))?;
-        publish(&code, partial, &self.code_path(hash))
+    pub(crate) fn publish_code(&self, hash: &ModuleHash, code: Partial) -> std::io::Result<()> {
+        let mut sum = Partial::new(&self.compiled)?;
+        sum.file.write_all(&checksum(&File::open(&code.path)?)?)?;
+        sum.publish(self.sum_path(hash))?;
+        code.publish(self.code_path(hash))
     }
 
     /// The compiled code of a module, if there is any and it is whole.
@@ -114,14 +112,6 @@ impl Disk {
         Ok((checksum(&code)? == sum).then_some(path))
     }
 
-    /// Forgets the compiled code of a module.
-    pub(crate) fn remove_code(&self, hash: &ModuleHash) -> std::io::Result<()> {
-        match fs::remove_file(self.code_path(hash)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
     fn module_path(&self, hash: &ModuleHash) -> PathBuf {
         self.modules.join(format!("{hash}.wasm"))
     }
@@ -133,18 +123,38 @@ impl Disk {
     fn sum_path(&self, hash: &ModuleHash) -> PathBuf {
         self.compiled.join(format!("{hash}.{}.cwasm.sum", self.key))
     }
+}
 
-    fn partial(&self, directory: &Path) -> std::io::Result<(PathBuf, File)> {
+/// A file that is being written. It vanishes unless it is published.
+pub(crate) struct Partial {
+    path: PathBuf,
+    file: File,
+}
+
+impl Partial {
+    fn new(directory: &Path) -> std::io::Result<Self> {
         let number = NEXT_PARTIAL.fetch_add(1, Ordering::Relaxed);
         let path = directory.join(format!("{}-{number}.partial", std::process::id()));
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-        Ok((path, file))
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        Ok(Self { path, file })
+    }
+
+    /// The file, for another process to write to.
+    pub(crate) fn file(&self) -> std::io::Result<File> {
+        self.file.try_clone()
+    }
+
+    fn publish(self, path: PathBuf) -> std::io::Result<()> {
+        self.file.sync_data()?;
+        fs::rename(&self.path, path)
     }
 }
 
-fn publish(file: &File, partial: &Path, path: &Path) -> std::io::Result<()> {
-    file.sync_data()?;
-    fs::rename(partial, path)
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Once published it has another name and nothing is found. What cannot be removed is swept at the next start.
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 fn checksum(mut file: &File) -> std::io::Result<Vec<u8>> {
@@ -167,9 +177,9 @@ mod tests {
     }
 
     fn publish_code(disk: &Disk, hash: &ModuleHash, code: &[u8]) {
-        let (partial, mut file) = disk.new_code().expect("a file");
-        file.write_all(code).expect("written");
-        disk.publish_code(hash, &partial).expect("published");
+        let mut partial = disk.new_code().expect("a file");
+        partial.file.write_all(code).expect("written");
+        disk.publish_code(hash, partial).expect("published");
     }
 
     #[test]
@@ -206,9 +216,21 @@ mod tests {
         let hash = ModuleHash::of(b"abc");
         publish_code(&old, &hash, b"code");
         old.write_module(&hash, b"abc").expect("written");
-        let (half, _) = old.new_code().expect("a file");
+        let half = old.compiled.join("1-0.partial");
+        fs::write(&half, b"half").expect("written");
         let new = disk(root.path(), "new");
         assert!(!old.code_path(&hash).exists() && !old.sum_path(&hash).exists() && !half.exists());
         assert!(new.has(&hash));
+    }
+
+    #[test]
+    fn what_is_not_published_vanishes() {
+        let root = tempfile::tempdir().expect("a directory");
+        let disk = disk(root.path(), "k");
+        let partial = disk.new_code().expect("a file");
+        let path = partial.path.clone();
+        assert!(path.exists());
+        drop(partial);
+        assert!(!path.exists());
     }
 }

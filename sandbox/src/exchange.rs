@@ -49,11 +49,9 @@ impl Exchange {
         Duration::from_nanos(self.spent.load(Ordering::Relaxed))
     }
 
-    /// For how long it has computed in all, and since it was last polled. Only for use within a poll.
-    pub(crate) fn cpu_within_poll(&self) -> (Duration, Duration) {
-        let present = self.elapsed().saturating_sub(self.poll_began.load(Ordering::Relaxed));
-        let present = Duration::from_nanos(present);
-        (self.cpu() + present, present)
+    /// For how long it has computed since it was last polled. Only for use within a poll.
+    pub(crate) fn present_poll(&self) -> Duration {
+        Duration::from_nanos(self.elapsed().saturating_sub(self.poll_began.load(Ordering::Relaxed)))
     }
 
     /// The guest's side: lays down a request and waits for its answer.

@@ -23,8 +23,8 @@
 //!     },
 //! })?;
 //! let hash = ModuleHash::of(&bytes);
-//! sandbox.save(&hash, &bytes)?;
-//! let module = sandbox.load(&hash).await?;
+//! sandbox.save(hash, bytes).await?;
+//! let module = sandbox.load(hash).await?;
 //! let report = sandbox.run(&module, probes, &context, &Limits::for_run(Duration::from_secs(3))).await;
 //! # Ok(()) }
 //! ```
@@ -42,6 +42,7 @@ mod limits;
 mod module;
 mod modules;
 mod run;
+mod spawn;
 mod state;
 mod stop;
 mod ticker;
@@ -149,13 +150,12 @@ impl Sandbox {
         Ok(Self { engine, modules: Arc::new(modules) })
     }
 
-    /// Keeps the bytes of a module on disk. It reads and writes files, and validates up to 16 MiB: not for a thread
-    /// that must not wait.
+    /// Keeps the bytes of a module on disk.
     ///
     /// # Errors
     /// When the bytes have another hash, or are refused, or cannot be written.
-    pub fn save(&self, hash: &ModuleHash, bytes: &[u8]) -> Result<(), ModuleError> {
-        self.modules.save(hash, bytes)
+    pub async fn save(&self, hash: ModuleHash, bytes: Vec<u8>) -> Result<(), ModuleError> {
+        self.modules.save(hash, bytes).await
     }
 
     /// Whether the bytes of a module are on disk. They are verified when they are used.
@@ -167,16 +167,16 @@ impl Sandbox {
     ///
     /// # Errors
     /// When they are not there, or damaged, or cannot be read.
-    pub fn bytes(&self, hash: &ModuleHash) -> Result<Vec<u8>, ModuleError> {
-        self.modules.bytes(hash)
+    pub async fn bytes(&self, hash: ModuleHash) -> Result<Vec<u8>, ModuleError> {
+        self.modules.bytes(hash).await
     }
 
     /// Loads a module, having it compiled first where that was not yet done. Those who ask for one module at the same
-    /// time share the work. It reads files: not for a thread that must not wait.
+    /// time share the work.
     ///
     /// # Errors
     /// See [`ModuleError`]. A refusal is remembered; everything else is tried again when asked again.
-    pub async fn load(&self, hash: &ModuleHash) -> Result<Module, ModuleError> {
+    pub async fn load(&self, hash: ModuleHash) -> Result<Module, ModuleError> {
         self.modules.get(hash).await
     }
 

@@ -25,7 +25,8 @@ const INSPECT_CPU: Duration = Duration::from_millis(500);
 pub struct Limits {
     /// From its start to its end. When it is too short, slow targets come out as unknown instead of down.
     pub wall: Duration,
-    /// Of the guest alone, without the probes that the host makes for it. Held to within 10 ms.
+    /// Of the guest alone, without the probes that the host makes for it. Counted in steps of 10 ms in which the guest
+    /// was seen to compute, so that a pause of the whole machine does not count.
     pub cpu: Duration,
     /// All memories of the guest together, in bytes; at most 64 MiB.
     pub memory_bytes: usize,

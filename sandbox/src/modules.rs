@@ -14,7 +14,9 @@ use crate::compiler::{self, CompileCommand, CompileError};
 use crate::disk::{Disk, Stored};
 use crate::gate::{self, Refusal};
 use crate::module::{LoadError, Module, ModuleHash};
+use crate::spawn;
 use crate::state::GuestState;
+use crate::stop::is_of_system;
 
 /// Compilations at once. The compiler would take every processor that the runs of checks need.
 const COMPILES_MAX: usize = 1;
@@ -47,6 +49,15 @@ pub enum ModuleError {
 impl From<std::io::Error> for ModuleError {
     fn from(error: std::io::Error) -> Self {
         Self::Host(error.to_string())
+    }
+}
+
+impl From<CompileError> for ModuleError {
+    fn from(error: CompileError) -> Self {
+        match error {
+            CompileError::Refused(refusal) => Self::Refused(refusal),
+            CompileError::Host(reason) => Self::Host(reason),
+        }
     }
 }
 
@@ -96,26 +107,32 @@ impl Modules {
     }
 
     /// Keeps the bytes of a module, if they are what they are called and acceptable.
-    pub(crate) fn save(&self, expected: &ModuleHash, bytes: &[u8]) -> Result<(), ModuleError> {
-        let found = ModuleHash::of(bytes);
-        if found != *expected {
-            return Err(ModuleError::WrongHash { expected: *expected, found });
-        }
-        gate::admit(bytes)?;
-        Ok(self.disk.write_module(expected, bytes)?)
+    pub(crate) async fn save(self: &Arc<Self>, expected: ModuleHash, bytes: Vec<u8>) -> Result<(), ModuleError> {
+        let modules = Arc::clone(self);
+        spawn::blocking(move || {
+            let found = ModuleHash::of(&bytes);
+            if found != expected {
+                return Err(ModuleError::WrongHash { expected, found });
+            }
+            gate::admit(&bytes)?;
+            Ok(modules.disk.write_module(&expected, &bytes)?)
+        })
+        .await
     }
 
     /// The bytes of a module, verified.
-    pub(crate) fn bytes(&self, hash: &ModuleHash) -> Result<Vec<u8>, ModuleError> {
-        match self.disk.read_module(hash)? {
+    pub(crate) async fn bytes(self: &Arc<Self>, hash: ModuleHash) -> Result<Vec<u8>, ModuleError> {
+        let modules = Arc::clone(self);
+        spawn::blocking(move || match modules.disk.read_module(&hash)? {
             Stored::Bytes(bytes) => Ok(bytes),
-            Stored::Missing => Err(ModuleError::Missing(*hash)),
-            Stored::Corrupt => Err(ModuleError::Corrupt(*hash)),
-        }
+            Stored::Missing => Err(ModuleError::Missing(hash)),
+            Stored::Corrupt => Err(ModuleError::Corrupt(hash)),
+        })
+        .await
     }
 
     /// A module, loaded.
-    pub(crate) async fn get(&self, hash: &ModuleHash) -> Result<Module, ModuleError> {
+    pub(crate) async fn get(self: &Arc<Self>, hash: ModuleHash) -> Result<Module, ModuleError> {
         let entry = self.entry(hash);
         let verdict = entry
             .get_or_try_init(|| async {
@@ -130,11 +147,11 @@ impl Modules {
     }
 
     /// The place of a module among the loaded ones. The one that was not asked for longest makes room.
-    fn entry(&self, hash: &ModuleHash) -> Arc<OnceCell<Verdict>> {
+    fn entry(&self, hash: ModuleHash) -> Arc<OnceCell<Verdict>> {
         let mut loaded = self.loaded();
         loaded.requests += 1;
         let used = loaded.requests;
-        if let Some(entry) = loaded.entries.get_mut(hash) {
+        if let Some(entry) = loaded.entries.get_mut(&hash) {
             entry.used = used;
             return Arc::clone(&entry.verdict);
         }
@@ -143,7 +160,7 @@ impl Modules {
             oldest.and_then(|hash| loaded.entries.remove(&hash));
         }
         let verdict = Arc::new(OnceCell::new());
-        loaded.entries.insert(*hash, Entry { verdict: Arc::clone(&verdict), used });
+        loaded.entries.insert(hash, Entry { verdict: Arc::clone(&verdict), used });
         verdict
     }
 
@@ -152,51 +169,50 @@ impl Modules {
         self.loaded().entries.len()
     }
 
-    async fn load(&self, hash: &ModuleHash) -> Result<Module, ModuleError> {
-        if let Some(module) = self.load_compiled(hash)? {
+    async fn load(self: &Arc<Self>, hash: ModuleHash) -> Result<Module, ModuleError> {
+        if let Some(module) = self.load_compiled(hash).await? {
             return Ok(module);
         }
         // The semaphore is never closed.
         let _permit = self.compiles.acquire().await.map_err(|error| ModuleError::Host(error.to_string()))?;
         self.compile(hash).await?;
         let lost = || ModuleError::Host("the compiled code was lost at once".to_owned());
-        self.load_compiled(hash)?.ok_or_else(lost)
+        self.load_compiled(hash).await?.ok_or_else(lost)
     }
 
-    fn load_compiled(&self, hash: &ModuleHash) -> Result<Option<Module>, ModuleError> {
-        let Some(path) = self.disk.verified_code(hash)? else { return Ok(None) };
-        match Module::load(&self.engine, &self.linker, *hash, &path) {
-            Ok(module) => Ok(Some(module)),
-            Err(LoadError::Types(error)) => Err(ModuleError::Refused(Refusal::new(
-                "module-types-differ",
-                format!("the module's imports or exports are not those of `farwatch:check@0.1.0`: {error:#}"),
-            ))),
-            Err(LoadError::Code(error)) => {
-                self.disk.remove_code(hash)?;
-                Err(ModuleError::Refused(Refusal::new("module-too-complex", format!("{error:#}"))))
+    async fn load_compiled(self: &Arc<Self>, hash: ModuleHash) -> Result<Option<Module>, ModuleError> {
+        let modules = Arc::clone(self);
+        spawn::blocking(move || {
+            let Some(path) = modules.disk.verified_code(&hash)? else { return Ok(None) };
+            match Module::load(&modules.engine, &modules.linker, hash, &path) {
+                Ok(module) => Ok(Some(module)),
+                Err(LoadError::Types(error)) => Err(refused("module-types-differ", &error)),
+                Err(LoadError::Code(error)) if is_of_system(&error) => Err(ModuleError::Host(format!("{error:#}"))),
+                Err(LoadError::Code(error)) => Err(refused("module-too-complex", &error)),
             }
-        }
+        })
+        .await
     }
 
-    async fn compile(&self, hash: &ModuleHash) -> Result<(), ModuleError> {
-        let bytes = self.bytes(hash)?;
-        gate::admit(&bytes)?;
-        let (partial, output) = self.disk.new_code()?;
-        let compiled = compiler::compile(&self.command, &bytes, output).await;
-        match compiled {
-            Ok(()) => Ok(self.disk.publish_code(hash, &partial)?),
-            Err(error) => {
-                std::fs::remove_file(&partial)?;
-                Err(match error {
-                    CompileError::Refused(refusal) => ModuleError::Refused(refusal),
-                    CompileError::Host(reason) => ModuleError::Host(reason),
-                })
-            }
-        }
+    async fn compile(self: &Arc<Self>, hash: ModuleHash) -> Result<(), ModuleError> {
+        let bytes = self.bytes(hash).await?;
+        let modules = Arc::clone(self);
+        let (bytes, code) = spawn::blocking(move || {
+            gate::admit(&bytes)?;
+            Ok((bytes, modules.disk.new_code()?))
+        })
+        .await?;
+        compiler::compile(&self.command, &bytes, code.file()?).await?;
+        let modules = Arc::clone(self);
+        spawn::blocking(move || Ok(modules.disk.publish_code(&hash, code)?)).await
     }
 
     fn loaded(&self) -> MutexGuard<'_, Loaded> {
         // Every change of the map is one step, so a panic elsewhere cannot have left half of one.
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn refused(code: &'static str, error: &wasmtime::Error) -> ModuleError {
+    ModuleError::Refused(Refusal::new(code, format!("the module does not fit `farwatch:check@0.1.0`: {error:#}")))
 }

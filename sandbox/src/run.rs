@@ -172,17 +172,17 @@ impl Cell {
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(HANDLES_MAX);
         store.set_epoch_deadline(1);
-        let cpu_max = limits.cpu;
+        let mut ticks_left = limits.cpu.as_millis() / TICK.as_millis();
         store.epoch_deadline_callback(move |store| {
-            let (cpu, present) = store.data().exchange.cpu_within_poll();
-            Ok(if cpu > cpu_max {
-                UpdateDeadline::Interrupt
-            } else if present < TICK / 2 {
-                // The tick passed while the guest waited, or just after it went on: it is nobody's turn yet.
-                UpdateDeadline::Continue(1)
-            } else {
-                UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
-            })
+            // The tick passed while the guest waited, or just after it went on: that is nobody's time.
+            if store.data().exchange.present_poll() < TICK / 2 {
+                return Ok(UpdateDeadline::Continue(1));
+            }
+            if ticks_left == 0 {
+                return Ok(UpdateDeadline::Interrupt);
+            }
+            ticks_left -= 1;
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         Self { store, exchange, wall_ms: limits.wall.as_millis() }
     }

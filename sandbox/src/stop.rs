@@ -25,7 +25,7 @@ pub enum StopCode {
     StackOverflow,
     /// The guest computed for longer than its limit.
     CpuLimit,
-    /// The call took longer than its limit.
+    /// The call took longer than its limit. Only the host can tell whether that was because it was itself paused.
     Deadline,
     /// The guest trapped, or could not start, because it was refused memory.
     MemoryLimit,
@@ -90,7 +90,7 @@ impl Stop {
         if error.is::<PoolConcurrencyLimitError>() {
             return Self::new(StopCode::NoRunPlace, "all places for runs on this host are taken");
         }
-        if error.is::<std::io::Error>() || error.is::<rustix::io::Errno>() {
+        if is_of_system(error) {
             return Self::new(StopCode::HostFailed, format!("this host cannot run modules now: {error:#}"));
         }
         if memory_refused {
@@ -112,6 +112,11 @@ impl Stop {
             Self::new(StopCode::Trapped, format!("the module was stopped: {message}"))
         }
     }
+}
+
+/// Whether it was the operating system that refused something, which is never the doing of a guest.
+pub(crate) fn is_of_system(error: &wasmtime::Error) -> bool {
+    error.is::<std::io::Error>() || error.is::<rustix::io::Errno>()
 }
 
 /// Ends the call of a guest that asked for too much randomness.

@@ -1,8 +1,9 @@
 //! Certificates for the servers of tests: good ones, and ones that are wrong in one way.
 
+use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    KeyUsagePurpose, SanType, date_time_ymd,
 };
 
 /// A chain and the key of its first certificate, as servers read them.
@@ -45,6 +46,16 @@ impl Authority {
     /// Its certificate in PEM.
     pub fn pem(&self) -> String {
         self.issuer.pem()
+    }
+
+    /// A client certificate that names its holder by this URI.
+    pub fn client_certificate(&self, uri: &str) -> anyhow::Result<Certificate> {
+        let key = KeyPair::generate()?;
+        let mut params = params(&[], Validity::Good)?;
+        params.subject_alt_names = vec![SanType::URI(Ia5String::try_from(uri)?)];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok(Certificate { chain_pem: certificate.pem(), key_pem: key.serialize_pem() })
     }
 
     /// A server certificate for these names and addresses.

@@ -13,3 +13,5 @@ mod python;
 pub mod system;
 pub mod wait;
 pub mod webhook_receiver;
+pub mod scene;
+pub mod relay;

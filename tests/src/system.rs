@@ -3,7 +3,7 @@
 //! Everything it starts ends with it, and nothing else is ever signalled.
 
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -25,12 +25,13 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug)]
 pub struct SystemBuilder {
     hosts: usize,
+    link: Option<SocketAddr>,
     flags: Vec<String>,
 }
 
 impl Default for SystemBuilder {
     fn default() -> Self {
-        Self { hosts: 5, flags: vec!["--allow-net=127.0.0.0/8".to_owned()] }
+        Self { hosts: 5, link: None, flags: vec!["--allow-net=127.0.0.0/8".to_owned()] }
     }
 }
 
@@ -55,6 +56,13 @@ impl SystemBuilder {
         addresses.into_iter().fold(self, |builder, address| builder.flag(format!("--probe-bind={address}")))
     }
 
+    /// Control's link listens there.
+    #[must_use]
+    pub const fn link(mut self, address: SocketAddr) -> Self {
+        self.link = Some(address);
+        self
+    }
+
     /// Starts it and waits until its hosts own.
     pub fn start(self) -> anyhow::Result<System> {
         let folder = tempfile::Builder::new().prefix("farwatch-").tempdir()?;
@@ -65,7 +73,7 @@ impl SystemBuilder {
             .arg(format!("--data={}", data.display()))
             .arg(format!("--hosts={}", self.hosts))
             .arg(format!("--api-listen={}", free_address()?))
-            .arg(format!("--link-listen={}", free_address()?))
+            .arg(format!("--link-listen={}", self.link.map_or_else(free_address, Ok)?))
             .args(&self.flags)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)

@@ -133,8 +133,8 @@ async fn measure_all(load: Load) -> anyhow::Result<()> {
     })?;
     let bytes = std::fs::read(target.join("modules/http.wasm")).context("no http.wasm; run `make guests`")?;
     let hash = ModuleHash::of(&bytes);
-    sandbox.save(&hash, &bytes)?;
-    let module = sandbox.load(&hash).await?;
+    sandbox.save(hash, bytes).await?;
+    let module = sandbox.load(hash).await?;
     let cost = measure(&sandbox, &module, Vec::new(), load).await?;
     report("nothing", &cost, load);
     for (name, config) in CONFIGS {

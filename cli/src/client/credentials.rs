@@ -124,13 +124,13 @@ mod tests {
     }
 
     fn complaint(args: &ClientArgs, environment: &Environment) -> String {
-        Credentials::find(args, environment).map(|_| ()).unwrap_err().to_string()
+        format!("{:?}", Credentials::find(args, environment).map(|_| ()).unwrap_err())
     }
 
     #[test]
     fn flags_come_before_the_environment() {
         let args = ClientArgs { api: Some("https://b".to_owned()), ..ClientArgs::default() };
-        let found = Credentials::find(&args, &environment()).unwrap_or_else(|failure| panic!("{failure}"));
+        let found = Credentials::find(&args, &environment()).map_err(|failure| format!("{failure:?}")).unwrap();
         assert_eq!((found.api.as_str(), found.token.as_str(), found.tenant), ("https://b", "fw_1", None));
     }
 

@@ -19,7 +19,7 @@ const TENANT_HEADER: &str = "farwatch-tenant";
 
 /// Whoever has a valid token.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// The token.
     pub token: TokenId,
     /// What it may do.
@@ -31,18 +31,16 @@ pub struct Caller {
 }
 
 /// An operator.
-pub struct Operator(pub Caller);
+pub(crate) struct Operator(pub Caller);
 
 /// A caller that may see what belongs to this tenant.
-pub struct Reader {
+pub(crate) struct Reader {
     /// The tenant.
     pub tenant: TenantId,
-    /// The caller.
-    pub caller: Caller,
 }
 
 /// A caller that may change what belongs to this tenant.
-pub struct Writer {
+pub(crate) struct Writer {
     /// The tenant.
     pub tenant: TenantId,
     /// The caller.
@@ -51,7 +49,7 @@ pub struct Writer {
 
 impl Caller {
     /// Refuses whoever may not do what this scope may.
-    pub fn demand(&self, scope: Scope) -> Result<(), ApiError> {
+    pub(crate) fn demand(&self, scope: Scope) -> Result<(), ApiError> {
         if self.scope >= scope {
             return Ok(());
         }
@@ -60,12 +58,12 @@ impl Caller {
     }
 
     /// Whether the request names a tenant.
-    pub const fn names_tenant(&self) -> bool {
+    pub(crate) const fn names_tenant(&self) -> bool {
         self.named.is_some()
     }
 
     /// The tenant this request is about: the token's own, the one an operator names, or the only one there is.
-    pub async fn acting_tenant(&self, api: &Api) -> Result<TenantId, ApiError> {
+    pub(crate) async fn acting_tenant(&self, api: &Api) -> Result<TenantId, ApiError> {
         match (self.tenant, &self.named) {
             (Some(own), None) => Ok(own),
             (Some(own), Some(named)) => {
@@ -147,7 +145,7 @@ impl FromRequestParts<Api> for Reader {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, api).await?;
         caller.demand(Scope::Read)?;
-        Ok(Self { tenant: caller.acting_tenant(api).await?, caller })
+        Ok(Self { tenant: caller.acting_tenant(api).await? })
     }
 }
 

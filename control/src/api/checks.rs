@@ -18,6 +18,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use farwatch_core::detect::{Detector, Verdict};
 use farwatch_proto::check::Activity;
 use farwatch_proto::id::{CheckId, IncidentId, ModuleHash, TenantId};
 use farwatch_proto::time::UnixMs;
@@ -28,7 +29,7 @@ use super::auth::Reader;
 use super::extract::{Id, PageView, Params, page_of};
 use super::problem::ApiError;
 use crate::spec::{Spec, Wish};
-use crate::store::{Check, CheckFilter, IncidentFilter, PAGE_MAX};
+use crate::store::{Check, CheckFilter};
 
 pub(super) fn router() -> Router<Api> {
     Router::new()
@@ -61,12 +62,24 @@ struct CheckView {
     in_force_revision: Option<u32>,
     created: UnixMs,
     changed: UnixMs,
+    /// What is held of the target; absent until the check is in force, and while it is paused.
+    verdict: Option<Verdict>,
+    /// Why, where it is not simply up.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
+    /// Since when, where it is not simply up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict_since: Option<UnixMs>,
     /// The outage that goes on.
     open_incident: Option<IncidentId>,
 }
 
 impl CheckView {
-    fn of(check: Check, open_incident: Option<IncidentId>) -> Result<Self, ApiError> {
+    /// Without a detector a check is plainly up.
+    fn of(check: Check, detector: Option<Detector>) -> Result<Self, ApiError> {
+        let is_watched = check.in_force_revision.is_some() && check.latest.activity == Activity::Active;
+        let verdict_since = detector.as_ref().map(|detector| detector.since);
+        let Detector { verdict, reason, incident, .. } = detector.unwrap_or_default();
         let Check { created, latest, in_force_revision, .. } = check;
         let spec = parsed_spec(&latest.spec, latest.check)?;
         Ok(Self {
@@ -81,7 +94,10 @@ impl CheckView {
             in_force_revision,
             created,
             changed: latest.created,
-            open_incident,
+            verdict: is_watched.then_some(verdict),
+            reason,
+            verdict_since,
+            open_incident: incident,
         })
     }
 }
@@ -106,22 +122,30 @@ async fn find(api: &Api, tenant: TenantId, id: CheckId) -> Result<Check, ApiErro
 }
 
 async fn view(api: &Api, check: Check) -> Result<CheckView, ApiError> {
-    let open = api.store.incidents().open_for(check.latest.check).await?;
-    CheckView::of(check, open.map(|incident| incident.id))
+    let mut detectors = detectors(api, &[check.latest.check]).await?;
+    let detector = detectors.remove(&check.latest.check);
+    CheckView::of(check, detector)
 }
 
-async fn show(
-    State(api): State<Api>,
-    Reader { tenant, .. }: Reader,
-    Id(id): Id<CheckId>,
-) -> Result<Response, ApiError> {
+/// What is held of those of these checks that are not plainly up.
+async fn detectors(api: &Api, checks: &[CheckId]) -> Result<BTreeMap<CheckId, Detector>, ApiError> {
+    let rows = api.store.detectors().of_checks(checks).await?.into_iter();
+    let parsed = rows.map(|row| {
+        let detector = serde_json::from_str(&row.body)
+            .map_err(|error| ApiError::Internal(format!("the detector row of {}: {error}", row.check)))?;
+        Ok((row.check, detector))
+    });
+    parsed.collect()
+}
+
+async fn show(State(api): State<Api>, Reader { tenant }: Reader, Id(id): Id<CheckId>) -> Result<Response, ApiError> {
     let check = find(&api, tenant, id).await?;
     Ok(shown(view(&api, check).await?))
 }
 
 async fn list(
     State(api): State<Api>,
-    Reader { tenant, .. }: Reader,
+    Reader { tenant }: Reader,
     params: Params,
 ) -> Result<Json<PageView<CheckView>>, ApiError> {
     params.only(&["name", "paused", "module", "limit", "cursor"])?;
@@ -131,22 +155,16 @@ async fn list(
         module: params.parsed("module")?,
     };
     let page = api.store.checks().list(tenant, &filter, params.cursor()?, params.limit()?).await?;
-    let open = open_incidents(&api, tenant).await?;
+    let ids: Vec<CheckId> = page.items.iter().map(|check| check.latest.check).collect();
+    let mut detectors = detectors(&api, &ids).await?;
     let page = page_of(
         page,
         |check| check.latest.check,
         |check| {
-            let incident = open.get(&check.latest.check).copied();
-            CheckView::of(check, incident)
+            let detector = detectors.remove(&check.latest.check);
+            CheckView::of(check, detector)
         },
     );
     let items = page.items.into_iter().collect::<Result<_, _>>()?;
     Ok(Json(PageView { items, next: page.next }))
-}
-
-/// The outages of a tenant that go on, by check: the newest ones, as many as a page has.
-async fn open_incidents(api: &Api, tenant: TenantId) -> Result<BTreeMap<CheckId, IncidentId>, ApiError> {
-    let filter = IncidentFilter { check: None, open: Some(true) };
-    let page = api.store.incidents().list(tenant, filter, None, PAGE_MAX).await?;
-    Ok(page.items.into_iter().map(|incident| (incident.check, incident.id)).collect())
 }

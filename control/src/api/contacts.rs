@@ -58,7 +58,7 @@ async fn create(
 
 async fn list(
     State(api): State<Api>,
-    Reader { tenant, .. }: Reader,
+    Reader { tenant }: Reader,
     params: Params,
 ) -> Result<Json<PageView<ContactView>>, ApiError> {
     params.only(&["limit", "cursor"])?;
@@ -77,7 +77,7 @@ async fn list(
 
 async fn show(
     State(api): State<Api>,
-    Reader { tenant, .. }: Reader,
+    Reader { tenant }: Reader,
     Id(id): Id<ContactId>,
 ) -> Result<Json<ContactView>, ApiError> {
     let contact = find(&api, tenant, id).await?;

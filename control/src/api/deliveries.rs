@@ -57,7 +57,7 @@ impl From<Delivery> for DeliveryView {
 /// Those of an incident, or those that were given up.
 async fn list(
     State(api): State<Api>,
-    Reader { tenant, .. }: Reader,
+    Reader { tenant }: Reader,
     params: Params,
 ) -> Result<Json<PageView<DeliveryView>>, ApiError> {
     params.only(&["incident", "state", "limit", "cursor"])?;

@@ -5,7 +5,7 @@ mod cursor;
 mod id;
 mod params;
 
-pub use body::{Body, decode};
-pub use cursor::{Cursor, PageView, page_of};
-pub use id::Id;
-pub use params::Params;
+pub(crate) use body::{Body, decode};
+pub(crate) use cursor::{Cursor, PageView, page_of};
+pub(crate) use id::Id;
+pub(crate) use params::Params;

@@ -236,18 +236,18 @@ mod tests {
 
     use super::*;
 
-    fn wish(changes: serde_json::Value) -> HostWish {
+    fn wish(changes: &serde_json::Value) -> HostWish {
         let mut said = json!({
             "name": "fra-1", "provider": "hetzner", "asn": 24940, "country": "DE", "continent": "EU",
             "region": "eu-central"
         });
-        crate::spec::merge_patch(&mut said, &changes);
+        crate::spec::merge_patch(&mut said, changes);
         serde_json::from_value(said).unwrap()
     }
 
     #[test]
     fn facts_are_judged_field_by_field() {
-        assert_eq!(facts_problems(&wish(json!({}))), []);
+        assert_eq!(facts_problems(&wish(&json!({}))), []);
         for (changes, pointer) in [
             (json!({"name": ""}), "/name"),
             (json!({"provider": "a b"}), "/provider"),
@@ -259,7 +259,7 @@ mod tests {
             (json!({"shared_machine": ""}), "/shared_machine"),
         ] {
             let pointers: Vec<String> =
-                facts_problems(&wish(changes.clone())).into_iter().map(|problem| problem.pointer).collect();
+                facts_problems(&wish(&changes)).into_iter().map(|problem| problem.pointer).collect();
             assert_eq!(pointers, [pointer], "{changes}");
         }
     }

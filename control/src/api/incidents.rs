@@ -71,7 +71,7 @@ struct VoiceView {
 
 async fn list(
     State(api): State<Api>,
-    Reader { tenant, .. }: Reader,
+    Reader { tenant }: Reader,
     params: Params,
 ) -> Result<Json<PageView<IncidentView>>, ApiError> {
     params.only(&["state", "check", "limit", "cursor"])?;
@@ -86,7 +86,7 @@ async fn list(
 
 async fn show(
     State(api): State<Api>,
-    Reader { tenant, .. }: Reader,
+    Reader { tenant }: Reader,
     Id(id): Id<IncidentId>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let found = api.store.incidents().get(tenant, id).await?;

@@ -12,7 +12,6 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::problem::ApiError;
-use crate::spawn::Spawner;
 use crate::spec::{FieldProblem, ModuleName};
 use crate::store::{Module, Store};
 
@@ -21,11 +20,11 @@ const MODULE: &str = "/module";
 const CONFIG: &str = "/config";
 
 /// What is acceptable, or everything wrong with it.
-pub type Judged<T> = Result<T, Vec<FieldProblem>>;
+pub(crate) type Judged<T> = Result<T, Vec<FieldProblem>>;
 
 /// See the file's documentation. Cheap to clone.
 #[derive(Clone)]
-pub struct ModuleJudge {
+pub(crate) struct ModuleJudge {
     store: Store,
     sandbox: Sandbox,
     /// As many as the sandbox has run places: who comes later waits instead of being refused.
@@ -34,7 +33,7 @@ pub struct ModuleJudge {
 
 impl ModuleJudge {
     /// A judge with a sandbox of [`SandboxConfig::CONTROL_RUN_PLACES`] run places.
-    pub fn new(store: Store, sandbox: Sandbox) -> Self {
+    pub(crate) fn new(store: Store, sandbox: Sandbox) -> Self {
         Self { store, sandbox, places: Arc::new(Semaphore::new(SandboxConfig::CONTROL_RUN_PLACES as usize)) }
     }
 
@@ -82,7 +81,7 @@ impl ModuleJudge {
     pub(super) async fn prepare(&self, hash: ModuleHash, config: &Value) -> Result<Judged<Vec<u8>>, ApiError> {
         let name = farwatch_sandbox::ModuleHash::from(hash.0);
         let _place = self.places.acquire().await.map_err(|_| ApiError::Unavailable("stopping".to_owned()))?;
-        let module = match self.loaded(hash, &name).await? {
+        let module = match self.loaded(hash, name).await? {
             Ok(module) => module,
             Err(problems) => return Ok(Err(problems)),
         };
@@ -101,11 +100,11 @@ impl ModuleJudge {
     async fn loaded(
         &self,
         hash: ModuleHash,
-        name: &farwatch_sandbox::ModuleHash,
+        name: farwatch_sandbox::ModuleHash,
     ) -> Result<Judged<farwatch_sandbox::Module>, ApiError> {
         let mut loaded = self.sandbox.load(name).await;
         if matches!(loaded, Err(ModuleError::Missing(_) | ModuleError::Corrupt(_))) {
-            self.bring(hash, *name).await?;
+            self.bring(hash, name).await?;
             loaded = self.sandbox.load(name).await;
         }
         match loaded {
@@ -121,9 +120,7 @@ impl ModuleJudge {
     async fn bring(&self, hash: ModuleHash, name: farwatch_sandbox::ModuleHash) -> Result<(), ApiError> {
         let lost = || ApiError::Internal(format!("the store has no bytes of {hash}"));
         let bytes = self.store.modules().bytes(hash).await?.ok_or_else(lost)?;
-        let sandbox = self.sandbox.clone();
-        let saved = Spawner::blocking(move || sandbox.save(&name, &bytes)).await;
-        let saved = saved.map_err(|error| ApiError::Internal(error.to_string()))?;
+        let saved = self.sandbox.save(name, bytes).await;
         saved.map_err(|error| ApiError::Unavailable(format!("this process cannot keep the module: {error}")))
     }
 }

@@ -37,7 +37,7 @@ struct ModulesView {
 }
 
 /// All that the tenant may run: few enough for one answer.
-async fn list(State(api): State<Api>, Reader { tenant, .. }: Reader) -> Result<Json<ModulesView>, ApiError> {
+async fn list(State(api): State<Api>, Reader { tenant }: Reader) -> Result<Json<ModulesView>, ApiError> {
     let mut items = Vec::new();
     for module in api.store.modules().list_visible_to(tenant).await? {
         let description = api.store.modules().description(module.hash).await?.unwrap_or_default();

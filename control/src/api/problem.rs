@@ -21,7 +21,7 @@ const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"farwatch\""
 
 /// Why a request was not done.
 #[derive(Debug)]
-pub enum ApiError {
+pub(crate) enum ApiError {
     /// The body is not the JSON it should be at all.
     Malformed(String),
     /// A query parameter is unknown or bad.
@@ -86,17 +86,17 @@ struct FieldError {
 
 impl ApiError {
     /// The problem of one field.
-    pub fn field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub(crate) fn field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldProblem::new(pointer, detail)])
     }
 
     /// A problem of one query parameter.
-    pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn parameter(name: &str, detail: impl Into<String>) -> Self {
         Self::BadParameter { name: name.to_owned(), detail: detail.into() }
     }
 
     /// There is none of this kind under this id, for this caller.
-    pub fn no_such(kind: &str, id: impl std::fmt::Display) -> Self {
+    pub(crate) fn no_such(kind: &str, id: impl std::fmt::Display) -> Self {
         Self::NotFound(format!("there is no {kind} {id}; see the list for those there are"))
     }
 

@@ -19,8 +19,6 @@ const DEFINITION_FRAME_BYTES: usize = 1_500;
 pub(super) struct Session {
     /// Which connection; 0 while there is none.
     pub(super) connection: u64,
-    /// The start of its process.
-    pub(super) boot: BootId,
     outbox: Option<mpsc::Sender<FromControl>>,
     /// By check: the digest it was sent, and the assignment that carried it.
     sent: BTreeMap<CheckId, (u64, Stamp)>,
@@ -68,7 +66,6 @@ impl Session {
         let acknowledged = arrival.assignment.filter(|held| *held == sent_to);
         Self {
             connection: arrival.connection,
-            boot: arrival.boot,
             outbox: Some(arrival.outbox),
             sent,
             sent_to,

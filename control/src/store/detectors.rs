@@ -52,6 +52,33 @@ impl Detectors<'_> {
         }
     }
 
+    /// The rows of these checks; one that is plainly up has none.
+    pub async fn of_checks(self, checks: &[CheckId]) -> Result<Vec<DetectorRow>, StoreError> {
+        let mut found = Vec::new();
+        for some in checks.chunks(ROWS_PER_STATEMENT) {
+            found.extend(self.of_some(some.to_vec()).await?);
+        }
+        Ok(found)
+    }
+
+    async fn of_some(self, checks: Vec<CheckId>) -> Result<Vec<DetectorRow>, StoreError> {
+        let statement =
+            format!("select check_id, body, seq from detector where check_id in ({})", placeholders(0, checks.len()));
+        self.0
+            .read(|reading| {
+                let (statement, checks) = (statement.clone(), checks.clone());
+                Box::pin(async move {
+                    let mut query = sqlx::query(AssertSqlSafe(statement));
+                    for check in &checks {
+                        query = query.bind(check.as_bytes().as_slice());
+                    }
+                    let rows = query.fetch_all(&mut *reading.connection).await?;
+                    rows.iter().map(detector_row).collect()
+                })
+            })
+            .await
+    }
+
     async fn load_after(self, check: Option<CheckId>) -> Result<Vec<DetectorRow>, StoreError> {
         let after = check.unwrap_or(CheckId::from_bytes([0; 16]));
         self.0

@@ -124,12 +124,13 @@ impl Checks<'_> {
                     let rows = sqlx::query(concat!(
                         "select ",
                         revision_columns!(),
-                        "from check_revision r join checks c on c.id = r.check_id where (r.check_id, r.revision) in \
-                         (select check_id, revision from check_revision \
+                        "from (select check_id, revision from check_revision \
                          where (config_era, config_n) > ($1, $2) and (config_era, config_n) <= ($3, $4) \
                          union select check_id, revision from check_revision \
                          where (in_force_era, in_force_n) > ($1, $2) and (in_force_era, in_force_n) <= ($3, $4)) \
-                         order by r.check_id, r.revision"
+                         changed join check_revision r \
+                         on r.check_id = changed.check_id and r.revision = changed.revision \
+                         join checks c on c.id = r.check_id order by r.check_id, r.revision"
                     ))
                     .bind(i64::from(after.era))
                     .bind(stored(after.n))

@@ -1,10 +1,12 @@
-//! Opens the connection of a webhook: resolves once, has every address judged, connects to exactly the judged one.
+//! Opens the connection of a webhook: resolves once, has every address judged, connects to exactly the judged ones,
+//! in the order of the system's resolver, until one answers.
 //!
-//! The answer of a name that leads to any refused address is refused whole; otherwise it would depend on the
-//! order of the answer what a customer's URL reaches. No connection is kept or shared. Sends nothing itself.
+//! A name that leads to any refused address is refused whole; otherwise it would depend on the order of an answer
+//! what a customer's URL reaches. No connection is kept or shared. Sends nothing itself.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Duration;
 
 use farwatch_core::egress::{Policy, Refusal};
 use rustls::pki_types::pem::PemObject;
@@ -13,6 +15,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::target::{Host, Target};
@@ -23,6 +26,8 @@ use crate::spawn::Spawner;
 const LOOKUPS_MAX: usize = 32;
 /// More addresses than this are not judged, and none of them is used: no honest name has them.
 const ADDRESSES_MAX: usize = 64;
+/// One address may take this long, so that behind a silent one there is time for the next.
+const ADDRESS_LIMIT: Duration = Duration::from_secs(5);
 
 /// A connection, plain or encrypted.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -58,9 +63,8 @@ impl Connector {
             Host::Address(address) => vec![SocketAddr::new(*address, target.port)],
             Host::Name(name) => self.lookup(name, target.port).await?,
         };
-        let remote = judged(&self.policy, &found)?;
-        let stream = TcpStream::connect(remote).await;
-        let stream = stream.map_err(|error| NotConnected(format!("no connection to {remote}: {error}")))?;
+        judge(&self.policy, &found)?;
+        let (remote, stream) = dial(&found).await?;
         if !target.is_https {
             return Ok(Box::new(stream));
         }
@@ -90,12 +94,25 @@ impl Connector {
     }
 }
 
-/// The first address, when all of them may be reached.
-fn judged(policy: &Policy, found: &[SocketAddr]) -> Result<SocketAddr, NotConnected> {
-    if let Some(refusal) = found.iter().find_map(|address| policy.judge(*address).err()) {
-        return Err(NotConnected(refusal_text(&refusal)));
+/// Whether all of them may be reached.
+fn judge(policy: &Policy, found: &[SocketAddr]) -> Result<(), NotConnected> {
+    match found.iter().find_map(|address| policy.judge(*address).err()) {
+        Some(refusal) => Err(NotConnected(refusal_text(&refusal))),
+        None => Ok(()),
     }
-    found.first().copied().ok_or_else(|| NotConnected("there is no address to connect to".to_owned()))
+}
+
+/// The first that answers, else what the last one said.
+async fn dial(judged: &[SocketAddr]) -> Result<(SocketAddr, TcpStream), NotConnected> {
+    let mut why = NotConnected("there is no address to connect to".to_owned());
+    for remote in judged {
+        match timeout(ADDRESS_LIMIT, TcpStream::connect(*remote)).await {
+            Ok(Ok(stream)) => return Ok((*remote, stream)),
+            Ok(Err(error)) => why = NotConnected(format!("no connection to {remote}: {error}")),
+            Err(_) => why = NotConnected(format!("no connection to {remote} within {} s", ADDRESS_LIMIT.as_secs())),
+        }
+    }
+    Err(why)
 }
 
 /// The core's own text speaks of checks and of hosts; the remedy of a webhook is at the control plane.
@@ -146,26 +163,33 @@ mod tests {
 
     #[test]
     fn one_refused_address_refuses_all() {
-        let policy = Policy::default();
+        let refused = |list: &[&str]| judge(&Policy::default(), &addresses(list)).unwrap_err().to_string();
+        assert_eq!(judge(&Policy::default(), &addresses(&["1.1.1.1:80", "[2606:4700::1]:80"])), Ok(()));
         assert_eq!(
-            judged(&policy, &addresses(&["1.1.1.1:80", "[2606:4700::1]:80"])),
-            Ok(addresses(&["1.1.1.1:80"])[0])
-        );
-        let refused = judged(&policy, &addresses(&["1.1.1.1:80", "10.0.0.1:80"])).unwrap_err().to_string();
-        assert_eq!(
-            refused,
+            refused(&["1.1.1.1:80", "10.0.0.1:80"]),
             "10.0.0.1 is refused: private (RFC 1918); to let webhooks reach it, start the control plane with \
              --allow-net 10.0.0.1/32"
         );
-        let hidden = judged(&policy, &addresses(&["[64:ff9b::a00:5]:80"])).unwrap_err().to_string();
+        let hidden = refused(&["[64:ff9b::a00:5]:80"]);
         assert!(hidden.starts_with("64:ff9b::a00:5 leads to 10.0.0.5, which is refused: private"), "{hidden}");
     }
 
     #[test]
     fn the_fleets_own_listeners_stay_closed_whatever_is_opted_in() {
         let policy = Policy::new(vec!["127.0.0.0/8".parse().unwrap()], addresses(&["127.0.0.1:9443"]));
-        assert!(judged(&policy, &addresses(&["127.0.0.1:80"])).is_ok());
-        let refused = judged(&policy, &addresses(&["127.0.0.1:9443"])).unwrap_err().to_string();
+        assert!(judge(&policy, &addresses(&["127.0.0.1:80"])).is_ok());
+        let refused = judge(&policy, &addresses(&["127.0.0.1:9443"])).unwrap_err().to_string();
         assert!(refused.contains("Farwatch itself listens there") && !refused.contains("--allow-net"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn behind_an_address_that_refuses_comes_the_next() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+        // Nobody listens on port 1 of loopback.
+        let closed = addresses(&["127.0.0.1:1"])[0];
+        assert_eq!(dial(&[closed, open]).await.unwrap().0, open);
+        let why = dial(&[closed]).await.unwrap_err().to_string();
+        assert!(why.starts_with("no connection to 127.0.0.1:1: "), "{why}");
     }
 }

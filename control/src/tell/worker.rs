@@ -13,6 +13,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use super::reply::Reply;
 use super::teller::{Outcome, TELL_LIMIT, Teller};
 use crate::clock::Clock;
 use crate::secret::random_bytes;
@@ -113,16 +114,16 @@ impl Sending {
     async fn run(self) {
         let delivery = &self.claimed.delivery;
         let (id, attempt) = (delivery.id, delivery.attempt);
-        let (next, answer) = match self.teller.tell(&self.store, &self.claimed, Clock.wall()).await {
-            Ok(Outcome::Tried(reply)) => {
+        let outcome = self.teller.tell(&self.store, &self.claimed, Clock.wall()).await.unwrap_or_else(|error| {
+            warn!(delivery = %id, %error, "the channel was not read");
+            Outcome::Tried(Reply::later("not sent yet: the database did not give the channel"))
+        });
+        let (next, answer) = match outcome {
+            Outcome::Tried(reply) => {
                 let (age_ms, random) = (Clock.wall().since(delivery.created), u32::from_ne_bytes(random_bytes()));
                 (after_try(reply.answer, attempt, age_ms, random), reply.text)
             }
-            Ok(Outcome::NotTried(why)) => (Next::RetryAfterMs(BUSY_MS), why),
-            Err(error) => {
-                warn!(delivery = %id, %error, "the delivery was not sent; its claim runs out");
-                return;
-            }
+            Outcome::NotTried(why) => (Next::RetryAfterMs(BUSY_MS), why),
         };
         info!(delivery = %id, attempt, ?next, "told");
         self.record(next, &answer, Clock.wall()).await;

@@ -19,12 +19,12 @@ const REWRITE_AT_TIMES: u64 = 4;
 /// Shorter logs are left alone: rewriting them would win nothing.
 const REWRITE_FROM_BYTES: u64 = 1 << 20;
 
-/// One change, or the whole.
+/// One change, or the whole, with definitions that are owned or only shown.
 #[derive(Debug, Serialize, Deserialize)]
-struct Record {
+struct Record<D> {
     whole: bool,
     to: Stamp,
-    put: Vec<Definition>,
+    put: Vec<D>,
     forget: Vec<CheckId>,
 }
 
@@ -54,29 +54,34 @@ impl Disk {
         let (mut definitions, mut assignment) = (Definitions::new(), None);
         let text = read_if_there(&disk.log())?;
         for line in text.split(|byte| *byte == b'\n') {
-            let Ok(record) = serde_json::from_slice::<Record>(line) else { break };
+            let Ok(record) = serde_json::from_slice::<Record<Definition>>(line) else { break };
             assignment = Some(record.to);
             if record.whole {
                 definitions.clear();
             }
-            merge(&mut definitions, record.put, &record.forget);
+            for check in record.forget.iter().chain(record.put.iter().map(|definition| &definition.check)) {
+                definitions.remove(check);
+            }
+            for definition in record.put {
+                definitions.entry(definition.check).or_default().push(definition);
+            }
         }
         if let Some(to) = assignment {
-            disk.write_whole(to, &definitions)?;
+            disk.write_whole(to, definitions.values().flatten())?;
         }
         let views = serde_json::from_slice(&read_if_there(&disk.views())?).unwrap_or_default();
         Ok((disk, assignment, definitions, views))
     }
 
-    /// Keeps a change; returns once it stays kept.
-    pub(super) fn write_change(
+    /// Keeps a change; returns once it stays kept. `all` is what there is with it.
+    pub(super) fn write_change<'d>(
         &mut self,
         to: Stamp,
-        put: Vec<Definition>,
-        forget: Vec<CheckId>,
-        all: &Definitions,
+        put: &[Definition],
+        forget: &[CheckId],
+        all: impl Iterator<Item = &'d Definition>,
     ) -> io::Result<()> {
-        let mut line = json(&Record { whole: false, to, put, forget });
+        let mut line = json(&Record { whole: false, to, put: put.iter().collect(), forget: forget.to_vec() });
         line.push(b'\n');
         let mut file = OpenOptions::new().append(true).create(true).open(self.log())?;
         file.write_all(&line)?;
@@ -89,9 +94,8 @@ impl Disk {
     }
 
     /// Keeps the whole in place of what was there.
-    pub(super) fn write_whole(&mut self, to: Stamp, all: &Definitions) -> io::Result<()> {
-        let put = all.values().flatten().cloned().collect();
-        let mut line = json(&Record { whole: true, to, put, forget: Vec::new() });
+    pub(super) fn write_whole<'d>(&mut self, to: Stamp, all: impl Iterator<Item = &'d Definition>) -> io::Result<()> {
+        let mut line = json(&Record { whole: true, to, put: all.collect(), forget: Vec::new() });
         line.push(b'\n');
         replace(&self.log(), &line)?;
         self.whole_bytes = line.len() as u64;
@@ -109,16 +113,6 @@ impl Disk {
 
     fn views(&self) -> PathBuf {
         self.directory.join("views.json")
-    }
-}
-
-/// Takes changes in: what is put of a check replaces all that was held of it.
-pub(super) fn merge(all: &mut Definitions, put: Vec<Definition>, forget: &[CheckId]) {
-    for check in forget.iter().chain(put.iter().map(|definition| &definition.check)) {
-        all.remove(check);
-    }
-    for definition in put {
-        all.entry(definition.check).or_default().push(definition);
     }
 }
 
@@ -171,20 +165,19 @@ mod tests {
         Stamp { era: 1, n }
     }
 
-    fn change(disk: &mut Disk, all: &mut Definitions, n: u64, put: &[Definition], forget: &[CheckId]) {
-        merge(all, put.to_vec(), forget);
-        disk.write_change(stamp(n), put.to_vec(), forget.to_vec(), all).unwrap();
+    fn change(disk: &mut Disk, n: u64, put: &[Definition], forget: &[CheckId]) {
+        disk.write_change(stamp(n), put, forget, put.iter()).unwrap();
     }
 
     #[test]
     fn a_restart_holds_what_was_acknowledged_and_not_what_was_torn() {
         let directory = tempfile::tempdir().unwrap();
-        let (mut disk, assignment, mut all, _) = Disk::open(directory.path().to_owned()).unwrap();
+        let (mut disk, assignment, all, _) = Disk::open(directory.path().to_owned()).unwrap();
         assert!(assignment.is_none() && all.is_empty());
-        change(&mut disk, &mut all, 1, &[definition(1, 1), definition(2, 1)], &[]);
-        change(&mut disk, &mut all, 2, &[definition(1, 1), definition(1, 2)], &[CheckId::from_bytes([2; 16])]);
+        change(&mut disk, 1, &[definition(1, 1), definition(2, 1)], &[]);
+        change(&mut disk, 2, &[definition(1, 1), definition(1, 2)], &[CheckId::from_bytes([2; 16])]);
         let before = fs::read(disk.log()).unwrap();
-        change(&mut disk, &mut all, 3, &[definition(3, 1)], &[]);
+        change(&mut disk, 3, &[definition(3, 1)], &[]);
         let torn = &fs::read(disk.log()).unwrap()[..before.len() + 40];
         fs::write(disk.log(), torn).unwrap();
         let (_, assignment, read, _) = Disk::open(directory.path().to_owned()).unwrap();
@@ -195,10 +188,10 @@ mod tests {
     #[test]
     fn a_log_of_many_changes_does_not_grow_without_end() {
         let directory = tempfile::tempdir().unwrap();
-        let (mut disk, _, mut all, _) = Disk::open(directory.path().to_owned()).unwrap();
+        let (mut disk, _, _, _) = Disk::open(directory.path().to_owned()).unwrap();
         let many: Vec<Definition> = (0..100).map(|check| definition(check, 1)).collect();
         for n in 1..60 {
-            change(&mut disk, &mut all, n, &many, &[]);
+            change(&mut disk, n, &many, &[]);
         }
         assert!(fs::metadata(disk.log()).unwrap().len() < 2 * REWRITE_FROM_BYTES);
         let (_, assignment, read, _) = Disk::open(directory.path().to_owned()).unwrap();

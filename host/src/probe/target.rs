@@ -68,8 +68,7 @@ impl Target {
         let usual_port = if is_https { 443 } else { 80 };
         let (host, port) = split_authority(authority.as_str())?;
         let (host_text, port) = (host, port.unwrap_or(usual_port));
-        let authority =
-            if port == usual_port { host_text.to_owned() } else { format!("{host_text}:{port}") };
+        let authority = if port == usual_port { host_text.to_owned() } else { format!("{host_text}:{port}") };
         let path_and_query = match parts.path_and_query {
             Some(path) if path.as_str().starts_with('/') => path,
             Some(query) => query.to_string().parse().map_err(unreadable)?,
@@ -164,11 +163,31 @@ mod tests {
     #[test]
     fn addresses_in_disguise_and_nonsense_are_refused() {
         for url in [
-            "http://2130706433/", "http://127.1/", "http://0x7f.0.0.1/", "http://0x7f000001/", "http://0177.0.0.1/",
-            "http://127.0.0.1./", "http://1.2.3.4.5/", "http://example.0x1/", "http://a..b/", "http://-_-.%41/",
-            "http://user@example.com/", "http://user:pass@example.com/", "http://[fe80::1%25eth0]/", "http://[::1",
-            "http://example.com:0/", "http://example.com:65536/", "http://example.com:+80/", "http:///x", "/relative",
-            "ftp://example.com/", "example.com", "", "http://exa mple.com/", "http://exämple.com/", "http://[::1]x/",
+            "http://2130706433/",
+            "http://127.1/",
+            "http://0x7f.0.0.1/",
+            "http://0x7f000001/",
+            "http://0177.0.0.1/",
+            "http://127.0.0.1./",
+            "http://1.2.3.4.5/",
+            "http://example.0x1/",
+            "http://a..b/",
+            "http://-_-.%41/",
+            "http://user@example.com/",
+            "http://user:pass@example.com/",
+            "http://[fe80::1%25eth0]/",
+            "http://[::1",
+            "http://example.com:0/",
+            "http://example.com:65536/",
+            "http://example.com:+80/",
+            "http:///x",
+            "/relative",
+            "ftp://example.com/",
+            "example.com",
+            "",
+            "http://exa mple.com/",
+            "http://exämple.com/",
+            "http://[::1]x/",
         ] {
             assert!(Target::of_url(url).is_err(), "{url}");
         }

@@ -114,6 +114,7 @@ impl Feed {
         loop {
             let (batch, is_over) = self.live.next_batch(&self.spool);
             if is_over {
+                self.spool.sent_whole(self.live.key);
                 let next = SegmentKey { number: self.live.key.number + 1, ..self.live.key };
                 self.live = Cursor::at(next, HEADER_BYTES);
             }

@@ -40,9 +40,8 @@ impl SpoolLimits {
 /// Renames, thins and deletes.
 pub(super) fn tidy(spool: &Spool, is_disk_full: bool, now: BootMs) {
     name_held(spool);
-    let outlived = |_: &SegmentKey, segment: &Sealed| {
-        segment.held_since.is_some_and(|since| now.since(since) >= KEEP_HELD_MS)
-    };
+    let outlived =
+        |_: &SegmentKey, segment: &Sealed| segment.held_since.is_some_and(|since| now.since(since) >= KEEP_HELD_MS);
     delete_where(spool, outlived);
     if is_disk_full || is_over(spool) {
         delete_where(spool, |_, segment| segment.held_since.is_some());

@@ -32,7 +32,9 @@ async fn nobody_accepts() {
 
 #[tokio::test]
 async fn the_answer_is_no_http() {
-    for garbage in [b"\0\x01\x02 this is not HTTP\r\n\r\n".as_slice(), b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 banana\r\n\r\n"] {
+    for garbage in
+        [b"\0\x01\x02 this is not HTTP\r\n\r\n".as_slice(), b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 banana\r\n\r\n"]
+    {
         let failed = failure(&prober(), get(url(answering(garbage, Then::Close)))).await;
         assert_eq!((failed.phase, failed.code.as_str()), (Phase::Transfer, "protocol-error"), "{failed:?}");
         assert!(failed.times.first_byte.is_some());
@@ -43,7 +45,8 @@ async fn the_answer_is_no_http() {
 async fn the_server_closes_early() {
     let silent = failure(&prober(), get(url(answering(b"", Then::Close)))).await;
     assert_eq!((silent.phase, silent.code.as_str()), (Phase::FirstByte, "connection-closed"), "{silent:?}");
-    for partial in [b"HTTP/1.1 200 OK\r\nserver: x\r\n".as_slice(), b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc"] {
+    for partial in [b"HTTP/1.1 200 OK\r\nserver: x\r\n".as_slice(), b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc"]
+    {
         let failed = failure(&prober(), get(url(answering(partial, Then::Close)))).await;
         assert_eq!((failed.phase, failed.code.as_str()), (Phase::Transfer, "connection-closed"), "{failed:?}");
     }

@@ -29,7 +29,10 @@ fn site() -> Nginx {
 async fn a_plain_answer_comes_with_all_its_evidence() {
     let nginx = site();
     let response = answer(&prober(), get(nginx.url(0, "/hello"))).await;
-    assert_eq!((response.status, response.version, response.body.as_slice()), (200, Version::Http1, b"hello".as_slice()));
+    assert_eq!(
+        (response.status, response.version, response.body.as_slice()),
+        (200, Version::Http1, b"hello".as_slice())
+    );
     assert_eq!((response.body_bytes, response.body_truncated), (5, false));
     assert_eq!(response.remote, nginx.address(0).to_string());
     assert!(header(&response, "server").starts_with("nginx/"));

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod control;
 mod failures;
 mod http;
+mod link;
+mod load;
 mod probing;
 mod raw;
+mod running;
 mod tls;

@@ -43,7 +43,10 @@ fn sites() -> Sites {
 async fn a_good_certificate_leaves_its_evidence() {
     let sites = sites();
     let response = answer(&sites.prober, get(sites.nginx.url(0, "/"))).await;
-    assert_eq!((response.status, response.version, response.body.as_slice()), (200, Version::Http1, b"secret".as_slice()));
+    assert_eq!(
+        (response.status, response.version, response.body.as_slice()),
+        (200, Version::Http1, b"secret".as_slice())
+    );
     let tls = response.tls.unwrap();
     assert!(tls.verified && tls.verify_error.is_none(), "{tls:?}");
     assert_eq!((tls.version.as_str(), tls.alpn.as_deref()), ("TLSv1.3", Some("http/1.1")));

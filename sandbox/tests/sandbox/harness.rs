@@ -28,14 +28,14 @@ pub(crate) async fn shared(guest: &str) -> (&'static Sandbox, Module) {
 }
 
 async fn load(sandbox: &Sandbox, guest: &str) -> Module {
-    let hash = save(sandbox, guest);
-    sandbox.load(&hash).await.expect(guest)
+    let hash = save(sandbox, guest).await;
+    sandbox.load(hash).await.expect(guest)
 }
 
-fn save(sandbox: &Sandbox, guest: &str) -> ModuleHash {
+async fn save(sandbox: &Sandbox, guest: &str) -> ModuleHash {
     let bytes = guest_bytes(guest);
     let hash = ModuleHash::of(&bytes);
-    sandbox.save(&hash, &bytes).expect(guest);
+    sandbox.save(hash, bytes).await.expect(guest);
     hash
 }
 
@@ -87,8 +87,8 @@ impl Bench {
         load(&self.sandbox, guest).await
     }
 
-    pub(crate) fn save(&self, guest: &str) -> ModuleHash {
-        save(&self.sandbox, guest)
+    pub(crate) async fn save(&self, guest: &str) -> ModuleHash {
+        save(&self.sandbox, guest).await
     }
 }
 

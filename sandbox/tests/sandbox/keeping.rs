@@ -38,33 +38,33 @@ fn exporting_nothing() -> Vec<u8> {
     component(&[(5, instances), (11, exports)])
 }
 
-fn refusal(bench: &Bench, bytes: &[u8]) -> farwatch_sandbox::Refusal {
-    match bench.sandbox.save(&ModuleHash::of(bytes), bytes) {
+async fn refusal(bench: &Bench, bytes: &[u8]) -> farwatch_sandbox::Refusal {
+    match bench.sandbox.save(ModuleHash::of(bytes), bytes.to_vec()).await {
         Err(ModuleError::Refused(refusal)) => refusal,
         other => panic!("not refused but {other:?}"),
     }
 }
 
-#[test]
-fn an_import_that_is_not_linked_is_refused_by_name() {
+#[tokio::test]
+async fn an_import_that_is_not_linked_is_refused_by_name() {
     let bench = Bench::new();
     for import in ["farwatch:check/tcp@0.1.0", "wasi:cli/stdout@0.2.6", "farwatch:check/http@0.2.0"] {
-        let refusal = refusal(&bench, &importing(import));
+        let refusal = refusal(&bench, &importing(import)).await;
         assert_eq!(refusal.code, "module-import-unknown");
         assert!(refusal.message.contains(import), "{refusal}");
     }
 }
 
-#[test]
-fn what_is_no_module_is_refused() {
+#[tokio::test]
+async fn what_is_no_module_is_refused() {
     let bench = Bench::new();
-    assert_eq!(refusal(&bench, b"not a module").code, "module-invalid");
-    assert_eq!(refusal(&bench, b"\0asm\x01\0\0\0").code, "module-invalid");
-    assert_eq!(refusal(&bench, &component(&[])).code, "module-export-missing");
-    assert_eq!(refusal(&bench, &vec![0; MODULE_BYTES_MAX + 1]).code, "module-too-large");
+    assert_eq!(refusal(&bench, b"not a module").await.code, "module-invalid");
+    assert_eq!(refusal(&bench, b"\0asm\x01\0\0\0").await.code, "module-invalid");
+    assert_eq!(refusal(&bench, &component(&[])).await.code, "module-export-missing");
+    assert_eq!(refusal(&bench, &vec![0; MODULE_BYTES_MAX + 1]).await.code, "module-too-large");
     let mut cut = guest_bytes("http");
     cut.truncate(cut.len() / 2);
-    assert_eq!(refusal(&bench, &cut).code, "module-invalid");
+    assert_eq!(refusal(&bench, &cut).await.code, "module-invalid");
 }
 
 #[tokio::test]
@@ -72,17 +72,17 @@ async fn other_types_than_the_treatys_are_refused() {
     let bench = Bench::new();
     let bytes = exporting_nothing();
     let hash = ModuleHash::of(&bytes);
-    bench.sandbox.save(&hash, &bytes).expect("its names are good");
-    let error = bench.sandbox.load(&hash).await.expect_err("its types are not");
+    bench.sandbox.save(hash, bytes).await.expect("its names are good");
+    let error = bench.sandbox.load(hash).await.expect_err("its types are not");
     assert!(matches!(&error, ModuleError::Refused(refusal) if refusal.code == "module-types-differ"), "{error}");
 }
 
-#[test]
-fn bytes_are_saved_under_their_own_name_only() {
+#[tokio::test]
+async fn bytes_are_saved_under_their_own_name_only() {
     let bench = Bench::new();
     let bytes = guest_bytes("http");
     let other = ModuleHash::of(b"other");
-    let error = bench.sandbox.save(&other, &bytes).expect_err("that is not its name");
+    let error = bench.sandbox.save(other, bytes).await.expect_err("that is not its name");
     assert!(matches!(error, ModuleError::WrongHash { expected, .. } if expected == other), "{error}");
     assert!(!bench.sandbox.has(&other));
 }
@@ -108,12 +108,12 @@ async fn files_are_for_their_owner_only() {
 #[tokio::test]
 async fn damaged_bytes_are_found_and_can_be_brought_again() {
     let bench = Bench::new();
-    let hash = bench.save("http");
+    let hash = bench.save("http").await;
     let [file] = files(&bench.directory.path().join("modules"), ".wasm").try_into().expect("one file");
     fs::write(&file, b"damaged").expect("written");
-    let error = bench.sandbox.load(&hash).await.expect_err("it is damaged");
+    let error = bench.sandbox.load(hash).await.expect_err("it is damaged");
     assert!(matches!(error, ModuleError::Corrupt(_)), "{error}");
-    let error = bench.sandbox.load(&hash).await.expect_err("it was removed");
+    let error = bench.sandbox.load(hash).await.expect_err("it was removed");
     assert!(matches!(error, ModuleError::Missing(_)), "{error}");
     bench.load("http").await;
 }
@@ -138,7 +138,7 @@ async fn code_is_kept_over_a_restart() {
     let hash = bench.load("http").await.hash();
     let directory = bench.directory.path().to_owned();
     let bench = Bench { directory: bench.directory, sandbox: sandbox_that_cannot_compile(&directory) };
-    assert_eq!(bench.sandbox.load(&hash).await.expect("no compiler is needed").hash(), hash);
+    assert_eq!(bench.sandbox.load(hash).await.expect("no compiler is needed").hash(), hash);
 }
 
 fn sandbox_that_cannot_compile(directory: &Path) -> farwatch_sandbox::Sandbox {
@@ -164,8 +164,8 @@ async fn a_compile_child_that_takes_too_long_is_killed() {
         script(config, "echo $$ > $0/pid; exec /bin/sleep 1000");
         config.compile.wall = Duration::from_millis(300);
     });
-    let hash = bench.save("http");
-    let error = bench.sandbox.load(&hash).await.expect_err("it is never done");
+    let hash = bench.save("http").await;
+    let error = bench.sandbox.load(hash).await.expect_err("it is never done");
     assert!(matches!(&error, ModuleError::Refused(refusal) if refusal.code == "module-compile-limit"), "{error}");
     let pid = fs::read_to_string(bench.directory.path().join("pid")).expect("the child has started");
     let status = PathBuf::from(format!("/proc/{}/stat", pid.trim()));
@@ -189,8 +189,8 @@ fn starts(bench: &Bench) -> usize {
 #[tokio::test]
 async fn those_who_ask_at_once_share_one_compilation() {
     let bench = Bench::with(|config| script(config, "echo >> $0/starts; exec $1"));
-    let hash = bench.save("http");
-    let load = || bench.sandbox.load(&hash);
+    let hash = bench.save("http").await;
+    let load = || bench.sandbox.load(hash);
     let loaded = tokio::join!(load(), load(), load(), load());
     assert!(loaded.0.is_ok() && loaded.1.is_ok() && loaded.2.is_ok() && loaded.3.is_ok());
     assert_eq!(starts(&bench), 1);
@@ -200,9 +200,9 @@ async fn those_who_ask_at_once_share_one_compilation() {
 async fn a_refusal_is_remembered_and_a_failure_is_not() {
     for (exit, starts_expected, code) in [(65, 1, Some("module-compile-failed")), (71, 2, None)] {
         let bench = Bench::with(|config| script(config, &format!("echo >> $0/starts; echo why >&2; exit {exit}")));
-        let hash = bench.save("http");
+        let hash = bench.save("http").await;
         for _ in 0..2 {
-            let error = bench.sandbox.load(&hash).await.expect_err("it cannot be compiled");
+            let error = bench.sandbox.load(hash).await.expect_err("it cannot be compiled");
             assert!(error.to_string().contains("why"), "{error}");
             let found = if let ModuleError::Refused(refusal) = &error { Some(refusal.code) } else { None };
             assert_eq!(found, code);
@@ -214,8 +214,8 @@ async fn a_refusal_is_remembered_and_a_failure_is_not() {
 #[tokio::test]
 async fn a_child_that_dies_of_its_limits_is_a_refusal() {
     let bench = Bench::with(|config| script(config, "kill -ABRT $$"));
-    let hash = bench.save("http");
-    let error = bench.sandbox.load(&hash).await.expect_err("it cannot be compiled");
+    let hash = bench.save("http").await;
+    let error = bench.sandbox.load(hash).await.expect_err("it cannot be compiled");
     assert!(matches!(&error, ModuleError::Refused(refusal) if refusal.code == "module-compile-limit"), "{error}");
 }
 

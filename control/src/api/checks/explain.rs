@@ -56,7 +56,7 @@ struct HostReasonView {
 
 pub(super) async fn show(
     State(api): State<Api>,
-    Reader { tenant, .. }: Reader,
+    Reader { tenant }: Reader,
     Id(id): Id<CheckId>,
     params: Params,
 ) -> Result<Json<ExplainView>, ApiError> {

@@ -35,7 +35,7 @@ impl Cursor for AfterRow {
 
 pub(super) async fn list(
     State(api): State<Api>,
-    Reader { tenant, .. }: Reader,
+    Reader { tenant }: Reader,
     Id(id): Id<CheckId>,
     params: Params,
 ) -> Result<Json<PageView<ResultView>>, ApiError> {

@@ -92,9 +92,6 @@ async fn find_live(api: &Api, tenant: TenantId, id: CheckId) -> Result<Check, Ap
 }
 
 fn patched(spec: &Spec, patch: &Value) -> Result<Wish, ApiError> {
-    if !patch.is_object() {
-        return Err(ApiError::field("", "a merge patch must be an object with the fields to change"));
-    }
     let mut document = serde_json::to_value(&spec.wish).expect("a wish is plain data, so it always serialises");
     merge_patch(&mut document, patch);
     decode(document)

@@ -1,7 +1,7 @@
 //! JSON bodies, read strictly: what is unknown or of the wrong type is refused with a pointer to it.
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
@@ -26,7 +26,7 @@ const PLAIN_WORDS: [(&str, &str); 8] = [
 ];
 
 /// The body of a request, which must be JSON of this type.
-pub struct Body<T>(pub T);
+pub(crate) struct Body<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
@@ -35,7 +35,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         if !says_json(request.headers()) {
             return Err(ApiError::NotJson);
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))?;
         // Once as a document, which tells bad JSON from bad content.
         let document: Value = serde_json::from_slice(&bytes).map_err(|error| malformed(&error))?;
         decode(document).map(Self)
@@ -43,7 +43,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 /// A document as this type, or a pointer to what is wrong with it.
-pub fn decode<T: DeserializeOwned>(document: Value) -> Result<T, ApiError> {
+pub(crate) fn decode<T: DeserializeOwned>(document: Value) -> Result<T, ApiError> {
+    // A list would be taken as the fields in their order, which nobody means.
+    if !document.is_object() {
+        return Err(ApiError::field("", "the body must be an object, such as {\"name\": \"shop\"}"));
+    }
     serde_path_to_error::deserialize(document).map_err(|error| {
         let message = error.inner().to_string();
         let mut pointer = pointer_of(error.path());
@@ -62,9 +66,11 @@ fn says_json(headers: &HeaderMap) -> bool {
     ["application/json", "application/merge-patch+json"].iter().any(|known| essence.eq_ignore_ascii_case(known))
 }
 
-fn unread(rejection: BytesRejection) -> ApiError {
-    match rejection.status().as_u16() {
-        413 => ApiError::TooLarge { most_bytes: BODY_MAX_BYTES },
+fn unread(rejection: &BytesRejection) -> ApiError {
+    match rejection {
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+            ApiError::TooLarge { most_bytes: BODY_MAX_BYTES }
+        }
         _ => ApiError::Malformed("the body ended before it was whole; send it again".to_owned()),
     }
 }
@@ -132,7 +138,7 @@ mod tests {
             ),
             (json!({"name": "a", "module": "http", "interval": 10, "contacts": ["x"]}), "/contacts/0", "con_"),
             (json!({"name": "a", "module": "http", "interval": 10, "labels": {"a/b": 1}}), "/labels/a~1b", "a text"),
-            (json!([1]), "", "expected"),
+            (json!(["a", "http"]), "", "must be an object"),
         ];
         for (document, pointer, words) in cases {
             let (at, detail) = refused(document.clone());

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::store::{IncidentPosition, Page};
 
 /// The place of an item in a list. Its text names the kind of the list, so that no other list takes it.
-pub trait Cursor: Sized {
+pub(crate) trait Cursor: Sized {
     /// The place as text, before it is made opaque.
     fn plain(&self) -> String;
 
@@ -73,7 +73,7 @@ fn moment_and_id<T: std::str::FromStr>(plain: &str) -> Option<(UnixMs, T)> {
 
 /// A page as callers see it.
 #[derive(Debug, Serialize)]
-pub struct PageView<T> {
+pub(crate) struct PageView<T> {
     /// The items, in order.
     pub items: Vec<T>,
     /// The cursor of the page after this one; absent on the last.
@@ -82,7 +82,11 @@ pub struct PageView<T> {
 }
 
 /// The page of these rows, with the cursor that goes on behind the last of them.
-pub fn page_of<R, T, C: Cursor>(page: Page<R>, place: impl Fn(&R) -> C, view: impl FnMut(R) -> T) -> PageView<T> {
+pub(crate) fn page_of<R, T, C: Cursor>(
+    page: Page<R>,
+    place: impl Fn(&R) -> C,
+    view: impl FnMut(R) -> T,
+) -> PageView<T> {
     let next = page.items.last().filter(|_| page.more).map(|last| place(last).shown());
     PageView { items: page.items.into_iter().map(view).collect(), next }
 }

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use super::super::problem::ApiError;
 
 /// The id in a path.
-pub struct Id<T>(pub T);
+pub(crate) struct Id<T>(pub T);
 
 impl<T, S> FromRequestParts<S> for Id<T>
 where

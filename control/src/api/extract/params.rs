@@ -19,11 +19,11 @@ const TENANT: &str = "tenant";
 
 /// The query parameters of a request.
 #[derive(Clone, Debug, Default)]
-pub struct Params(BTreeMap<String, String>);
+pub(crate) struct Params(BTreeMap<String, String>);
 
 impl Params {
     /// Reads them.
-    pub fn of(parts: &Parts) -> Result<Self, ApiError> {
+    pub(crate) fn of(parts: &Parts) -> Result<Self, ApiError> {
         let unreadable = |_| ApiError::parameter("", "the query cannot be read; write name=value&name=value");
         let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_err(unreadable)?;
         let mut params = BTreeMap::new();
@@ -36,7 +36,7 @@ impl Params {
     }
 
     /// Refuses every parameter but these.
-    pub fn only(&self, known: &[&str]) -> Result<(), ApiError> {
+    pub(crate) fn only(&self, known: &[&str]) -> Result<(), ApiError> {
         let unknown = self.0.keys().find(|name| *name != TENANT && !known.contains(&name.as_str()));
         match unknown {
             None => Ok(()),
@@ -51,12 +51,12 @@ impl Params {
     }
 
     /// The text of one.
-    pub fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
     /// One of any type.
-    pub fn parsed<T: FromStr>(&self, name: &str) -> Result<Option<T>, ApiError>
+    pub(crate) fn parsed<T: FromStr>(&self, name: &str) -> Result<Option<T>, ApiError>
     where
         T::Err: Display,
     {
@@ -65,14 +65,14 @@ impl Params {
     }
 
     /// A moment in Unix milliseconds.
-    pub fn moment(&self, name: &str) -> Result<Option<UnixMs>, ApiError> {
+    pub(crate) fn moment(&self, name: &str) -> Result<Option<UnixMs>, ApiError> {
         let wrong = || ApiError::parameter(name, "write a moment in Unix milliseconds, such as 1700000000000");
         let parse = |text: &str| text.parse().ok().filter(|ms: &i64| *ms >= 0).map(UnixMs).ok_or_else(wrong);
         self.text(name).map(parse).transpose()
     }
 
     /// One of these words.
-    pub fn word<T: Copy>(&self, name: &str, known: &[(&str, T)]) -> Result<Option<T>, ApiError> {
+    pub(crate) fn word<T: Copy>(&self, name: &str, known: &[(&str, T)]) -> Result<Option<T>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let found = known.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
@@ -80,14 +80,14 @@ impl Params {
     }
 
     /// How many items to show.
-    pub fn limit(&self) -> Result<u32, ApiError> {
+    pub(crate) fn limit(&self) -> Result<u32, ApiError> {
         let wrong = || ApiError::parameter("limit", format!("use a number from 1 to {PAGE_MAX}"));
         let parse = |text: &str| text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit)).ok_or_else(wrong);
         self.text("limit").map_or(Ok(LIMIT_DEFAULT), parse)
     }
 
     /// Where the page begins.
-    pub fn cursor<C: Cursor>(&self) -> Result<Option<C>, ApiError> {
+    pub(crate) fn cursor<C: Cursor>(&self) -> Result<Option<C>, ApiError> {
         let wrong =
             || ApiError::parameter("cursor", "this is no cursor of this list; use the `next` of a page, or none");
         self.text("cursor").map(|text| C::read(text).ok_or_else(wrong)).transpose()

@@ -160,6 +160,8 @@ async fn detector_rows_are_put_and_cleared(database: Database) {
     let rows = world.store.detectors().load_all().await.unwrap();
     assert_eq!(rows.len(), 1);
     assert_eq!((rows[0].check, rows[0].body.as_str(), rows[0].seq), (shop, "3", leader.head.seq));
+    assert_eq!(world.store.detectors().of_checks(&[blog, shop]).await.unwrap(), rows);
+    assert_eq!(world.store.detectors().of_checks(&[blog]).await.unwrap(), []);
 }
 
 async fn a_mass_failure_fits_one_flush(database: Database) {

@@ -126,7 +126,10 @@ mod tests {
         let prepared = prepared("PATCH", &given).unwrap();
         let accepted: Vec<_> = prepared.headers.get_all(ACCEPT).iter().collect();
         assert_eq!(accepted, ["text/html", "text/plain"]);
-        assert_eq!((&prepared.headers[HOST], &prepared.headers[USER_AGENT]), (&"other".parse().unwrap(), &"x".parse().unwrap()));
+        assert_eq!(
+            (&prepared.headers[HOST], &prepared.headers[USER_AGENT]),
+            (&"other".parse().unwrap(), &"x".parse().unwrap())
+        );
     }
 
     #[test]

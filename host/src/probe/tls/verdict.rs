@@ -92,9 +92,7 @@ const fn invalid(message: String) -> Mishap {
 fn certificate_code(error: &CertificateError, leaf: &CertificateDer<'_>) -> &'static str {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "tls-certificate-expired",
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "tls-certificate-not-yet-valid"
-        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "tls-certificate-not-yet-valid",
         CertificateError::UnknownIssuer => "tls-certificate-unknown-issuer",
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "tls-certificate-name-mismatch"

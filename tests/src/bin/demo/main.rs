@@ -4,15 +4,25 @@
 //! Prints a timeline with measured seconds. Exits 0 only if no slot was missed, by a count of its own,
 //! and exactly one incident was opened, told once at its beginning and once at its end.
 
-mod stage;
 mod story;
 mod tally;
 mod timeline;
 
 use std::process::ExitCode;
 
-use stage::Stage;
+use farwatch_tests::scene::Scene;
+use farwatch_tests::system::System;
 use timeline::Timeline;
+
+/// The sites that are watched, each every 10 s. The first one will break.
+const SITES: [&str; 20] = [
+    "shop", "blog", "api", "docs", "mail", "wiki", "login", "search", "status", "cdn", "forum", "news", "jobs", "help",
+    "files", "chat", "maps", "radio", "photos", "games",
+];
+/// How long a returning host proves itself: short, so that the story is.
+const WARMUP: &str = "3s";
+/// How long the killed host stays dead.
+const RESTART_AFTER: &str = "15s";
 
 fn main() -> ExitCode {
     match play() {
@@ -26,11 +36,14 @@ fn main() -> ExitCode {
 
 fn play() -> anyhow::Result<()> {
     let timeline = Timeline::start();
-    let mut stage = Stage::set(&timeline)?;
-    let outage = story::outage(&mut stage, &timeline)?;
-    let takeover = story::death_and_return(&stage, &timeline)?;
-    story::recovery(&mut stage, &timeline, &outage)?;
-    let tally = tally::take(&stage, &timeline)?;
+    timeline.tell(&format!("starting nginx with {} sites, a mail server, a webhook receiver, and farwatch", SITES.len()));
+    let system = System::builder().flag(format!("--warmup={WARMUP}")).flag(format!("--restart-after={RESTART_AFTER}"));
+    let mut scene = Scene::set(&SITES, system)?;
+    timeline.tell("five hosts are up (not independent: they share this machine), every check is in force, every site is up");
+    let outage = story::outage(&mut scene, &timeline)?;
+    let takeover = story::death_and_return(&scene, &timeline)?;
+    story::recovery(&mut scene, &timeline, &outage)?;
+    let tally = tally::take(&scene, &timeline)?;
     println!(
         "demo: due={} on_time={} late={} missed={} pending={} incidents={} mails={} webhooks={} detect_ms={} takeover_ms={} seconds={}",
         tally.due,

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use farwatch_proto::time::UnixMs;
+use anyhow::Context;
 use farwatch_tests::clock::now;
+use farwatch_tests::scene::{Scene, moment, text};
 use farwatch_tests::wait::eventually;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::stage::{RESTART_AFTER, Stage, WARMUP};
 use crate::timeline::Timeline;
+use crate::{RESTART_AFTER, WARMUP};
 
 /// The site that breaks.
 const BROKEN: &str = "shop";
@@ -37,51 +37,51 @@ pub(crate) struct Takeover {
 }
 
 /// Act one: a site breaks, and people are told.
-pub(crate) fn outage(stage: &mut Stage, timeline: &Timeline) -> anyhow::Result<Outage> {
-    stage.break_site(BROKEN)?;
+pub(crate) fn outage(scene: &mut Scene, timeline: &Timeline) -> anyhow::Result<Outage> {
+    scene.break_site(BROKEN)?;
     timeline.tell(&format!("{BROKEN} breaks: it answers 503"));
     let failed = eventually("a failed run", TELL_LIMIT, || {
-        Ok(stage.results(BROKEN)?.into_iter().find(|result| result["status"] == "down"))
+        Ok(scene.results(BROKEN)?.into_iter().find(|result| result["status"] == "down"))
     })?;
     let failed_at = moment(&failed["started"])?;
     timeline.tell(&format!("suspect: {} saw {}", text(&failed["host_name"]), text(&failed["message"])));
-    let told_at = eventually("the webhook", TELL_LIMIT, || Ok((!stage.webhooks.requests().is_empty()).then(now)))?;
+    let told_at = eventually("the webhook", TELL_LIMIT, || Ok((!scene.webhooks.requests().is_empty()).then(now)))?;
     let incident = text(&eventually("the incident", TELL_LIMIT, || {
-        Ok(Some(stage.check(BROKEN)?["open_incident"].clone()).filter(Value::is_string))
+        Ok(Some(scene.check(BROKEN)?["open_incident"].clone()).filter(Value::is_string))
     })?);
-    let detail = stage.system.api().get(&format!("/v1/incidents/{incident}"))?;
+    let detail = scene.system.api().get(&format!("/v1/incidents/{incident}"))?;
     for voice in detail["events"][0]["voices"].as_array().context("an incident without voices")? {
         timeline.tell(&format!("  vote {}: {}", text(&voice["host_name"]), text(&voice["answer"])));
     }
     timeline.tell(&format!("incident {incident} opened: {} of {} had to agree", detail["need"], detail["of"]));
-    timeline.tell(&format!("webhook received: {}", text(&stage.webhooks.requests()[0].json()?["type"])));
-    let mail = eventually("the mail", TELL_LIMIT, || Ok(stage.mail.mails()?.into_iter().next()))?;
+    timeline.tell(&format!("webhook received: {}", text(&scene.webhooks.requests()[0].json()?["type"])));
+    let mail = eventually("the mail", TELL_LIMIT, || Ok(scene.mail.mails()?.into_iter().next()))?;
     timeline.tell(&format!("mail received: {}", mail.subject()));
     Ok(Outage { incident, detect_ms: told_at.since(failed_at) })
 }
 
 /// Act two: a host dies while the incident is open, and comes back.
-pub(crate) fn death_and_return(stage: &Stage, timeline: &Timeline) -> anyhow::Result<Takeover> {
-    let (site, victim) = someone_elses_host(stage)?;
-    let pid = stage.system.host_pid(&victim)?;
-    stage.system.signal(pid, Signal::KILL)?;
+pub(crate) fn death_and_return(scene: &Scene, timeline: &Timeline) -> anyhow::Result<Takeover> {
+    let (site, victim) = someone_elses_host(scene)?;
+    let pid = scene.system.host_pid(&victim)?;
+    scene.system.signal(pid, Signal::KILL)?;
     let died_at = now();
     timeline.tell(&format!("kill -9 {victim}, which runs {site}; it is started again after {RESTART_AFTER}"));
     let taken = eventually("a neighbour to take over", TAKEOVER_LIMIT, || {
         let later = |result: &Value| result["host_name"] != victim.as_str() && moment(&result["started"]).is_ok_and(|at| at > died_at);
-        Ok(stage.results(site)?.into_iter().find(later))
+        Ok(scene.results(site)?.into_iter().find(later))
     })?;
     let takeover_ms = moment(&taken["started"])?.since(died_at);
     timeline.tell(&format!("{} runs {site} now, {:.1} s after the death", text(&taken["host_name"]), takeover_ms as f64 / 1000.0));
     let back_from = eventually("the host to be linked again", RETURN_LIMIT, || {
-        let hosts = stage.system.api().get("/v1/hosts")?;
+        let hosts = scene.system.api().get("/v1/hosts")?;
         let is_back = |host: &&Value| host["name"] == victim.as_str() && host["standing"] != "away" && host["connected"] == true;
         Ok(hosts["items"].as_array().and_then(|hosts| hosts.iter().find(is_back)).map(|_| now()))
     })?;
     timeline.tell(&format!("{victim} is back and proves itself for {WARMUP}, then 10 s of notice"));
     let returned = eventually("the check to return", RETURN_LIMIT, || {
         let again = |result: &Value| result["host_name"] == victim.as_str() && moment(&result["slot"]).is_ok_and(|slot| slot > back_from);
-        Ok(stage.results(site)?.into_iter().find(again))
+        Ok(scene.results(site)?.into_iter().find(again))
     })?;
     let late_ms = moment(&returned["started"])?.since(moment(&returned["slot"])?);
     timeline.tell(&format!("{site} is run by {victim} again, {late_ms} ms after its slot"));
@@ -89,37 +89,26 @@ pub(crate) fn death_and_return(stage: &Stage, timeline: &Timeline) -> anyhow::Re
 }
 
 /// Act three: the site works again, and people are told.
-pub(crate) fn recovery(stage: &mut Stage, timeline: &Timeline, outage: &Outage) -> anyhow::Result<()> {
-    stage.repair_site(BROKEN)?;
+pub(crate) fn recovery(scene: &mut Scene, timeline: &Timeline, outage: &Outage) -> anyhow::Result<()> {
+    scene.repair_site(BROKEN)?;
     timeline.tell(&format!("{BROKEN} is repaired"));
     eventually("the incident to be resolved", RECOVERY_LIMIT, || {
-        let incident = stage.system.api().get(&format!("/v1/incidents/{}", outage.incident))?;
+        let incident = scene.system.api().get(&format!("/v1/incidents/{}", outage.incident))?;
         Ok((incident["state"] == "resolved").then_some(()))
     })?;
     timeline.tell("recovery confirmed: two good slots, and the vantage points agree");
     eventually("the recovery to be told", TELL_LIMIT, || {
-        Ok((stage.webhooks.requests().len() >= 2 && stage.mail.mails()?.len() >= 2).then_some(()))
+        Ok((scene.webhooks.requests().len() >= 2 && scene.mail.mails()?.len() >= 2).then_some(()))
     })?;
-    timeline.tell(&format!("webhook received: {}", text(&stage.webhooks.requests()[1].json()?["type"])));
-    timeline.tell(&format!("mail received: {}", stage.mail.mails()?[1].subject()));
-    stage.webhooks.verify(&stage.webhook_secret)?;
+    timeline.tell(&format!("webhook received: {}", text(&scene.webhooks.requests()[1].json()?["type"])));
+    timeline.tell(&format!("mail received: {}", scene.mail.mails()?[1].subject()));
+    scene.webhooks.verify(&scene.webhook_secret)?;
     timeline.tell("both webhooks carry valid signatures, says the reference verifier");
     Ok(())
 }
 
 /// A site that works, and the host that runs it.
-fn someone_elses_host(stage: &Stage) -> anyhow::Result<(&'static str, String)> {
-    let site = stage.checks.keys().copied().find(|site| *site != BROKEN).context("there is one site only")?;
-    let results = stage.results(site)?;
-    let last = results.last().context("a check that was never run")?;
-    ensure!(last["host_name"].is_string(), "a result without a host");
-    Ok((site, text(&last["host_name"])))
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-fn moment(value: &Value) -> anyhow::Result<UnixMs> {
-    value.as_i64().map(UnixMs).context("no moment")
+fn someone_elses_host(scene: &Scene) -> anyhow::Result<(&str, String)> {
+    let (site, _) = scene.sites().iter().find(|(site, _)| site != BROKEN).context("there is one site only")?;
+    Ok((site, scene.runner_of(site)?))
 }

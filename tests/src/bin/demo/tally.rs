@@ -6,11 +6,10 @@ use anyhow::{Context, ensure};
 use farwatch_core::slot::{Schedule, window_end};
 use farwatch_proto::check::StreamId;
 use farwatch_proto::interval::Interval;
-use farwatch_proto::time::UnixMs;
 use farwatch_tests::clock::now;
+use farwatch_tests::scene::{Scene, moment};
 use farwatch_tests::wait::eventually;
 
-use crate::stage::Stage;
 use crate::timeline::Timeline;
 
 /// A story with fewer slots proves little.
@@ -31,35 +30,33 @@ pub(crate) struct Tally {
 }
 
 /// Counts what was due up to now, and compares with the ledger once it has decided.
-pub(crate) fn take(stage: &Stage, timeline: &Timeline) -> anyhow::Result<Tally> {
+pub(crate) fn take(scene: &Scene, timeline: &Timeline) -> anyhow::Result<Tally> {
     let to = now();
     let mut due = 0;
     let mut from = to;
-    for (site, id) in &stage.checks {
-        let begins = stage.check(site)?["in_force_from"].as_i64().map(UnixMs).context("a check not in force")?;
+    for (site, id) in scene.sites() {
+        let begins = moment(&scene.check(site)?["in_force_from"])?;
         let schedule = Schedule::of(StreamId { check: *id, number: 0 }, Interval::from_seconds(10)?, 1);
         due += schedule.count_between(begins, to);
         from = from.min(begins);
     }
     timeline.tell(&format!("{due} slots were due, by a count of this program's own; the ledger decides the last of them"));
-    let path = format!("/v1/ledger?from={}&to={}", from.0, to.0);
     let ledger = eventually("the ledger to decide", DECIDE_LIMIT, || {
-        let ledger = stage.system.api().get(&path)?;
+        let ledger = scene.ledger(from, to)?;
         let closed = now() > window_end(to, Interval::from_seconds(10)?);
         Ok((closed && ledger["pending"] == 0).then_some(ledger))
     })?;
     ensure!(ledger["due"] == due, "the ledger says that {} slots were due", ledger["due"]);
     let count = |name: &str| ledger[name].as_u64().with_context(|| format!("the ledger tells no {name}"));
-    let incidents = stage.system.api().get("/v1/incidents")?;
     Ok(Tally {
         due,
         on_time: count("on_time")?,
         late: count("late")?,
         missed: count("missed")?,
         pending: count("pending")?,
-        incidents: incidents["items"].as_array().map_or(0, Vec::len),
-        mails: stage.mail.mails()?.len(),
-        webhooks: stage.webhooks.requests().len(),
+        incidents: scene.incidents()?.len(),
+        mails: scene.mail.mails()?.len(),
+        webhooks: scene.webhooks.requests().len(),
     })
 }
 

@@ -1,0 +1,207 @@
+//! `farwatch check`: what is watched.
+
+mod create;
+mod wish;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use self::create::CreateArgs;
+use super::fields::{interval, items, length, micros, moment, text, texts};
+use super::reference::{CHECK, encoded, id_of};
+use super::{Client, ClientArgs};
+use crate::exit::Failure;
+use crate::output::{self, Cell, Look, Table};
+
+/// What is watched
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    client: ClientArgs,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Watch something, and wait until it is watched
+    Create(Box<CreateArgs>),
+    /// List checks
+    List(ListArgs),
+    /// Show a check
+    Show(Named),
+    /// Stop watching, for good
+    Delete(Named),
+    /// Run a check now, from every host that holds it
+    #[command(after_help = "Example:\n  farwatch check test shop")]
+    Test(Named),
+    /// Keep a check without running it
+    Pause(Named),
+    /// Run a paused check again
+    Resume(Named),
+}
+
+#[derive(Args, Debug)]
+struct Named {
+    /// Its name or id
+    #[arg(value_name = "CHECK")]
+    check: String,
+}
+
+#[derive(Args, Debug)]
+struct ListArgs {
+    /// Only those whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+}
+
+impl CheckArgs {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        let client = Client::open(&self.client)?;
+        match &self.verb {
+            Verb::Create(args) => create::run(&client, args),
+            Verb::List(args) => list(&client, args),
+            Verb::Show(named) => client.show(&client.connection.get(&path(&client, named)?)?, shown),
+            Verb::Delete(named) => {
+                let answer = client.connection.delete(&path(&client, named)?)?;
+                client.show(&answer, |answer, _| format!("{} is on its way out\n", text(answer, "name")))
+            }
+            Verb::Test(named) => {
+                let answer = client.connection.post_and_wait(&format!("{}/test", path(&client, named)?))?;
+                client.show(&answer, tested)
+            }
+            Verb::Pause(named) => change(&client, named, true),
+            Verb::Resume(named) => change(&client, named, false),
+        }
+    }
+}
+
+fn path(client: &Client, named: &Named) -> Result<String, Failure> {
+    Ok(format!("/v1/checks/{}", id_of(&client.connection, CHECK, &named.check)?))
+}
+
+fn list(client: &Client, args: &ListArgs) -> Result<(), Failure> {
+    let filter = args.name.as_deref().map_or_else(String::new, |name| format!("?name={}", encoded(name)));
+    let listed = client.connection.list(&format!("/v1/checks{filter}"))?;
+    client.show(&listed, |listed, look| {
+        let mut table = Table::new(&["name", "module", "every", "state", "outage", "id"]);
+        for check in items(listed) {
+            table.row(vec![
+                text(check, "name").into(),
+                text(check, "module").into(),
+                interval(check, "interval").into(),
+                state(check),
+                outage(check),
+                text(check, "id").into(),
+            ]);
+        }
+        table.shown(look, "no checks; `farwatch check create` makes one")
+    })
+}
+
+/// What a check is doing, in a word.
+fn state(check: &Value) -> Cell {
+    match (check["state"].as_str(), check["activity"].as_str()) {
+        (Some("pending"), Some("deleted")) => Cell::word("deletion_pending"),
+        (_, Some("deleted")) => Cell::word("deleted"),
+        (Some("pending"), _) => Cell::word("pending"),
+        (_, Some("paused")) => Cell::word("paused"),
+        _ => Cell::word(check["verdict"].as_str().unwrap_or("in_force")),
+    }
+}
+
+fn outage(check: &Value) -> Cell {
+    if check["open_incident"].is_null() { Cell::plain("none") } else { Cell::word("open") }
+}
+
+/// A check in full.
+fn shown(check: &Value, look: Look) -> String {
+    let timeout = check["timeout_ms"].as_i64().map_or_else(String::new, length);
+    let contacts: Vec<&str> = texts(check, "contacts").collect();
+    let mut facts = vec![
+        ("name", text(check, "name").into()),
+        ("id", text(check, "id").into()),
+        ("state", state(check)),
+        ("since", moment(check, "verdict_since").into()),
+        ("because", text(check, "reason").into()),
+        ("in force from", moment(check, "in_force_from").into()),
+        ("outage", outage(check)),
+        ("incident", text(check, "open_incident").into()),
+        ("module", format!("{} ({})", text(check, "module"), text(check, "module_hash")).into()),
+        ("config", check["config"].to_string().into()),
+        ("every", interval(check, "interval").into()),
+        ("timeout", timeout.into()),
+        ("streams", text(check, "streams").into()),
+        ("location", text(check, "location").into()),
+        ("contacts", contacts.join(", ").into()),
+        ("repeat", text(check, "repeat").into()),
+        ("revision", text(check, "revision").into()),
+        ("changed", moment(check, "changed").into()),
+    ];
+    facts.retain(|(_, cell): &(&str, Cell)| *cell != Cell::plain(""));
+    output::facts(&facts, look)
+}
+
+fn tested(trial: &Value, look: Look) -> String {
+    let mut table = Table::new(&["host", "found", "latency", "code", "message"]);
+    for result in trial["results"].as_array().into_iter().flatten() {
+        table.row(vec![
+            text(result, "host_name").into(),
+            Cell::word(result["status"].as_str().unwrap_or_default()),
+            micros(result, "latency_us").into(),
+            text(result, "code").into(),
+            text(result, "message").into(),
+        ]);
+    }
+    let silent = trial["asked"].as_array().into_iter().flatten().filter(|asked| asked["answered"] == false);
+    for asked in silent {
+        let name = text(asked, "host_name");
+        table.row(vec![
+            name.into(),
+            Cell::word("unknown"),
+            Cell::plain(""),
+            Cell::plain(""),
+            "no answer in time".to_owned().into(),
+        ]);
+    }
+    table.shown(look, "nobody was asked")
+}
+
+fn change(client: &Client, named: &Named, paused: bool) -> Result<(), Failure> {
+    let answer = client.connection.patch(&path(client, named)?, &json!({ "paused": paused }))?;
+    client.show(&answer, shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_of_a_check_is_one_word() {
+        for (state_word, activity, shown) in [
+            ("pending", "active", "pending"),
+            ("pending", "deleted", "deletion_pending"),
+            ("in_force", "active", "down"),
+            ("in_force", "paused", "paused"),
+            ("in_force", "deleted", "deleted"),
+        ] {
+            assert_eq!(
+                state(&json!({"state": state_word, "activity": activity, "verdict": "down"})),
+                Cell::word(shown)
+            );
+        }
+    }
+
+    #[test]
+    fn who_did_not_answer_is_shown_too() {
+        let trial = json!({
+            "asked": [{"host_name": "fra", "answered": true}, {"host_name": "ams", "answered": false}],
+            "results": [{"host_name": "fra", "status": "down", "latency_us": 0, "code": "timeout", "message": "no answer"}],
+        });
+        let shown = tested(&trial, Look::PLAIN);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[0], "HOST  FOUND    LATENCY  CODE     MESSAGE");
+        assert_eq!(lines[1], "fra   down              timeout  no answer");
+        assert_eq!(lines[2], "ams   unknown                    no answer in time");
+    }
+}

@@ -1,0 +1,150 @@
+//! `farwatch check create`: says what is to be watched, and waits until it is.
+
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::Duration;
+
+use clap::Args;
+use farwatch_control::clock::Clock;
+use serde_json::Value;
+
+use super::super::Client;
+use super::super::fields::{length, text};
+use super::super::reference::{CONTACT, id_of};
+use super::wish::{Wished, body_of};
+use crate::duration::seconds;
+use crate::exit::{Failure, UNAVAILABLE};
+use crate::output::progress;
+
+/// Hosts fetch and compile a module once, and then hold a check within a second or two.
+const WAIT_LIMIT_MS: i64 = 60_000;
+/// How often the check is looked at.
+const POLL: Duration = Duration::from_millis(300);
+
+const EXAMPLES: &str = "Examples:
+  farwatch check create http --name shop --url https://shop.example.com --every 10s --contact ops
+  farwatch check create http --name api --url https://api.example.com/health --contains '\"ok\"' --degraded-above 500ms
+  farwatch check create http@0.1.0 --name api --config api.json --location EU --streams 2";
+
+/// Watch something, and wait until it is watched
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct CreateArgs {
+    /// The module that runs: a name, name@version, or mod_ and a hash
+    #[arg(value_name = "MODULE")]
+    pub(super) module: String,
+    /// What to call it
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: String,
+    /// How often: 10s, 15s, 20s, 30s, 1min, 2min, 3min, 5min, 10min, 15min, 30min, 1h, 2h, 6h, 12h or 24h
+    #[arg(long, default_value = "60s", value_name = "TIME")]
+    pub(super) every: String,
+    /// How long one run may take; the default follows from the interval
+    #[arg(long, value_parser = seconds, value_name = "TIME")]
+    pub(super) timeout: Option<Duration>,
+    /// The config of the module: a JSON object, a file of one, or - for standard input
+    #[arg(long, value_name = "JSON|FILE")]
+    pub(super) config: Option<String>,
+    /// Where it runs: a region, a country or a continent of the fleet
+    #[arg(long, value_name = "PLACE")]
+    pub(super) location: Option<String>,
+    /// A label that its hosts must carry, as key=value; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub(super) labels: Vec<String>,
+    /// From how many vantage points at once
+    #[arg(long, value_name = "N")]
+    pub(super) streams: Option<u16>,
+    /// How many vantage points must see it fail
+    #[arg(long, value_name = "N")]
+    pub(super) need: Option<u8>,
+    /// It must not be run twice: no standby and no votes, outside the promise
+    #[arg(long)]
+    pub(super) no_repeat: bool,
+    /// Whom to tell, by name or id; may be repeated
+    #[arg(long = "contact", value_name = "CONTACT")]
+    contacts: Vec<String>,
+    /// Do not run it yet
+    #[arg(long)]
+    pub(super) paused: bool,
+    /// Do not wait until it is watched
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    pub(super) http: HttpArgs,
+}
+
+/// The config of the module `http`, for short.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Of the module http")]
+pub(super) struct HttpArgs {
+    /// What to fetch
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+    /// The method of the request
+    #[arg(long, value_name = "METHOD")]
+    pub(super) method: Option<String>,
+    /// A header to send, as 'Name: value'; may be repeated
+    #[arg(long = "header", value_name = "HEADER")]
+    pub(super) headers: Vec<String>,
+    /// The body to send, from a file
+    #[arg(long, value_name = "FILE")]
+    pub(super) body_file: Option<PathBuf>,
+    /// The statuses that are good, such as 200-299,301
+    #[arg(long, value_name = "STATUSES")]
+    pub(super) expect_status: Option<String>,
+    /// Text that must be in the body
+    #[arg(long, value_name = "TEXT")]
+    pub(super) contains: Option<String>,
+    /// Text that must not be in the body
+    #[arg(long, value_name = "TEXT")]
+    pub(super) not_contains: Option<String>,
+    /// A regular expression that must match in the body
+    #[arg(long, value_name = "REGEX")]
+    pub(super) matches: Option<String>,
+    /// An answer that takes longer is degraded
+    #[arg(long, value_parser = seconds, value_name = "TIME")]
+    pub(super) degraded_above: Option<Duration>,
+    /// A certificate that expires in fewer days is degraded
+    #[arg(long, value_name = "DAYS")]
+    pub(super) certificate_days: Option<u16>,
+    /// Do not follow redirects
+    #[arg(long)]
+    pub(super) no_redirects: bool,
+}
+
+pub(super) fn run(client: &Client, args: &CreateArgs) -> Result<(), Failure> {
+    let mut contacts = Vec::with_capacity(args.contacts.len());
+    for said in &args.contacts {
+        contacts.push(id_of(&client.connection, CONTACT, said)?);
+    }
+    let body = body_of(&Wished { args, contacts })?;
+    let mut check = client.connection.post("/v1/checks", &body)?;
+    if !args.no_wait {
+        check = in_force(client, check)?;
+    }
+    client.show(&check, super::shown)
+}
+
+/// The check once it is in force.
+fn in_force(client: &Client, mut check: Value) -> Result<Value, Failure> {
+    let path = format!("/v1/checks/{}", text(&check, "id"));
+    let began = Clock.boot();
+    while check["state"] == "pending" {
+        let waited = Clock.boot().since(began);
+        if waited >= WAIT_LIMIT_MS {
+            progress("");
+            let name = text(&check, "name");
+            let advice = format!("it will come into force once they do; see `farwatch explain {name:?}`");
+            let line = format!(
+                "{name} is made, and still pending after {}: its hosts do not hold it yet; {advice}",
+                length(waited)
+            );
+            return Err(Failure::new(UNAVAILABLE, line));
+        }
+        progress(&format!("waiting until its hosts hold it, {} …", length(waited)));
+        sleep(POLL);
+        check = client.connection.get(&path)?;
+    }
+    progress("");
+    Ok(check)
+}

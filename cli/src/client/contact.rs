@@ -1,0 +1,97 @@
+//! `farwatch contact`: whom to tell.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::channel::{ChannelFlags, add};
+use super::fields::{items, text};
+use super::{Client, ClientArgs};
+use crate::exit::Failure;
+use crate::output::{Look, Table};
+
+/// Whom to tell
+#[derive(Args, Debug)]
+pub(crate) struct ContactArgs {
+    #[command(flatten)]
+    client: ClientArgs,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Make a contact, and a channel to reach it where one is named
+    #[command(after_help = "Examples:
+  farwatch contact create ops --email ops@example.com
+  farwatch contact create pager --webhook https://hooks.example.com/farwatch")]
+    Create {
+        /// What to call it
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        channel: ChannelFlags,
+    },
+    /// List contacts with their channels
+    List,
+}
+
+impl ContactArgs {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        let client = Client::open(&self.client)?;
+        match &self.verb {
+            Verb::Create { name, channel } => create(&client, name, channel),
+            Verb::List => client.show(&client.connection.list("/v1/contacts")?, listed),
+        }
+    }
+}
+
+fn create(client: &Client, name: &str, channel: &ChannelFlags) -> Result<(), Failure> {
+    let contact = client.connection.post("/v1/contacts", &json!({ "name": name }))?;
+    let id = text(&contact, "id");
+    if channel.names_one() {
+        return add(client, &id, channel);
+    }
+    client.show(&contact, |_, _| format!("{name} is {id}; `farwatch channel add {name} …` says how to reach it\n"))
+}
+
+fn listed(contacts: &Value, look: Look) -> String {
+    let mut table = Table::new(&["name", "channel", "reaches", "id"]);
+    for contact in items(contacts) {
+        let channels = contact["channels"].as_array().filter(|channels| !channels.is_empty());
+        let Some(channels) = channels else {
+            table.row(vec![
+                text(contact, "name").into(),
+                "none".to_owned().into(),
+                String::new().into(),
+                text(contact, "id").into(),
+            ]);
+            continue;
+        };
+        for channel in channels {
+            let reaches = text(channel, "address") + &text(channel, "url");
+            table.row(vec![
+                text(contact, "name").into(),
+                text(channel, "kind").into(),
+                reaches.into(),
+                text(contact, "id").into(),
+            ]);
+        }
+    }
+    table.shown(look, "no contacts; `farwatch contact create` makes one")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_channel_has_a_line_and_a_contact_without_one_too() {
+        let contacts = json!({"items": [
+            {"name": "ops", "id": "con_1", "channels": [{"kind": "email", "address": "a@b.org"}]},
+            {"name": "new", "id": "con_2", "channels": []},
+        ]});
+        let shown = listed(&contacts, Look::PLAIN);
+        assert_eq!(shown.lines().nth(1), Some("ops   email    a@b.org  con_1"));
+        assert_eq!(shown.lines().nth(2), Some("new   none              con_2"));
+    }
+}

@@ -1,0 +1,125 @@
+//! `farwatch host list` and `show`: the machines that run checks.
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::fields::{items, length, moment, text};
+use super::reference::{HOST, id_of};
+use super::{Client, ClientArgs};
+use crate::exit::Failure;
+use crate::output::{self, Cell, Look, Table, Tone};
+
+/// What is asked about the machines that run checks.
+#[derive(Subcommand, Debug)]
+pub(crate) enum HostVerb {
+    /// List hosts, and how each stands now
+    List {
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Show a host
+    Show {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Its name or id
+        #[arg(value_name = "HOST")]
+        host: String,
+    },
+}
+
+impl HostVerb {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        match self {
+            Self::List { client } => {
+                let client = Client::open(client)?;
+                client.show(&client.connection.get("/v1/hosts")?, listed)
+            }
+            Self::Show { client, host } => {
+                let client = Client::open(client)?;
+                let id = id_of(&client.connection, HOST, host)?;
+                client.show(&client.connection.get(&format!("/v1/hosts/{id}"))?, shown)
+            }
+        }
+    }
+}
+
+fn listed(hosts: &Value, look: Look) -> String {
+    let mut table = Table::new(&["name", "standing", "link", "provider", "region", "country", "independent", "id"]);
+    for host in items(hosts) {
+        table.row(vec![
+            text(host, "name").into(),
+            standing(host),
+            link(host),
+            text(host, "provider").into(),
+            text(host, "region").into(),
+            text(host, "country").into(),
+            independent(host),
+            text(host, "id").into(),
+        ]);
+    }
+    table.shown(look, "no hosts")
+}
+
+fn standing(host: &Value) -> Cell {
+    match host["standing"].as_str() {
+        Some(word) => Cell::word(word),
+        None => Cell::word("not_in_a_view_yet"),
+    }
+}
+
+/// Whether it is heard, which only the leader knows.
+fn link(host: &Value) -> Cell {
+    let silent = host["silent_ms"].as_i64().map_or_else(String::new, length);
+    match host["connected"].as_bool() {
+        Some(true) => Cell::word("up"),
+        Some(false) => Cell::toned(format!("silent {silent}"), Tone::Bad),
+        None => Cell::plain(""),
+    }
+}
+
+fn independent(host: &Value) -> Cell {
+    if host["independent"] == false { Cell::toned("no", Tone::Doubtful) } else { Cell::plain("yes") }
+}
+
+fn shown(host: &Value, look: Look) -> String {
+    let mut facts = vec![
+        ("name", text(host, "name").into()),
+        ("id", text(host, "id").into()),
+        ("standing", standing(host)),
+        ("link", link(host)),
+        ("version", text(host, "version").into()),
+        ("run places", text(host, "run_places").into()),
+        ("running", text(host, "running").into()),
+        ("loop lag", host["loop_lag_ms"].as_i64().map_or_else(String::new, length).into()),
+        ("refused", text(host, "refused").into()),
+        ("provider", text(host, "provider").into()),
+        ("asn", text(host, "asn").into()),
+        ("region", text(host, "region").into()),
+        ("country", text(host, "country").into()),
+        ("continent", text(host, "continent").into()),
+        ("weight", text(host, "weight").into()),
+        ("independent", independent(host)),
+        ("because", text(host, "not_independent_because").into()),
+        ("registered", moment(host, "registered").into()),
+    ];
+    facts.retain(|(_, cell): &(&str, Cell)| *cell != Cell::plain(""));
+    output::facts(&facts, look)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_host_that_shares_its_machine_is_shown_as_such() {
+        let hosts = json!({"items": [{
+            "name": "fra", "standing": "active", "connected": false, "silent_ms": 6100, "provider": "p",
+            "region": "eu", "country": "DE", "independent": false, "id": "hst_1",
+        }]});
+        let shown = listed(&hosts, Look::PLAIN);
+        let line = shown.lines().nth(1).unwrap();
+        assert_eq!(line, "fra   active    silent 6.1 s  p         eu      DE       no           hst_1");
+    }
+}

@@ -1,0 +1,166 @@
+//! `farwatch incident`: outages, what each vantage point said, and who was told.
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
+
+use super::fields::{items, length, moment, text};
+use super::reference::{CHECK, id_of};
+use super::{Client, ClientArgs};
+use crate::exit::Failure;
+use crate::output::{self, Cell, Look, Table};
+
+/// Outages
+#[derive(Args, Debug)]
+pub(crate) struct IncidentArgs {
+    #[command(flatten)]
+    client: ClientArgs,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// List outages, newest first
+    List {
+        /// Only those that go on, or only those that are over
+        #[arg(long)]
+        state: Option<State>,
+        /// Only those of this check
+        #[arg(long, value_name = "CHECK")]
+        check: Option<String>,
+    },
+    /// Show an outage with its votes and messages
+    Show {
+        /// Its id
+        #[arg(value_name = "INCIDENT")]
+        incident: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum State {
+    Open,
+    Resolved,
+}
+
+impl State {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+impl IncidentArgs {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        let client = Client::open(&self.client)?;
+        match &self.verb {
+            Verb::List { state, check } => list(&client, *state, check.as_deref()),
+            Verb::Show { incident } => {
+                client.show(&client.connection.get(&format!("/v1/incidents/{incident}"))?, shown)
+            }
+        }
+    }
+}
+
+fn list(client: &Client, state: Option<State>, check: Option<&str>) -> Result<(), Failure> {
+    let mut filters = Vec::new();
+    filters.extend(state.map(|state| format!("state={}", state.word())));
+    if let Some(check) = check {
+        filters.push(format!("check={}", id_of(&client.connection, CHECK, check)?));
+    }
+    let query = if filters.is_empty() { String::new() } else { format!("?{}", filters.join("&")) };
+    let listed = client.connection.list(&format!("/v1/incidents{query}"))?;
+    client.show(&listed, |listed, look| {
+        let mut table = Table::new(&["state", "since", "lasted", "code", "message", "check", "id"]);
+        for incident in items(listed) {
+            table.row(vec![
+                Cell::word(incident["state"].as_str().unwrap_or_default()),
+                moment(incident, "first_failed_slot").into(),
+                lasted(incident).into(),
+                text(incident, "code").into(),
+                text(incident, "message").into(),
+                text(incident, "check").into(),
+                text(incident, "id").into(),
+            ]);
+        }
+        table.shown(look, "no outages")
+    })
+}
+
+fn lasted(incident: &Value) -> String {
+    match (incident["first_failed_slot"].as_i64(), incident["resolved"].as_i64()) {
+        (Some(from), Some(to)) => length(to - from),
+        _ => String::new(),
+    }
+}
+
+fn shown(incident: &Value, look: Look) -> String {
+    let mut facts = vec![
+        ("check", format!("{} ({})", text(incident, "check_name"), text(incident, "check")).into()),
+        ("state", Cell::word(incident["state"].as_str().unwrap_or_default())),
+        ("since", moment(incident, "first_failed_slot").into()),
+        ("confirmed", moment(incident, "opened").into()),
+        ("resolved", moment(incident, "resolved").into()),
+        ("resolution", text(incident, "resolution").into()),
+        ("lasted", lasted(incident).into()),
+        ("code", text(incident, "code").into()),
+        ("message", text(incident, "message").into()),
+        ("needed", format!("{} of {} vantage points", text(incident, "need"), text(incident, "of")).into()),
+    ];
+    facts.retain(|(_, cell): &(&str, Cell)| *cell != Cell::plain(""));
+    format!("{}\n{}\n{}", output::facts(&facts, look), voices(incident, look), deliveries(incident, look))
+}
+
+fn voices(incident: &Value, look: Look) -> String {
+    let mut table = Table::new(&["step", "vantage point", "said", "code", "message"]);
+    for event in incident["events"].as_array().into_iter().flatten() {
+        for voice in event["voices"].as_array().into_iter().flatten() {
+            table.row(vec![
+                text(event, "kind").into(),
+                text(voice, "host_name").into(),
+                Cell::word(voice["answer"].as_str().unwrap_or_default()),
+                text(voice, "code").into(),
+                text(voice, "message").into(),
+            ]);
+        }
+    }
+    table.shown(look, "no votes")
+}
+
+fn deliveries(incident: &Value, look: Look) -> String {
+    let mut table = Table::new(&["step", "message", "attempts", "contact", "channel", "answer"]);
+    for delivery in incident["deliveries"].as_array().into_iter().flatten() {
+        table.row(vec![
+            text(delivery, "step").into(),
+            Cell::word(delivery["state"].as_str().unwrap_or_default()),
+            text(delivery, "attempts").into(),
+            text(delivery, "contact").into(),
+            text(delivery, "channel").into(),
+            text(delivery, "last_answer").into(),
+        ]);
+    }
+    table.shown(look, "nobody was to be told")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_outage_shows_its_votes_and_messages() {
+        let incident = json!({
+            "check": "chk_1", "check_name": "shop", "state": "resolved", "first_failed_slot": 0, "opened": 2000,
+            "resolved": 61_000, "resolution": "recovered", "code": "timeout", "message": "", "need": 3, "of": 4,
+            "events": [{"kind": "opened", "voices": [{"host_name": "fra", "answer": "bad", "code": "timeout"}]}],
+            "deliveries": [],
+        });
+        let shown = shown(&incident, Look::PLAIN);
+        assert!(shown.contains("lasted      1 min 1 s"), "{shown}");
+        assert!(shown.contains("opened  fra            bad   timeout"), "{shown}");
+        assert!(shown.ends_with("nobody was to be told\n"));
+    }
+}

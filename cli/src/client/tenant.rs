@@ -1,0 +1,53 @@
+//! `farwatch tenant`: the customers of a fleet. Only operators may.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::fields::{items, moment, text};
+use super::{Client, ClientArgs};
+use crate::exit::Failure;
+use crate::output::Table;
+
+/// The customers of the fleet
+#[derive(Args, Debug)]
+pub(crate) struct TenantArgs {
+    #[command(flatten)]
+    client: ClientArgs,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Make a tenant
+    Create {
+        /// What to call it
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// List tenants
+    List,
+}
+
+impl TenantArgs {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        let client = Client::open(&self.client)?;
+        match &self.verb {
+            Verb::Create { name } => {
+                let tenant = client.connection.post("/v1/tenants", &json!({ "name": name }))?;
+                client.show(&tenant, |tenant, _| format!("{name} is {}\n", text(tenant, "id")))
+            }
+            Verb::List => list(&client),
+        }
+    }
+}
+
+fn list(client: &Client) -> Result<(), Failure> {
+    client.show(&client.connection.list("/v1/tenants")?, |tenants, look| {
+        let mut table = Table::new(&["name", "made", "id"]);
+        for tenant in items(tenants) {
+            table.row(vec![text(tenant, "name").into(), moment(tenant, "created").into(), text(tenant, "id").into()]);
+        }
+        table.shown(look, "no tenants; `farwatch tenant create` makes one")
+    })
+}

@@ -1,0 +1,92 @@
+//! `farwatch host`: runs a host on this machine; with a verb it asks the API about hosts instead.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use farwatch_host::config::{HostConfig, HostSettings};
+use farwatch_host::housekeeping_runtime;
+use farwatch_host::spool::SpoolLimits;
+use ipnet::IpNet;
+
+use crate::client::host::HostVerb;
+use crate::compile::compile_command;
+use crate::exit::{CONFIG, Failure, OrFail, UNAVAILABLE, USAGE};
+use crate::stop::told_to_stop;
+
+const EXAMPLES: &str = "Examples:
+  farwatch host --data /var/lib/farwatch-host --control control-a.example:8401 --control control-b.example:8401
+  farwatch host list";
+
+/// Runs a host; or lists and shows the fleet's hosts
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+pub(crate) struct HostArgs {
+    #[command(subcommand)]
+    verb: Option<HostVerb>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// What a host is run with.
+#[derive(Args, Debug)]
+struct RunArgs {
+    /// Where identity, spool and modules are kept.
+    #[arg(long, env = "FARWATCH_HOST_DATA", default_value = "farwatch-host", value_name = "DIR")]
+    data: PathBuf,
+    /// Where a control process listens for hosts; may be repeated.
+    #[arg(long, env = "FARWATCH_CONTROL", value_delimiter = ',', value_name = "HOST:PORT")]
+    control: Vec<String>,
+    /// The directory of host.pem, host.key and ca.pem; DATA/identity when absent.
+    #[arg(long, env = "FARWATCH_IDENTITY", value_name = "DIR")]
+    identity: Option<PathBuf>,
+    /// How many runs at once.
+    #[arg(long, env = "FARWATCH_RUN_PLACES", default_value_t = HostSettings::RUN_PLACES, value_name = "N")]
+    run_places: u32,
+    /// Threads that run guests; as many as cores when absent.
+    #[arg(long, env = "FARWATCH_GUEST_THREADS", value_name = "N")]
+    guest_threads: Option<usize>,
+    /// Lets checks reach this private network; may be repeated.
+    #[arg(long, value_name = "CIDR")]
+    allow_net: Vec<String>,
+    /// The local address that probes come from.
+    #[arg(long, env = "FARWATCH_PROBE_BIND", value_name = "ADDR")]
+    probe_bind: Option<IpAddr>,
+    /// PEM certificates that probes trust besides the system's.
+    #[arg(long, env = "FARWATCH_PROBE_CA_FILE", value_name = "FILE")]
+    probe_ca_file: Option<PathBuf>,
+}
+
+impl HostArgs {
+    /// Asks, or runs until it is told to stop.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self.verb {
+            Some(verb) => verb.run(),
+            None => serve(self.run),
+        }
+    }
+}
+
+fn serve(args: RunArgs) -> Result<(), Failure> {
+    crate::log::start();
+    let network = |text: &String| -> Result<IpNet, Failure> {
+        let why = || Failure::new(USAGE, format_args!("--allow-net {text}: write a network as 192.168.1.0/24"));
+        text.parse().map_err(|_| why())
+    };
+    let settings = HostSettings {
+        identity: args.identity.unwrap_or_else(|| args.data.join("identity")),
+        data: args.data,
+        controls: args.control,
+        run_places: args.run_places,
+        guest_threads: args.guest_threads,
+        allow_nets: args.allow_net.iter().map(network).collect::<Result<_, _>>()?,
+        probe_bind: args.probe_bind,
+        extra_roots: args.probe_ca_file,
+        compile: compile_command()?,
+        spool: SpoolLimits::USUAL,
+    };
+    let config = HostConfig::try_new(settings).or_fail(USAGE)?;
+    let runtime = housekeeping_runtime().or_fail(UNAVAILABLE)?;
+    let stop = told_to_stop(&runtime)?;
+    runtime.block_on(farwatch_host::run(config, stop)).or_fail(CONFIG)
+}

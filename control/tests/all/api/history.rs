@@ -1,0 +1,303 @@
+//! What the leader has written, as the API tells it: results, the ledger, incidents and deliveries.
+
+use farwatch_control::leader::journal_body::{self, HostResults};
+use farwatch_control::store::{
+    Enforcement, Epoch, Flush, FlushId, Incident, IncidentEvent, IncidentState, JournalHead, NewDelivery, SlotRange,
+    Step, Takeover,
+};
+use farwatch_core::confirm::Answer;
+use farwatch_core::incident::{IncidentEvent as CoreEvent, Voice, delivery_id, incident_id};
+use farwatch_core::slot::Schedule;
+use farwatch_proto::check::StreamId;
+use farwatch_proto::fleet::{PLACEMENT_VERSION, Standing, View, ViewHost};
+use farwatch_proto::id::{BootId, ChannelId, CheckId, ContactId, HostId, ModuleHash, ProcessId, TenantId};
+use farwatch_proto::interval::Interval;
+use farwatch_proto::outcome::{Outcome, Status};
+use farwatch_proto::run::{Purpose, RunResult, Terms};
+use farwatch_proto::time::{Stamp, UnixMs};
+use http::Method;
+use serde_json::json;
+
+use super::house::{House, check_wish, now};
+
+on_both_engines!(
+    results_come_from_the_journal_page_by_page,
+    the_ledger_balances_and_a_lost_row_is_a_missed_slot,
+    a_silent_owner_keeps_a_slot_pending,
+    an_incident_is_told_with_its_votes_and_deliveries,
+    a_placement_is_explained_by_the_newest_view,
+    too_many_slots_are_refused_with_what_to_do,
+);
+
+const MINUTE_MS: i64 = 60_000;
+
+/// A leader who writes what hosts would have said.
+struct Scribe<'h> {
+    house: &'h House,
+    epoch: Epoch,
+    head: JournalHead,
+    tenant: TenantId,
+    check: CheckId,
+    hosts: Vec<HostId>,
+}
+
+impl<'h> Scribe<'h> {
+    /// Leads a fleet of three hosts, with a check at 10 s that has been in force for an hour.
+    async fn new(house: &'h House) -> Self {
+        let mut hosts = Vec::new();
+        for name in ["fra-1", "fra-2", "fra-3"] {
+            hosts.push(house.host(name).await.parse().unwrap());
+        }
+        let check = house.made("/v1/checks", check_wish("shop")).await.parse().unwrap();
+        let tenant = house.store.tenants().named("main").await.unwrap().unwrap().id;
+        let seen = house.store.lease().read().await.unwrap();
+        let holder = ProcessId::from_bytes([1; 16]);
+        let held = house.store.lease().acquire(&seen, holder, "127.0.0.1:1", 7).await.unwrap().unwrap();
+        let epoch = held.epoch;
+        let after = house.store.journal().head().await.unwrap();
+        let takeover = Takeover { id: FlushId([1; 16]), after, epoch, committed: now() };
+        let head = house.store.journal().takeover(&takeover).await.unwrap();
+        let in_force = Enforcement { check, revision: 1, from: now() - 60 * MINUTE_MS };
+        house.store.checks().put_in_force(epoch, &[in_force], now()).await.unwrap();
+        Self { house, epoch, head, tenant, check, hosts }
+    }
+
+    /// The view in force for the last hour, with these standings.
+    async fn view(&self, standings: &[Standing]) {
+        let stored = self.house.store.hosts().list().await.unwrap();
+        let of = |id: &HostId| stored.iter().find(|host| host.id == *id).unwrap().facts.clone();
+        let last = self.house.store.views().last_number().await.unwrap();
+        let mut hosts: Vec<ViewHost> = self
+            .hosts
+            .iter()
+            .zip(standings)
+            .map(|(id, standing)| ViewHost { id: *id, standing: *standing, facts: of(id) })
+            .collect();
+        hosts.sort_by_key(|host| host.id);
+        let number = last.map_or(Stamp { era: 1, n: 1 }, Stamp::next);
+        let in_force_from = if last.is_none() { now() - 60 * MINUTE_MS } else { now() };
+        let view = View { number, in_force_from, planned: false, placement_version: PLACEMENT_VERSION, hosts };
+        self.house.store.views().put_in_force(self.epoch, &view, now()).await.unwrap();
+    }
+
+    fn slots(&self, from: UnixMs, to: UnixMs) -> Vec<UnixMs> {
+        let stream = StreamId { check: self.check, number: 0 };
+        Schedule::of(stream, Interval::from_seconds(10).unwrap(), 1).slots_between(from, to).collect()
+    }
+
+    fn result(&self, slot: UnixMs, outcome: Outcome) -> RunResult {
+        RunResult {
+            stream: StreamId { check: self.check, number: 0 },
+            purpose: Purpose::Slot,
+            slot,
+            terms: Terms { revision: 1, module: ModuleHash([2; 32]), view: Stamp { era: 1, n: 1 } },
+            started: slot + 4,
+            duration_us: 30_000,
+            outcome,
+        }
+    }
+
+    fn flush(&self, results: Vec<RunResult>) -> Flush {
+        let slots = results.iter().map(|result| result.slot);
+        let range = slots.clone().min().zip(slots.max());
+        let count = u32::try_from(results.len()).unwrap();
+        let mut id = [0; 16];
+        id[8..].copy_from_slice(&self.head.seq.to_be_bytes());
+        let section = HostResults { host: self.hosts[0], boot: BootId::from_bytes([9; 16]), results };
+        Flush {
+            id: FlushId(id),
+            after: self.head,
+            epoch: self.epoch,
+            committed: now(),
+            slots: range.map(|(first, last)| SlotRange { first, last }),
+            results: count,
+            version: 1,
+            body: journal_body::encode(&[section]),
+            detectors: [].into(),
+            incidents: Vec::new(),
+            events: Vec::new(),
+            deliveries: Vec::new(),
+            marks: Vec::new(),
+        }
+    }
+
+    async fn commit(&mut self, flush: &Flush) {
+        let committed = self.house.store.journal().commit_flush(flush).await.unwrap();
+        self.head = JournalHead { seq: committed.seq, epoch: flush.epoch, flush: flush.id };
+    }
+
+    /// Commits a good result of every slot, one row each.
+    async fn all_good(&mut self, slots: &[UnixMs]) {
+        for slot in slots {
+            let flush = self.flush(vec![self.result(*slot, Outcome::up(1_000))]);
+            self.commit(&flush).await;
+        }
+    }
+}
+
+async fn results_come_from_the_journal_page_by_page(house: House) {
+    let mut scribe = Scribe::new(&house).await;
+    let (from, to) = (now() - 10 * MINUTE_MS, now() - 5 * MINUTE_MS);
+    let slots = scribe.slots(from, to);
+    scribe.all_good(&slots).await;
+    let path = format!("/v1/checks/{}/results?from={from}&to={to}", scribe.check);
+    let mut seen = Vec::new();
+    let mut next = format!("{path}&limit=7");
+    loop {
+        let page = house.get(&next).await.expect(200);
+        seen.extend(page["items"].as_array().unwrap().iter().map(|item| UnixMs(item["slot"].as_i64().unwrap())));
+        let Some(cursor) = page["next"].as_str() else { break };
+        next = format!("{path}&limit=7&cursor={cursor}");
+    }
+    assert_eq!(seen, slots);
+    let one = &house.get(&format!("{path}&limit=1")).await.expect(200)["items"][0];
+    assert_eq!((&one["status"], &one["timing"], &one["host_name"]), (&json!("up"), &json!("on_time"), &json!("fra-1")));
+    assert!(one.get("code").is_none(), "a good result has nothing to say: {one}");
+}
+
+async fn the_ledger_balances_and_a_lost_row_is_a_missed_slot(house: House) {
+    let mut scribe = Scribe::new(&house).await;
+    scribe.view(&[Standing::Active; 3]).await;
+    let (from, to) = (now() - 10 * MINUTE_MS, now() - 5 * MINUTE_MS);
+    let slots = scribe.slots(from, to);
+    let lost = slots[3];
+    let kept: Vec<UnixMs> = slots.iter().copied().filter(|slot| *slot != lost).collect();
+    scribe.all_good(&kept).await;
+    let path = format!("/v1/ledger?from={from}&to={to}&tenant=main");
+    let ledger = house.get(&path).await.expect(200);
+    assert_eq!((&ledger["due"], &ledger["on_time"]), (&json!(slots.len()), &json!(slots.len() - 1)));
+    assert_eq!((&ledger["late"], &ledger["missed"], &ledger["pending"]), (&json!(0), &json!(1), &json!(0)));
+    let missed = &ledger["missed_slots"][0];
+    assert_eq!((&missed["slot"], &missed["cause"]), (&json!(lost), &json!("no_run")));
+    assert_eq!(missed["owners"].as_array().unwrap().len(), 3);
+    assert_eq!(ledger["checks"][0]["name"], "shop");
+    let of_fleet = house.get(&format!("/v1/ledger?from={from}&to={to}")).await.expect(200);
+    assert_eq!(of_fleet["missed"], 1);
+    let of_check = house.get(&format!("{path}&check={}", scribe.check)).await.expect(200);
+    assert_eq!(of_check["due"], ledger["due"]);
+    let read = house.token("read").await;
+    let of_reader = house.ask(&read, Method::GET, &format!("/v1/ledger?from={from}&to={to}"), None).await.expect(200);
+    assert_eq!(of_reader["due"], ledger["due"]);
+}
+
+async fn a_silent_owner_keeps_a_slot_pending(house: House) {
+    let scribe = Scribe::new(&house).await;
+    let (from, to) = (now() - 3 * MINUTE_MS, now() - MINUTE_MS);
+    let path = format!("/v1/ledger?from={from}&to={to}");
+    scribe.view(&[Standing::Active; 3]).await;
+    let without = house.get(&path).await.expect(200);
+    assert_eq!((&without["missed"], &without["pending"]), (&without["due"], &json!(0)));
+    scribe.view(&[Standing::Away, Standing::Active, Standing::Active]).await;
+    let with = house.get(&path).await.expect(200);
+    assert_eq!((&with["missed"], &with["pending"]), (&json!(0), &with["due"]));
+}
+
+async fn an_incident_is_told_with_its_votes_and_deliveries(house: House) {
+    let mut scribe = Scribe::new(&house).await;
+    let contact: ContactId = house.made("/v1/contacts", json!({"name": "ops"})).await.parse().unwrap();
+    let mail = json!({"kind": "email", "address": "ops@example.org"});
+    let channel: ChannelId = house.made(&format!("/v1/contacts/{contact}/channels"), mail).await.parse().unwrap();
+    let slot = *scribe.slots(now() - 2 * MINUTE_MS, now() - MINUTE_MS).first().unwrap();
+    let id = incident_id(scribe.check, slot);
+    let voice = |host: usize, answer| Voice {
+        host: scribe.hosts[host],
+        answer,
+        code: "timeout".to_owned(),
+        message: "no answer in 3 s".to_owned(),
+    };
+    let opened = CoreEvent::Opened {
+        incident: id,
+        first_failed_slot: slot,
+        at: slot + 2_000,
+        code: "timeout".to_owned(),
+        message: "no answer in 3 s".to_owned(),
+        need: 2,
+        of: 3,
+        voices: vec![voice(0, Answer::Bad), voice(1, Answer::Bad), voice(2, Answer::Void)],
+    };
+    let body = serde_json::to_string(&opened).unwrap();
+    let failed = Outcome::told(Status::Down, 0, "timeout", "no answer in 3 s");
+    let mut flush = scribe.flush(vec![scribe.result(slot, failed)]);
+    flush.incidents.push(Incident {
+        id,
+        tenant: scribe.tenant,
+        check: scribe.check,
+        state: IncidentState::Open,
+        first_failed_slot: slot,
+        seen_since: slot,
+        opened: slot + 2_000,
+        summary: body.clone(),
+    });
+    flush.events.push(IncidentEvent { incident: id, n: 0, at: slot + 2_000, kind: "opened".to_owned(), body });
+    let step = farwatch_core::incident::Step::Opened;
+    flush.deliveries.push(NewDelivery {
+        id: delivery_id(id, step, contact, channel),
+        tenant: scribe.tenant,
+        incident: id,
+        step: Step::Opened,
+        contact,
+        channel,
+        due: now(),
+        created: now(),
+        event: "{}".to_owned(),
+    });
+    scribe.commit(&flush).await;
+
+    let listed = house.get("/v1/incidents?state=open").await.expect(200);
+    assert_eq!((&listed["items"][0]["id"], &listed["items"][0]["code"]), (&json!(id), &json!("timeout")));
+    assert_eq!(house.get("/v1/incidents?state=resolved").await.expect(200)["items"], json!([]));
+    let shown = house.get(&format!("/v1/incidents/{id}")).await.expect(200);
+    assert_eq!((&shown["check_name"], &shown["need"], &shown["of"]), (&json!("shop"), &json!(2), &json!(3)));
+    assert_eq!(shown["events"][0]["voices"][1]["host_name"], "fra-2");
+    assert_eq!(
+        (&shown["deliveries"][0]["state"], &shown["deliveries"][0]["step"]),
+        (&json!("pending"), &json!("opened"))
+    );
+    let told = house.get(&format!("/v1/deliveries?incident={id}")).await.expect(200);
+    assert_eq!(told["items"], shown["deliveries"]);
+    let check = house.get(&format!("/v1/checks/{}", scribe.check)).await.expect(200);
+    assert_eq!(check["open_incident"], json!(id));
+    assert_eq!(house.get("/v1/checks").await.expect(200)["items"][0]["open_incident"], json!(id));
+
+    house.made("/v1/tenants", json!({"name": "umbrella"})).await;
+    let stranger =
+        house.post("/v1/tokens?tenant=umbrella", json!({"name": "t", "scope": "tenant"})).await.text("secret");
+    for path in [format!("/v1/incidents/{id}"), format!("/v1/checks/{}/results", scribe.check)] {
+        assert_eq!(house.ask(&stranger, Method::GET, &path, None).await.status, 404, "{path}");
+    }
+    let told = house.ask(&stranger, Method::GET, &format!("/v1/deliveries?incident={id}"), None).await;
+    assert_eq!(told.expect(200)["items"], json!([]));
+}
+
+async fn a_placement_is_explained_by_the_newest_view(house: House) {
+    let scribe = Scribe::new(&house).await;
+    scribe.view(&[Standing::Active, Standing::Away, Standing::Active]).await;
+    let explained = house.get(&format!("/v1/checks/{}/explain?stream=0", scribe.check)).await.expect(200);
+    assert_eq!((&explained["view"], explained["hosts"].as_array().unwrap().len()), (&json!("1.1"), 3));
+    assert_eq!(explained["owners"].as_array().unwrap().len(), 2);
+    let warnings = explained["warnings"].to_string();
+    assert!(warnings.contains("2 of 3 owners") && warnings.contains("share the provider hetzner"), "{warnings}");
+    let check = house.get(&format!("/v1/checks/{}", scribe.check)).await.expect(200);
+    assert_eq!((&check["state"], &check["in_force_revision"]), (&json!("in_force"), &json!(1)));
+    let host = house.get(&format!("/v1/hosts/{}", scribe.hosts[1])).await.expect(200);
+    assert_eq!(host["standing"], "away");
+}
+
+async fn too_many_slots_are_refused_with_what_to_do(house: House) {
+    let scribe = Scribe::new(&house).await;
+    let to = now();
+    let from = to - 48 * 60 * MINUTE_MS;
+    let within = house.get(&format!("/v1/ledger?from={from}&to={to}")).await.expect(200);
+    assert_eq!(within["checks_due"], 1);
+    let mut enforcements = Vec::new();
+    for number in 0..15 {
+        let mut wish = check_wish(&format!("shop {number}"));
+        wish["streams"] = json!(8);
+        let check = house.made("/v1/checks", wish).await.parse().unwrap();
+        enforcements.push(Enforcement { check, revision: 1, from });
+    }
+    house.store.checks().put_in_force(scribe.epoch, &enforcements, now()).await.unwrap();
+    let refused = house.get(&format!("/v1/ledger?from={from}&to={to}")).await;
+    assert_eq!((refused.status.as_u16(), refused.text("pointer")), (400, "/from".to_owned()));
+    assert!(refused.text("detail").contains("ask for a shorter one, or for one check"));
+}

@@ -1,0 +1,175 @@
+//! What API tests speak of: a router over a fresh database, and callers with their tokens.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::body::Body;
+use farwatch_control::api::{self, ApiState, token};
+use farwatch_control::builtin;
+use farwatch_control::clock::Clock;
+use farwatch_control::leader::LeaderHandle;
+use farwatch_control::seal::Sealer;
+use farwatch_control::store::{DatabaseUrl, Store};
+use farwatch_control::tasks::TaskList;
+use farwatch_proto::time::UnixMs;
+use farwatch_sandbox::{CompileCommand, Sandbox, SandboxConfig};
+use farwatch_tests::postgres::Postgres;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// An answer of the API.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+impl Answer {
+    /// Its body, when it is a success of this status.
+    #[track_caller]
+    pub(super) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.body);
+        self.body
+    }
+
+    /// A text of its body.
+    #[track_caller]
+    pub(super) fn text(&self, field: &str) -> String {
+        self.body[field].as_str().unwrap_or_else(|| panic!("no {field} in {}", self.body)).to_owned()
+    }
+}
+
+/// The API over a fresh database.
+pub(super) struct House {
+    pub(super) store: Store,
+    router: Router,
+    /// The first token of the operator.
+    pub(super) operator: String,
+    _directory: TempDir,
+}
+
+impl House {
+    pub(super) async fn on_sqlite() -> Self {
+        let directory = TempDir::new().unwrap();
+        let url = DatabaseUrl::file(&directory.path().join("farwatch.db"));
+        Self::on(&url, directory).await
+    }
+
+    pub(super) async fn on_postgres() -> Self {
+        let url = Postgres::shared().create_database().unwrap();
+        Self::on(&url.parse().unwrap(), TempDir::new().unwrap()).await
+    }
+
+    async fn on(url: &DatabaseUrl, directory: TempDir) -> Self {
+        let store = Store::open(url).await.unwrap();
+        let sandbox = sandbox().clone();
+        builtin::install(&store, &sandbox, Clock.wall()).await.unwrap();
+        let operator = token::create_first_admin(&store, Clock.wall()).await.unwrap().unwrap();
+        let state = ApiState {
+            store: store.clone(),
+            sealer: Arc::new(Sealer::from_file(&directory.path().join("master.key")).unwrap()),
+            leader: LeaderHandle::new().0,
+            tasks: TaskList::default(),
+            sandbox,
+            clock: Clock,
+        };
+        Self { store, router: api::router(state), operator, _directory: directory }
+    }
+
+    /// Sends a request as it is.
+    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Asks with a token.
+    pub(super) async fn ask(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
+        let request = match body {
+            Some(body) => request.header("content-type", "application/json").body(Body::from(body.to_string())),
+            None => request.body(Body::empty()),
+        };
+        self.send(request.unwrap()).await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.ask(&self.operator, Method::GET, path, None).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.ask(&self.operator, Method::POST, path, Some(body)).await
+    }
+
+    pub(super) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.ask(&self.operator, Method::PATCH, path, Some(body)).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Answer {
+        self.ask(&self.operator, Method::DELETE, path, None).await
+    }
+
+    /// Makes something and returns its id.
+    pub(super) async fn made(&self, path: &str, body: Value) -> String {
+        let made = self.post(path, body).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        made.text("id")
+    }
+
+    /// A token of the only tenant, with this scope.
+    pub(super) async fn token(&self, scope: &str) -> String {
+        let wish = json!({"name": format!("{scope} of a test"), "scope": scope});
+        self.post("/v1/tokens", wish).await.text("secret")
+    }
+
+    /// Registers a host of this name.
+    pub(super) async fn host(&self, name: &str) -> String {
+        self.made("/v1/hosts", host_wish(name)).await
+    }
+}
+
+/// A check of a shop at 10 s.
+pub(super) fn check_wish(name: &str) -> Value {
+    json!({"name": name, "module": "http", "config": {"url": "https://shop.example"}, "interval": 10})
+}
+
+/// A host in Falkenstein.
+pub(super) fn host_wish(name: &str) -> Value {
+    json!({
+        "name": name, "provider": "hetzner", "asn": 24940, "country": "DE", "continent": "EU",
+        "region": "eu-central",
+    })
+}
+
+pub(super) fn now() -> UnixMs {
+    Clock.wall()
+}
+
+/// One sandbox for all tests: a module is compiled once, and kept for the next run of the tests.
+fn sandbox() -> &'static Sandbox {
+    static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
+    SANDBOX.get_or_init(|| {
+        let config = SandboxConfig {
+            directory: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("api-sandbox"),
+            run_places: SandboxConfig::CONTROL_RUN_PLACES,
+            loaded_modules: SandboxConfig::LOADED_MODULES,
+            compile: CompileCommand { program: compile_child(), arguments: Vec::new(), wall: CompileCommand::WALL },
+        };
+        Sandbox::new(config).unwrap()
+    })
+}
+
+/// The example of this crate, which is built along with its tests.
+fn compile_child() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let beside = tests.ancestors().nth(2).unwrap().join("examples/compile-module");
+    assert!(beside.exists(), "{} is missing: run cargo build --examples", beside.display());
+    beside
+}

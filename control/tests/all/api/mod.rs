@@ -1,0 +1,28 @@
+//! The API over its real router, on both engines, with the built-in modules in a real sandbox.
+
+/// Runs each test once per engine.
+macro_rules! on_both_engines {
+    ($($name:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::api::house::House::on_sqlite().await).await;
+            })+
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::api::house::House::on_postgres().await).await;
+            })+
+        }
+    };
+}
+
+mod access;
+mod bad_input;
+mod checks;
+mod history;
+mod house;
+mod isolation;
+mod people;
+mod routes;

@@ -1,0 +1,139 @@
+//! The link to control: kept open as long as the host lives, to whichever process leads.
+//!
+//! It dials the addresses it knows in turn and follows where a follower points. What is lost with a
+//! connection is sent again on the next: results from the spool, and what is held.
+
+pub(crate) mod dial;
+mod greeting;
+mod session;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use farwatch_core::egress::Policy;
+use farwatch_proto::id::{BootId, OrderId};
+use farwatch_proto::link::{FromControl, FromHost, Order};
+use ipnet::IpNet;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::sleep;
+use tracing::{debug, info, warn};
+
+use crate::assignment::Acknowledged;
+use crate::config::is_address;
+use crate::entropy;
+use crate::identity::Identity;
+use crate::listeners;
+use crate::runner::Shared;
+use crate::spawn::Stopping;
+use greeting::converse;
+use session::End;
+
+/// The wait before the next attempt, the first time and at most. A fleet must be back within seconds of
+/// its control, and must not dial it all at once.
+const BACK_OFF_FIRST_MS: u64 = 100;
+const BACK_OFF_MAX_MS: u64 = 2_000;
+/// Pointers to the leader that are followed before the list is tried again: two processes may point at
+/// each other for a moment.
+const POINTERS_MAX: u32 = 3;
+/// Assignment messages that wait to be taken in: a fleet's whole in many parts.
+pub(crate) const ASSIGNMENTS_WAITING_MAX: usize = 4096;
+/// Things to say that wait for the link; what does not fit is left unsaid, and control goes on without.
+pub(crate) const TO_SAY_MAX: usize = 1024;
+
+/// The link to control.
+pub(crate) struct Link {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) identity: Identity,
+    pub(crate) boot: BootId,
+    pub(crate) run_places: u32,
+    pub(crate) controls: Vec<String>,
+    pub(crate) allow_nets: Vec<IpNet>,
+    /// Where the fleet's listeners are remembered.
+    pub(crate) listeners_file: PathBuf,
+    pub(crate) to_assignment: mpsc::Sender<FromControl>,
+    pub(crate) to_shards: Vec<mpsc::Sender<Order>>,
+    pub(crate) to_say: mpsc::Receiver<FromHost>,
+    pub(crate) acknowledged: watch::Receiver<Acknowledged>,
+    pub(crate) relink: Arc<Notify>,
+    /// Where control is linked, for those who fetch from it.
+    pub(crate) linked: watch::Sender<Option<String>>,
+    pub(crate) stopping: Stopping,
+}
+
+impl Link {
+    /// Keeps the link until the host stops.
+    pub(crate) async fn serve(mut self) {
+        let stopping = self.stopping.clone();
+        let (mut turn, mut back_off_ms, mut pointers) = (0, BACK_OFF_FIRST_MS, 0);
+        let mut pointed: Option<String> = None;
+        let mut is_told = false;
+        loop {
+            let address = pointed.take().unwrap_or_else(|| self.controls[turn % self.controls.len()].clone());
+            let was_linked = match converse(&mut self, &address).await {
+                End::Stopped => return,
+                End::NotLeader(leader) => {
+                    pointed = leader.filter(|leader| pointers < POINTERS_MAX && is_address(leader));
+                    pointers += 1;
+                    false
+                }
+                End::Lost(error) => {
+                    let was_linked = self.linked.send_replace(None).is_some();
+                    // Once per cut is enough; the attempts that follow say the same.
+                    if was_linked || !std::mem::replace(&mut is_told, true) {
+                        warn!(address, error = format!("{error:#}"), "no link to control");
+                    } else {
+                        debug!(address, error = format!("{error:#}"), "no link to control");
+                    }
+                    was_linked
+                }
+            };
+            if pointed.is_some() {
+                continue;
+            }
+            (turn, pointers) = (turn + 1, 0);
+            back_off_ms = if was_linked { BACK_OFF_FIRST_MS } else { (back_off_ms * 2).min(BACK_OFF_MAX_MS) };
+            let wait = Duration::from_millis(back_off_ms / 2 + entropy::below(back_off_ms));
+            tokio::select! {
+                () = stopping.requested() => return,
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    fn hello(&self) -> FromHost {
+        let told = self.acknowledged.borrow();
+        FromHost::Hello {
+            host: self.shared.host,
+            boot: self.boot,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            features: Vec::new(),
+            run_places: self.run_places,
+            peer_address: None,
+            assignment: told.assignment,
+            view: told.view,
+        }
+    }
+
+    /// From now on no check reaches these, nor control, whatever the operator opted in.
+    fn learn_listeners(&self, told: &[SocketAddr]) {
+        if let Err(error) = listeners::write(&self.listeners_file, told) {
+            warn!(%error, "the fleet's listeners cannot be remembered");
+        }
+        self.shared.prober.set_policy(policy(&self.allow_nets, &self.controls, told));
+    }
+
+    fn cancel(&self, orders: &[OrderId]) {
+        for order in orders {
+            self.shared.orders.cancel(*order);
+        }
+        info!(orders = orders.len(), "orders cancelled");
+    }
+}
+
+/// What probes may reach: control's own addresses are the fleet's, also before it says so.
+pub(crate) fn policy(allow_nets: &[IpNet], controls: &[String], listeners: &[SocketAddr]) -> Policy {
+    let own = controls.iter().filter_map(|control| control.parse().ok()).chain(listeners.iter().copied());
+    Policy::new(allow_nets.to_vec(), own.collect())
+}

@@ -1,0 +1,105 @@
+//! A host that dies, stops or is cut off is replaced, and nothing is missed.
+
+use std::time::Duration;
+
+use farwatch_proto::time::UnixMs;
+use farwatch_tests::clock::now;
+use farwatch_tests::nginx::free_address;
+use farwatch_tests::relay::Relay;
+use farwatch_tests::scene::{Scene, moment};
+use farwatch_tests::system::System;
+use farwatch_tests::wait::eventually;
+use rustix::process::Signal;
+
+const LIMIT: Duration = Duration::from_secs(40);
+/// Warm-up, notice, and a slot.
+const RETURN_LIMIT: Duration = Duration::from_secs(60);
+const SITES: [&str; 4] = ["shop", "blog", "api", "docs"];
+/// The hosts of `farwatch up`, in the order of their flags.
+const HOSTS: [&str; 5] = ["fra-1", "par-1", "nyc-1", "sfo-1", "sin-1"];
+
+/// Waits until another host than this one has run the site after that moment.
+fn taken_over(scene: &Scene, site: &str, from: &str, after: UnixMs) {
+    eventually("a neighbour to run it", LIMIT, || {
+        let results = scene.results(site)?;
+        let by_another = |result: &&serde_json::Value| {
+            result["host_name"] != from && moment(&result["started"]).is_ok_and(|at| at > after)
+        };
+        Ok(results.iter().find(by_another).map(|_| ()))
+    })
+    .unwrap();
+}
+
+/// Waits until the ledger has decided every slot since that moment, and demands that none was missed.
+fn nothing_missed_since(scene: &Scene, from: UnixMs) {
+    let to = now();
+    let ledger = eventually("the ledger to decide", LIMIT, || {
+        let ledger = scene.ledger(from, to)?;
+        let closed = now().since(to) > 10_000;
+        Ok((closed && ledger["pending"] == 0).then_some(ledger))
+    })
+    .unwrap();
+    assert_eq!(ledger["missed"], 0, "{ledger}");
+    assert!(ledger["due"].as_u64().unwrap() >= SITES.len() as u64, "{ledger}");
+}
+
+#[test]
+fn a_killed_host_is_replaced_and_gets_its_checks_back() {
+    let builder = System::builder().flag("--warmup=2s").flag("--restart-after=12s");
+    let scene = Scene::set(&SITES, builder).unwrap();
+    let began = now();
+    let victim = scene.runner_of("shop").unwrap();
+    scene.system.signal(scene.system.host_pid(&victim).unwrap(), Signal::KILL).unwrap();
+    taken_over(&scene, "shop", &victim, began);
+    assert_eq!(scene.host(&victim).unwrap()["standing"], "away");
+    eventually("the host to own again", RETURN_LIMIT, || {
+        Ok((scene.host(&victim)?["standing"] == "active" && scene.runner_of("shop")? == victim).then_some(()))
+    })
+    .unwrap();
+    nothing_missed_since(&scene, began);
+    assert!(scene.incidents().unwrap().is_empty());
+}
+
+#[test]
+fn a_stopped_host_counts_as_dead_and_runs_nothing_late_when_it_wakes() {
+    let scene = Scene::set(&SITES, System::builder().flag("--warmup=2s")).unwrap();
+    let began = now();
+    let victim = scene.runner_of("shop").unwrap();
+    let pid = scene.system.host_pid(&victim).unwrap();
+    scene.system.signal(pid, Signal::STOP).unwrap();
+    taken_over(&scene, "shop", &victim, began);
+    scene.system.signal(pid, Signal::CONT).unwrap();
+    eventually("the host to own again", RETURN_LIMIT, || {
+        Ok((scene.host(&victim)?["standing"] == "active" && scene.runner_of("shop")? == victim).then_some(()))
+    })
+    .unwrap();
+    nothing_missed_since(&scene, began);
+    for site in SITES {
+        for result in scene.results(site).unwrap() {
+            let covers = result["status"] != "unknown";
+            assert!(!covers || result["timing"] != "outside", "a run outside its window covers nothing: {result}");
+        }
+    }
+    assert!(scene.incidents().unwrap().is_empty());
+}
+
+#[test]
+fn a_host_that_is_cut_off_counts_as_dead_though_its_socket_stays_open() {
+    let link = free_address().unwrap();
+    let relays: Vec<Relay> = HOSTS.iter().map(|_| Relay::start(link).unwrap()).collect();
+    let builder = System::builder().flag("--warmup=2s").link(link);
+    let builder = relays.iter().fold(builder, |builder, relay| builder.flag(format!("--link-via={}", relay.address())));
+    let scene = Scene::set(&SITES, builder).unwrap();
+    let began = now();
+    let victim = scene.runner_of("shop").unwrap();
+    let relay = &relays[HOSTS.iter().position(|host| *host == victim).unwrap()];
+    relay.cut();
+    taken_over(&scene, "shop", &victim, began);
+    assert_eq!(scene.host(&victim).unwrap()["standing"], "away");
+    relay.heal();
+    eventually("the host to own again", RETURN_LIMIT, || {
+        Ok((scene.host(&victim)?["standing"] == "active").then_some(()))
+    })
+    .unwrap();
+    nothing_missed_since(&scene, began);
+}

@@ -1,0 +1,59 @@
+//! Outages are confirmed and told once; what one place alone sees is none.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use farwatch_tests::scene::{Scene, text};
+use farwatch_tests::system::System;
+use farwatch_tests::wait::eventually;
+use serde_json::json;
+
+const LIMIT: Duration = Duration::from_secs(40);
+
+#[test]
+fn an_outage_is_told_once_at_its_beginning_and_once_at_its_end() {
+    let mut scene = Scene::set(&["shop", "blog"], System::builder()).unwrap();
+    scene.break_site("shop").unwrap();
+    eventually("both to be told", LIMIT, || {
+        Ok((scene.webhooks.requests().len() == 1 && scene.mail.mails()?.len() == 1).then_some(()))
+    })
+    .unwrap();
+    let [incident] = &scene.incidents().unwrap()[..] else { panic!("one incident") };
+    assert_eq!((&incident["state"], &incident["need"], &incident["of"]), (&json!("open"), &json!(4), &json!(5)));
+    assert!(text(&incident["message"]).contains("503"), "{incident}");
+
+    scene.repair_site("shop").unwrap();
+    eventually("the recovery to be told", LIMIT, || {
+        Ok((scene.webhooks.requests().len() == 2 && scene.mail.mails()?.len() == 2).then_some(()))
+    })
+    .unwrap();
+    scene.webhooks.verify(&scene.webhook_secret).unwrap();
+    let types: Vec<String> =
+        scene.webhooks.requests().iter().map(|request| text(&request.json().unwrap()["type"])).collect();
+    assert_eq!(types, ["incident.opened", "incident.resolved"]);
+    let mails = scene.mail.mails().unwrap();
+    assert!(mails[0].subject().starts_with("DOWN: shop"), "{}", mails[0].subject());
+    assert!(mails[1].subject().starts_with("UP again: shop"), "{}", mails[1].subject());
+    assert_eq!(scene.incidents().unwrap().len(), 1);
+}
+
+#[test]
+fn a_site_that_is_down_for_one_host_only_wakes_nobody() {
+    let addresses: Vec<IpAddr> = (11..16).map(|last| Ipv4Addr::new(127, 0, 0, last).into()).collect();
+    let mut scene = Scene::set(&["shop"], System::builder().probe_bind(addresses.clone())).unwrap();
+    let runner = scene.runner_of("shop").unwrap();
+    let hosts = scene.system.api().get("/v1/hosts").unwrap();
+    let names: Vec<String> = hosts["items"].as_array().unwrap().iter().map(|host| text(&host["name"])).collect();
+    let order = ["fra-1", "par-1", "nyc-1", "sfo-1", "sin-1"];
+    assert_eq!(names.len(), order.len());
+    let index = order.iter().position(|name| *name == runner).unwrap();
+    scene.deny("shop", addresses[index]).unwrap();
+    eventually("three rounds to be refuted", Duration::from_secs(90), || {
+        let check = scene.check("shop")?;
+        Ok((check["verdict"] == "degraded").then_some(check))
+    })
+    .map(|check| assert!(text(&check["reason"]).starts_with("fails from"), "{check}"))
+    .unwrap();
+    assert!(scene.incidents().unwrap().is_empty());
+    assert!(scene.webhooks.requests().is_empty() && scene.mail.mails().unwrap().is_empty());
+}
