@@ -5,6 +5,8 @@
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 export FARWATCH_MODULES_DIR := $(CARGO_TARGET_DIR)/modules
 CARGO := cargo
+# One profile and always the whole workspace: another choice of crates would choose other features and build
+# the largest dependencies twice.
 CI_PROFILE := --profile ci --locked
 
 .PHONY: help setup guests build up demo test lint bench fresh clean
@@ -27,13 +29,13 @@ guests: setup
 	@setup/build-guests.sh
 
 build: guests
-	$(CARGO) build $(CI_PROFILE) --bin farwatch
+	$(CARGO) build $(CI_PROFILE) --workspace
 
 up: build
 	$(CARGO_TARGET_DIR)/ci/farwatch up
 
 demo: build
-	$(CARGO) run $(CI_PROFILE) -q -p farwatch-tests --bin demo
+	$(CARGO_TARGET_DIR)/ci/demo
 
 test: build
 	cd checks-wasm && $(CARGO) test --locked --target-dir $(CARGO_TARGET_DIR)/guests-native

@@ -2,6 +2,9 @@
 # Builds the guests into components: modules/http.wasm and modules/hostile.wasm below the target directory.
 #
 # Quick when nothing changed: a stamp holds what the components were made of. It runs no tests.
+#
+# FARWATCH_PROFILE is the cargo profile of the tool that makes the components, `ci` unless it is set, so that it is built
+# together with the tests.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -19,8 +22,7 @@ eval "$answers"
 
 sources() {
     find "$root/wit" "$root/checks-wasm" "$root/tests/hostile" "$root/setup/build-guests.sh" \
-        "$root/setup/guest-rustc.sh" \
-        "$root/sandbox/examples/componentize.rs" -type f ! -path '*/target/*' | LC_ALL=C sort
+        "$root/setup/guest-rustc.sh" "$root/sandbox/examples/componentize.rs" -type f ! -path '*/target/*' | LC_ALL=C sort
 }
 
 # The names and contents of the sources, and the tools.

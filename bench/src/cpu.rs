@@ -7,7 +7,8 @@ use anyhow::Context;
 /// User and system time of a process and of its ended children, in microseconds.
 pub(crate) fn used_us(pid: u32) -> anyhow::Result<f64> {
     let fields = stat(pid)?;
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).context("a short stat line");
+    let ticks =
+        |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).context("a short stat line");
     let used = ticks(11)? + ticks(12)? + ticks(13)? + ticks(14)?;
     Ok(used * 1_000_000.0 / rustix::param::clock_ticks_per_second() as f64)
 }

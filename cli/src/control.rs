@@ -17,7 +17,9 @@ use crate::tell_args::TellArgs;
 
 /// Runs a control process: the API, and the fleet while it leads.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  farwatch control --data /var/lib/farwatch --database postgres://farwatch@db/farwatch")]
+#[command(
+    after_help = "Example:\n  farwatch control --data /var/lib/farwatch --database postgres://farwatch@db/farwatch"
+)]
 pub(crate) struct ControlArgs {
     /// Where the embedded database, keys and caches are kept.
     #[arg(long, env = "FARWATCH_DATA", default_value = "farwatch-data", value_name = "DIR")]
@@ -74,8 +76,8 @@ pub(crate) fn run(args: ControlArgs) -> Result<(), Failure> {
 
 const fn code_of(error: &StartError) -> u8 {
     match error {
-        StartError::Database(StoreError::Unavailable(_)) | StartError::Port { .. } => UNAVAILABLE,
-        StartError::Database(_) => NO_INPUT,
+        StartError::Database { source: StoreError::Unavailable(_), .. } | StartError::Port { .. } => UNAVAILABLE,
+        StartError::Database { .. } => NO_INPUT,
         StartError::Other(_) => CONFIG,
     }
 }

@@ -60,7 +60,8 @@ impl Tone {
     pub(crate) fn of(word: &str) -> Self {
         match word {
             "up" | "in_force" | "active" | "ok" | "sent" | "resolved" | "on_time" | "good" => Self::Good,
-            "degraded" | "unknown" | "pending" | "warming" | "late" | "claimed" | "held" | "void" => Self::Doubtful,
+            "degraded" | "suspect" | "recovering" | "unconfirmed" | "unknown" | "pending" | "warming" | "late"
+            | "claimed" | "held" | "void" => Self::Doubtful,
             "down" | "open" | "away" | "dead" | "failing" | "missed" | "outside" | "bad" => Self::Bad,
             _ => Self::Plain,
         }

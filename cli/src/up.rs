@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant, sleep};
+use tokio::time::{sleep, timeout};
 
 use crate::duration::seconds;
 use crate::exit::{CANNOT_CREATE, Failure, OrFail, UNAVAILABLE, USAGE};
@@ -32,7 +32,9 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// Runs everything on this machine: control on an embedded database, and hosts.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  farwatch up\n  farwatch up --allow-net 192.168.1.0/24 --smtp-url smtp://localhost:25")]
+#[command(
+    after_help = "Examples:\n  farwatch up\n  farwatch up --allow-net 192.168.1.0/24 --smtp-url smtp://localhost:25"
+)]
 pub(crate) struct UpArgs {
     /// Where everything is kept.
     #[arg(long, env = "FARWATCH_DATA", default_value = "farwatch-data", value_name = "DIR")]
@@ -83,7 +85,8 @@ async fn serve(args: &UpArgs) -> Result<(), Failure> {
     let data = args.data.canonicalize().or_fail(CANNOT_CREATE)?;
     let authority = Authority::in_directory(&data.join("identity")).or_fail(CANNOT_CREATE)?;
     authority.certify_control().or_fail(CANNOT_CREATE)?;
-    let mut stop = (signal(SignalKind::interrupt()).or_fail(UNAVAILABLE)?, signal(SignalKind::terminate()).or_fail(UNAVAILABLE)?);
+    let mut stop =
+        (signal(SignalKind::interrupt()).or_fail(UNAVAILABLE)?, signal(SignalKind::terminate()).or_fail(UNAVAILABLE)?);
 
     let mut children = vec![Supervised::start(control_role(args, &data), args.restart_after).or_fail(UNAVAILABLE)?];
     let started = start_fleet(args, &data, &authority, &mut children).await;
@@ -124,22 +127,22 @@ async fn start_fleet(
 
 /// The API's URL and the link's address, once control has written them.
 async fn wait_for_control(data: &Path, control: &mut Supervised) -> Result<(String, String), Failure> {
-    let deadline = Instant::now() + CONTROL_START_LIMIT;
     let written = |name: &str| std::fs::read_to_string(data.join(name)).ok().map(|text| text.trim().to_owned());
-    loop {
-        if let (Some(api), Some(link), true) =
-            (written("api.url"), written("link.address"), data.join("admin.token").exists())
-        {
-            return Ok((api, link));
+    let look = async {
+        loop {
+            if let (Some(api), Some(link), true) =
+                (written("api.url"), written("link.address"), data.join("admin.token").exists())
+            {
+                return Ok((api, link));
+            }
+            if let Some(ending) = control.has_ended() {
+                return Err(Failure::new(UNAVAILABLE, ending));
+            }
+            sleep(POLL).await;
         }
-        if let Some(ending) = control.has_ended() {
-            return Err(Failure::new(UNAVAILABLE, ending));
-        }
-        if Instant::now() >= deadline {
-            return Err(Failure::new(UNAVAILABLE, "control did not open its ports in time; see its log"));
-        }
-        sleep(POLL).await;
-    }
+    };
+    let late = || Failure::new(UNAVAILABLE, "control did not open its ports in time; see its log");
+    timeout(CONTROL_START_LIMIT, look).await.map_err(|_| late())?
 }
 
 fn control_role(args: &UpArgs, data: &Path) -> Role {

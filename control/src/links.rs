@@ -109,7 +109,7 @@ pub struct Links {
 }
 
 /// Serves hosts on `listener` until the process stops.
-pub fn serve(links: Links, listener: TcpListener, identity: &LinkIdentity) -> anyhow::Result<()> {
+pub fn serve(links: &Links, listener: TcpListener, identity: &LinkIdentity) -> anyhow::Result<()> {
     let acceptor =
         TlsAcceptor::from(Arc::new(identity.server_config().context("the link's certificate does not serve")?));
     let router = Router::new()

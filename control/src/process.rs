@@ -36,8 +36,13 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The database cannot be used.
-    #[error("{0}")]
-    Database(#[from] StoreError),
+    #[error("cannot use the database {database}: {source}")]
+    Database {
+        /// Which.
+        database: String,
+        /// Why.
+        source: StoreError,
+    },
     /// A port cannot be had.
     #[error("cannot listen on {address}: {source}; stop what uses it or choose another with {flag}")]
     Port {
@@ -58,7 +63,8 @@ pub async fn run(config: ControlConfig, stop: impl Future<Output = ()>) -> Resul
     fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
     let identity = LinkIdentity::from_directory(&config.identity)?;
     let sealer = Arc::new(Sealer::from_file(&config.master_key_file)?);
-    let store = Store::open(&config.database).await?;
+    let unusable = |source| StartError::Database { database: config.database.to_string(), source };
+    let store = Store::open(&config.database).await.map_err(unusable)?;
     let api_listener = listen(config.api_listen, "--api-listen").await?;
     let link_listener = listen(config.link_listen, "--link-listen").await?;
 
@@ -101,7 +107,7 @@ async fn serve(
     };
     let destination = leader::start(leader, requests);
     let links = Links { destination, store: store.clone(), clock, spawner: spawner.clone() };
-    links::serve(links, link_listener, identity)?;
+    links::serve(&links, link_listener, identity)?;
 
     let policy = Policy::new(config.allow_nets.clone(), listeners);
     let teller = Arc::new(Teller::new(config.tell.clone(), policy, sealer.clone())?);

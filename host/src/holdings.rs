@@ -30,8 +30,12 @@ pub(crate) struct Held {
 #[derive(Debug)]
 pub(crate) struct Revision {
     pub(crate) definition: Definition,
-    lists: Mutex<Vec<(u64, Arc<Vec<Vec<HostId>>>)>>,
+    /// By fleet, oldest first.
+    lists: Mutex<Vec<(u64, Lists)>>,
 }
+
+/// The preference lists of all streams of a check.
+type Lists = Arc<Vec<Vec<HostId>>>;
 
 /// Everything, at one moment.
 #[derive(Clone, Debug, Default)]

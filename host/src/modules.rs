@@ -47,14 +47,14 @@ impl Loading {
         let name = farwatch_sandbox::ModuleHash::from(hash.0);
         match self.sandbox.load(name).await {
             Err(ModuleError::Missing(_) | ModuleError::Corrupt(_)) => {}
-            loaded => return loaded.map_err(failure),
+            loaded => return loaded.map_err(|error| failure(&error)),
         }
         let fetched = timeout(FETCH_LIMIT, self.fetch(hash)).await;
         let bytes = fetched
             .unwrap_or_else(|_| bail!("it did not come within {} s", FETCH_LIMIT.as_secs()))
             .map_err(|error| ModuleFailure::Passing(format!("{error:#}")))?;
-        self.sandbox.save(name, bytes.into()).await.map_err(failure)?;
-        self.sandbox.load(name).await.map_err(failure)
+        self.sandbox.save(name, bytes.into()).await.map_err(|error| failure(&error))?;
+        self.sandbox.load(name).await.map_err(|error| failure(&error))
     }
 
     async fn fetch(&self, hash: ModuleHash) -> anyhow::Result<Bytes> {
@@ -83,7 +83,7 @@ impl Loading {
     }
 }
 
-fn failure(error: ModuleError) -> ModuleFailure {
+fn failure(error: &ModuleError) -> ModuleFailure {
     match error {
         ModuleError::Refused(_) | ModuleError::WrongHash { .. } => ModuleFailure::Lasting(error.to_string()),
         _ => ModuleFailure::Passing(error.to_string()),

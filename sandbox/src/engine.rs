@@ -23,7 +23,7 @@ const PROFILE: &str = "farwatch1";
 /// The most memory that a run can have. The limits of a run may be lower, never higher.
 pub(crate) const MEMORY_MAX: usize = 64 << 20;
 
-/// How deep guests may call. Interpreters compiled to WASM need about half of it; a runaway recursion ends quickly.
+/// How deep guests may call, in bytes of stack: wasmtime's own default. A runaway recursion ends quickly.
 const WASM_STACK: usize = 512 << 10;
 
 /// The stack on which a guest runs. What is left beyond `WASM_STACK` is for wasmtime's own frames beneath a host call,
@@ -34,7 +34,7 @@ const FIBER_STACK: usize = 2 << 20;
 pub(crate) const CORE_INSTANCES_MAX: u32 = 20;
 const MEMORIES_MAX: u32 = 2;
 const TABLES_MAX: u32 = 8;
-/// What the largest known guest, an interpreter of JavaScript, needs twice over.
+/// wasmtime's own default.
 const TABLE_ELEMENTS_MAX: usize = 20_000;
 /// The host's own notes on one instance, in bytes.
 const INSTANCE_MAX: usize = 1 << 20;

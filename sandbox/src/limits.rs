@@ -10,7 +10,7 @@ use crate::engine::MEMORY_MAX;
 /// timeout can still say so.
 const GRACE: Duration = Duration::from_millis(150);
 
-/// CPU time of a run: a hundred times what the built-in modules need, and what an interpreter needs.
+/// CPU time of a run: ten thousand times what the `http` module takes, so that an interpreter can do its work in it, too.
 const RUN_CPU: Duration = Duration::from_millis(200);
 
 /// Requests of one run: every redirect that is followed, and a few more.

@@ -7,20 +7,17 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
 use crate::certificate::Certificate;
+use crate::wait::eventually;
 
 /// How long nginx may take to start, to reload or to stop, on a machine busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked at meanwhile.
-const GLANCE: Duration = Duration::from_millis(5);
-
 /// One server block.
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -115,20 +112,16 @@ impl Nginx {
 
     /// An extra server tells which config is in force, since the old workers go on for a while.
     fn wait_until_serving(&mut self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
         let told = self.directory.path().join("generation.sock");
-        loop {
-            if ask_generation(&told).is_ok_and(|generation| generation == self.generation.to_string()) {
-                return Ok(());
-            }
+        let log = self.directory.path().join("stderr");
+        let wanted = self.generation.to_string();
+        eventually("nginx to serve", PATIENCE, || {
             if let Some(status) = self.child.try_wait()? {
-                bail!("nginx ended with {status}: {}", fs::read_to_string(self.directory.path().join("stderr"))?);
+                bail!("it ended with {status}: {}", fs::read_to_string(&log)?);
             }
-            if Instant::now() > deadline {
-                bail!("nginx does not serve within {PATIENCE:?}");
-            }
-            sleep(GLANCE);
-        }
+            let generation = ask_generation(&told)?;
+            Ok((generation == wanted).then_some(()))
+        })
     }
 }
 

@@ -93,7 +93,9 @@ impl Scene {
     /// The site refuses whoever comes from this address.
     pub fn deny(&mut self, site: &str, address: std::net::IpAddr) -> anyhow::Result<()> {
         // `return` comes before access rules, so the page is a file of the server's own.
-        let body = format!("location / {{ deny {address}; allow all; try_files /none @page; }} location @page {{ return 200 'welcome to {site}'; }}");
+        let body = format!(
+            "location / {{ deny {address}; allow all; try_files /none @page; }} location @page {{ return 200 'welcome to {site}'; }}"
+        );
         self.nginx.replace(self.index(site), &body)
     }
 

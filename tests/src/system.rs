@@ -191,6 +191,7 @@ impl System {
 }
 
 impl Drop for System {
+    #[allow(clippy::print_stderr, reason = "whoever reads the failed test wants to know")]
     fn drop(&mut self) {
         if self.stop().is_err() {
             // Its children end with it.

@@ -54,7 +54,13 @@ impl Authority {
         write(&directory.join("ca.pem"), &self.pem, 0o644)
     }
 
-    fn certify(&self, directory: &Path, stem: &str, name: SanType, usage: ExtendedKeyUsagePurpose) -> anyhow::Result<()> {
+    fn certify(
+        &self,
+        directory: &Path,
+        stem: &str,
+        name: SanType,
+        usage: ExtendedKeyUsagePurpose,
+    ) -> anyhow::Result<()> {
         let (certificate, key) = (directory.join(format!("{stem}.pem")), directory.join(format!("{stem}.key")));
         if certificate.exists() {
             return Ok(());
@@ -87,8 +93,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
 pub(super) fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
     let unfinished = path.with_extension("new");
     let written = || -> std::io::Result<()> {
-        let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&unfinished)?;
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&unfinished)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&unfinished, path)

@@ -66,10 +66,7 @@ pub(super) fn id_in(directory: &Path) -> anyhow::Result<HostId> {
 /// The machine's name, in the characters that facts allow.
 fn machine_name() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name: String = name
-        .trim()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
-        .collect();
+    let name: String =
+        name.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
     if name.is_empty() { "this-machine".to_owned() } else { name }
 }

@@ -78,11 +78,17 @@ impl Supervised {
     pub(super) async fn keep(&mut self) {
         let mut wait = self.restart_after;
         loop {
-            let began = tokio::time::Instant::now();
-            let status = self.child.wait().await;
-            warn!(name = self.role.name, status = status.map(|status| status.to_string()).unwrap_or_default(),
-                restart_after_s = wait.as_secs_f32(), "ended");
-            if began.elapsed() >= STEADY {
+            let (was_steady, status) = match timeout(STEADY, self.child.wait()).await {
+                Ok(status) => (false, status),
+                Err(_) => (true, self.child.wait().await),
+            };
+            warn!(
+                name = self.role.name,
+                status = status.map(|status| status.to_string()).unwrap_or_default(),
+                restart_after_s = wait.as_secs_f32(),
+                "ended"
+            );
+            if was_steady {
                 wait = self.restart_after;
             }
             sleep(wait).await;

@@ -278,7 +278,10 @@ fn a_failure_orders_votes_and_their_answers_open_one_incident() {
     world.receive(owner, &world.result(Status::Down)).unwrap();
     assert!(world.draft.urgent);
     let others: Vec<HostId> = (1..=5).map(host_id).filter(|host| *host != owner).collect();
-    assert!(others.iter().all(|host| world.outboxes.get_mut(host).unwrap().try_recv().is_err()), "not before the commit");
+    assert!(
+        others.iter().all(|host| world.outboxes.get_mut(host).unwrap().try_recv().is_err()),
+        "not before the commit"
+    );
     world.commit();
     assert_eq!(world.state.detectors[&CHECK].verdict, Verdict::Suspect);
     for host in others {
@@ -333,5 +336,7 @@ fn a_host_is_told_of_the_checks_it_holds_and_of_changes_only() {
     assert!(world.sent(owner).is_empty());
     world.state.book.put(CHECK, Vec::new(), &world.state.newest.clone());
     world.state.reassign(&all);
-    assert!(matches!(&world.sent(owner)[..], [FromControl::Assign { since: Some(_), forget, .. }] if forget == &[CHECK]));
+    assert!(
+        matches!(&world.sent(owner)[..], [FromControl::Assign { since: Some(_), forget, .. }] if forget == &[CHECK])
+    );
 }

@@ -78,3 +78,86 @@ fn open_since(held: &Held, now: UnixMs) -> UnixMs {
         Repeat::Safe => now - (revision.definition.interval.ms() - EARLY_MS - 1),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use farwatch_proto::check::{Activity, Definition, PlacementWish};
+    use farwatch_proto::id::{CheckId, ModuleHash, TenantId};
+    use farwatch_proto::interval::Interval;
+
+    use super::*;
+
+    const TEN: i64 = 10_000;
+
+    fn holdings(checks: u8, repeat: Repeat) -> Holdings {
+        let held = |n: u8| {
+            let definition = Definition {
+                check: CheckId::from_bytes([n; 16]),
+                tenant: TenantId::from_bytes([1; 16]),
+                revision: 1,
+                activity: Activity::Active,
+                module: ModuleHash([2; 32]),
+                prepared: Vec::new(),
+                interval: Interval::from_seconds(10).unwrap(),
+                timeout_ms: 1000,
+                placement: PlacementWish { streams: 2, ..PlacementWish::default() },
+                repeat,
+                in_force_from: Some(UnixMs(0)),
+            };
+            (definition.check, Arc::new(Held::new(vec![definition])))
+        };
+        Holdings::default().with_checks((0..checks).map(held).collect::<HashMap<_, _>>())
+    }
+
+    fn rebuilt(holdings: &Holdings, now: i64) -> Table {
+        let mut table = Table::default();
+        table.rebuild(holdings, |_| true, UnixMs(now));
+        table
+    }
+
+    fn due_by(table: &mut Table, now: i64) -> Vec<(StreamId, UnixMs)> {
+        let due = std::iter::from_fn(|| table.pop_due(UnixMs(now)));
+        due.map(|(stream, _, slot)| (stream, slot)).collect()
+    }
+
+    #[test]
+    fn every_stream_is_due_once_in_each_interval_in_order() {
+        let mut table = rebuilt(&holdings(20, Repeat::Safe), 10 * TEN);
+        due_by(&mut table, 10 * TEN);
+        let due = due_by(&mut table, 12 * TEN);
+        assert_eq!(due.len(), 2 * 2 * 20);
+        assert!(due.is_sorted_by_key(|(_, slot)| *slot));
+        assert!(table.next_due().is_some_and(|slot| slot > UnixMs(12 * TEN)));
+    }
+
+    #[test]
+    fn a_rebuild_starts_again_from_the_open_slot_and_not_from_what_was_started() {
+        let holdings = holdings(20, Repeat::Safe);
+        let mut table = rebuilt(&holdings, 10 * TEN);
+        let open = due_by(&mut table, 10 * TEN);
+        assert_eq!(open.len(), 40, "each stream has one open slot");
+        for (stream, slot) in open.iter().take(10) {
+            table.note_started(*stream, *slot);
+        }
+        table.rebuild(&holdings, |_| true, UnixMs(10 * TEN));
+        let again = due_by(&mut table, 10 * TEN);
+        assert_eq!(again.len(), 30);
+        assert!(again.iter().all(|(stream, slot)| !table.was_started(*stream, *slot)));
+    }
+
+    #[test]
+    fn what_must_not_run_twice_is_never_run_after_its_moment() {
+        let mut table = rebuilt(&holdings(20, Repeat::Unsafe), 10 * TEN);
+        assert!(due_by(&mut table, 10 * TEN).iter().all(|(_, slot)| *slot == UnixMs(10 * TEN)));
+    }
+
+    #[test]
+    fn a_shard_has_only_its_own_streams() {
+        let holdings = holdings(20, Repeat::Safe);
+        let mut table = Table::default();
+        table.rebuild(&holdings, |stream| stream.number == 0, UnixMs(10 * TEN));
+        assert_eq!(due_by(&mut table, 10 * TEN).len(), 20);
+    }
+}

@@ -152,7 +152,6 @@ pub(crate) fn assign(n: u64, put: Vec<Definition>) -> FromControl {
     FromControl::Assign { since: None, to: Stamp { era: 1, n }, last: true, put, forget: Vec::new() }
 }
 
-#[allow(clippy::disallowed_methods, reason = "control's clock is the test's")]
 pub(crate) fn now() -> UnixMs {
     UnixMs(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64)
 }

@@ -2,10 +2,11 @@
 
 use farwatch_control::leader::journal_body::{self, HostResults};
 use farwatch_control::store::{
-    Enforcement, Epoch, Flush, FlushId, Incident, IncidentEvent, IncidentState, JournalHead, NewDelivery, SlotRange,
-    Step, Takeover,
+    DetectorChange, Enforcement, Epoch, Flush, FlushId, Incident, IncidentEvent, IncidentState, JournalHead,
+    NewDelivery, SlotRange, Step, Takeover,
 };
 use farwatch_core::confirm::Answer;
+use farwatch_core::detect::{Detector, Verdict};
 use farwatch_core::incident::{IncidentEvent as CoreEvent, Voice, delivery_id, incident_id};
 use farwatch_core::slot::Schedule;
 use farwatch_proto::check::StreamId;
@@ -229,6 +230,8 @@ async fn an_incident_is_told_with_its_votes_and_deliveries(house: House) {
         summary: body.clone(),
     });
     flush.events.push(IncidentEvent { incident: id, n: 0, at: slot + 2_000, kind: "opened".to_owned(), body });
+    let detector = Detector { verdict: Verdict::Down, since: slot, incident: Some(id), ..Detector::default() };
+    flush.detectors.insert(scribe.check, DetectorChange::Put(serde_json::to_string(&detector).unwrap()));
     let step = farwatch_core::incident::Step::Opened;
     flush.deliveries.push(NewDelivery {
         id: delivery_id(id, step, contact, channel),
@@ -256,7 +259,7 @@ async fn an_incident_is_told_with_its_votes_and_deliveries(house: House) {
     let told = house.get(&format!("/v1/deliveries?incident={id}")).await.expect(200);
     assert_eq!(told["items"], shown["deliveries"]);
     let check = house.get(&format!("/v1/checks/{}", scribe.check)).await.expect(200);
-    assert_eq!(check["open_incident"], json!(id));
+    assert_eq!((&check["open_incident"], &check["verdict"]), (&json!(id), &json!("down")));
     assert_eq!(house.get("/v1/checks").await.expect(200)["items"][0]["open_incident"], json!(id));
 
     house.made("/v1/tenants", json!({"name": "umbrella"})).await;

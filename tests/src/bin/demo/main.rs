@@ -4,6 +4,8 @@
 //! Prints a timeline with measured seconds. Exits 0 only if no slot was missed, by a count of its own,
 //! and exactly one incident was opened, told once at its beginning and once at its end.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it speaks to whoever runs it")]
+
 mod story;
 mod tally;
 mod timeline;
@@ -36,10 +38,13 @@ fn main() -> ExitCode {
 
 fn play() -> anyhow::Result<()> {
     let timeline = Timeline::start();
-    timeline.tell(&format!("starting nginx with {} sites, a mail server, a webhook receiver, and farwatch", SITES.len()));
+    timeline
+        .tell(&format!("starting nginx with {} sites, a mail server, a webhook receiver, and farwatch", SITES.len()));
     let system = System::builder().flag(format!("--warmup={WARMUP}")).flag(format!("--restart-after={RESTART_AFTER}"));
     let mut scene = Scene::set(&SITES, system)?;
-    timeline.tell("five hosts are up (not independent: they share this machine), every check is in force, every site is up");
+    timeline.tell(
+        "five hosts are up (not independent: they share this machine), every check is in force, every site is up",
+    );
     let outage = story::outage(&mut scene, &timeline)?;
     let takeover = story::death_and_return(&scene, &timeline)?;
     story::recovery(&mut scene, &timeline, &outage)?;

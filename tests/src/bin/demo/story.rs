@@ -68,19 +68,28 @@ pub(crate) fn death_and_return(scene: &Scene, timeline: &Timeline) -> anyhow::Re
     let died_at = now();
     timeline.tell(&format!("kill -9 {victim}, which runs {site}; it is started again after {RESTART_AFTER}"));
     let taken = eventually("a neighbour to take over", TAKEOVER_LIMIT, || {
-        let later = |result: &Value| result["host_name"] != victim.as_str() && moment(&result["started"]).is_ok_and(|at| at > died_at);
+        let later = |result: &Value| {
+            result["host_name"] != victim.as_str() && moment(&result["started"]).is_ok_and(|at| at > died_at)
+        };
         Ok(scene.results(site)?.into_iter().find(later))
     })?;
     let takeover_ms = moment(&taken["started"])?.since(died_at);
-    timeline.tell(&format!("{} runs {site} now, {:.1} s after the death", text(&taken["host_name"]), takeover_ms as f64 / 1000.0));
+    timeline.tell(&format!(
+        "{} runs {site} now, {:.1} s after the death",
+        text(&taken["host_name"]),
+        takeover_ms as f64 / 1000.0
+    ));
     let back_from = eventually("the host to be linked again", RETURN_LIMIT, || {
         let hosts = scene.system.api().get("/v1/hosts")?;
-        let is_back = |host: &&Value| host["name"] == victim.as_str() && host["standing"] != "away" && host["connected"] == true;
+        let is_back =
+            |host: &&Value| host["name"] == victim.as_str() && host["standing"] != "away" && host["connected"] == true;
         Ok(hosts["items"].as_array().and_then(|hosts| hosts.iter().find(is_back)).map(|_| now()))
     })?;
     timeline.tell(&format!("{victim} is back and proves itself for {WARMUP}, then 10 s of notice"));
     let returned = eventually("the check to return", RETURN_LIMIT, || {
-        let again = |result: &Value| result["host_name"] == victim.as_str() && moment(&result["slot"]).is_ok_and(|slot| slot > back_from);
+        let again = |result: &Value| {
+            result["host_name"] == victim.as_str() && moment(&result["slot"]).is_ok_and(|slot| slot > back_from)
+        };
         Ok(scene.results(site)?.into_iter().find(again))
     })?;
     let late_ms = moment(&returned["started"])?.since(moment(&returned["slot"])?);

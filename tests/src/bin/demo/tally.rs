@@ -40,7 +40,8 @@ pub(crate) fn take(scene: &Scene, timeline: &Timeline) -> anyhow::Result<Tally> 
         due += schedule.count_between(begins, to);
         from = from.min(begins);
     }
-    timeline.tell(&format!("{due} slots were due, by a count of this program's own; the ledger decides the last of them"));
+    timeline
+        .tell(&format!("{due} slots were due, by a count of this program's own; the ledger decides the last of them"));
     let ledger = eventually("the ledger to decide", DECIDE_LIMIT, || {
         let ledger = scene.ledger(from, to)?;
         let closed = now() > window_end(to, Interval::from_seconds(10)?);

@@ -26,7 +26,11 @@ fn a_journal_row_that_is_lost_is_a_missed_slot() {
     let scene = Scene::set(&["shop"], System::builder()).unwrap();
     let began = now();
     eventually("three more slots", LIMIT, || {
-        let later = scene.results("shop")?.iter().filter(|result| moment(&result["slot"]).is_ok_and(|slot| slot > began)).count();
+        let later = scene
+            .results("shop")?
+            .iter()
+            .filter(|result| moment(&result["slot"]).is_ok_and(|slot| slot > began))
+            .count();
         Ok((later >= 3).then_some(()))
     })
     .unwrap();

@@ -36,10 +36,12 @@ fn control_killed_between_claim_and_answer_sends_again_under_the_same_id() {
     let mut scene = Scene::set(&["shop"], System::builder()).unwrap();
     scene.mail.stall().unwrap();
     scene.break_site("shop").unwrap();
-    eventually("the mail server to have the mail", LIMIT, || Ok((!scene.mail.mails()?.is_empty()).then_some(()))).unwrap();
+    eventually("the mail server to have the mail", LIMIT, || Ok((!scene.mail.mails()?.is_empty()).then_some(())))
+        .unwrap();
     scene.system.signal(scene.system.control_pid().unwrap(), Signal::KILL).unwrap();
     scene.mail.release().unwrap();
-    eventually("the mail to be sent again", RECLAIM_LIMIT, || Ok((scene.mail.mails()?.len() >= 2).then_some(()))).unwrap();
+    eventually("the mail to be sent again", RECLAIM_LIMIT, || Ok((scene.mail.mails()?.len() >= 2).then_some(())))
+        .unwrap();
     let mails = scene.mail.mails().unwrap();
     assert_eq!(mails[0].message_id(), mails[1].message_id(), "a receiver can tell that it is the same");
     eventually("the delivery to be settled", LIMIT, || {

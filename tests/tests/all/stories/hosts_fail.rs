@@ -30,6 +30,21 @@ fn taken_over(scene: &Scene, site: &str, from: &str, after: UnixMs) {
     .unwrap();
 }
 
+/// Waits until this host runs the site again, in a slot after this moment.
+fn returned(scene: &Scene, site: &str, host: &str, after: UnixMs) {
+    eventually("the check to return", RETURN_LIMIT, || {
+        let results = scene.results(site)?;
+        let again = |result: &&serde_json::Value| {
+            result["host_name"] == host
+                && result["status"] == "up"
+                && moment(&result["slot"]).is_ok_and(|slot| slot > after)
+        };
+        Ok(results.iter().find(again).map(|_| ()))
+    })
+    .unwrap();
+    assert_eq!(scene.host(host).unwrap()["standing"], "active");
+}
+
 /// Waits until the ledger has decided every slot since that moment, and demands that none was missed.
 fn nothing_missed_since(scene: &Scene, from: UnixMs) {
     let to = now();
@@ -40,7 +55,7 @@ fn nothing_missed_since(scene: &Scene, from: UnixMs) {
     })
     .unwrap();
     assert_eq!(ledger["missed"], 0, "{ledger}");
-    assert!(ledger["due"].as_u64().unwrap() >= SITES.len() as u64, "{ledger}");
+    assert!(ledger["due"].as_u64().unwrap() > 0, "{ledger}");
 }
 
 #[test]
@@ -52,10 +67,7 @@ fn a_killed_host_is_replaced_and_gets_its_checks_back() {
     scene.system.signal(scene.system.host_pid(&victim).unwrap(), Signal::KILL).unwrap();
     taken_over(&scene, "shop", &victim, began);
     assert_eq!(scene.host(&victim).unwrap()["standing"], "away");
-    eventually("the host to own again", RETURN_LIMIT, || {
-        Ok((scene.host(&victim)?["standing"] == "active" && scene.runner_of("shop")? == victim).then_some(()))
-    })
-    .unwrap();
+    returned(&scene, "shop", &victim, now());
     nothing_missed_since(&scene, began);
     assert!(scene.incidents().unwrap().is_empty());
 }
@@ -69,10 +81,7 @@ fn a_stopped_host_counts_as_dead_and_runs_nothing_late_when_it_wakes() {
     scene.system.signal(pid, Signal::STOP).unwrap();
     taken_over(&scene, "shop", &victim, began);
     scene.system.signal(pid, Signal::CONT).unwrap();
-    eventually("the host to own again", RETURN_LIMIT, || {
-        Ok((scene.host(&victim)?["standing"] == "active" && scene.runner_of("shop")? == victim).then_some(()))
-    })
-    .unwrap();
+    returned(&scene, "shop", &victim, now());
     nothing_missed_since(&scene, began);
     for site in SITES {
         for result in scene.results(site).unwrap() {
@@ -97,9 +106,6 @@ fn a_host_that_is_cut_off_counts_as_dead_though_its_socket_stays_open() {
     taken_over(&scene, "shop", &victim, began);
     assert_eq!(scene.host(&victim).unwrap()["standing"], "away");
     relay.heal();
-    eventually("the host to own again", RETURN_LIMIT, || {
-        Ok((scene.host(&victim)?["standing"] == "active").then_some(()))
-    })
-    .unwrap();
+    returned(&scene, "shop", &victim, now());
     nothing_missed_since(&scene, began);
 }

@@ -42,7 +42,12 @@ fn a_bad_value_is_named() {
 fn a_database_that_is_none_is_refused() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("farwatch.db"), "this is no database, and never was one of ours").unwrap();
-    let output = run(&["up", &format!("--data={}", folder.path().display()), "--api-listen=127.0.0.1:0", "--link-listen=127.0.0.1:0"]);
+    let output = run(&[
+        "up",
+        &format!("--data={}", folder.path().display()),
+        "--api-listen=127.0.0.1:0",
+        "--link-listen=127.0.0.1:0",
+    ]);
     assert_eq!(output.status.code(), Some(69), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(complaint(&output).contains("farwatch.db"), "{}", complaint(&output));
 }
@@ -71,7 +76,7 @@ fn a_newer_database_and_a_bad_token_file_are_refused() {
     let api = fs::read_to_string(system.data().join("api.url")).unwrap();
     let ask = |file: &str| {
         Command::new(farwatch().unwrap())
-            .args(["--api", api.trim(), "--token-file", file, "check", "list"])
+            .args(["check", "list", "--api", api.trim(), "--token-file", file])
             .output()
             .unwrap()
     };
