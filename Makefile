@@ -5,7 +5,7 @@
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 export FARWATCH_MODULES_DIR := $(CARGO_TARGET_DIR)/modules
 CARGO := cargo
-# One profile and always the whole workspace: another choice of crates would choose other features and build
+# One profile and always the whole workspace with all its targets: another choice would choose other features and build
 # the largest dependencies twice.
 CI_PROFILE := --profile ci --locked
 
@@ -29,7 +29,7 @@ guests: setup
 	@setup/build-guests.sh
 
 build: guests
-	$(CARGO) build $(CI_PROFILE) --workspace
+	$(CARGO) build $(CI_PROFILE) --workspace --all-targets
 
 up: build
 	$(CARGO_TARGET_DIR)/ci/farwatch up

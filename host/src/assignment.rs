@@ -188,15 +188,20 @@ impl Assignment {
         for check in &forget {
             checks.remove(check);
         }
-        let mut by_check: HashMap<CheckId, Vec<Definition>> = HashMap::new();
-        for definition in put.iter().cloned() {
-            by_check.entry(definition.check).or_default().push(definition);
+        // What is put of a check replaces all that was held of it.
+        let mut put_by_check: HashMap<CheckId, Vec<Definition>> = HashMap::new();
+        for definition in put {
+            put_by_check.entry(definition.check).or_default().push(definition);
         }
-        checks.extend(by_check.into_iter().map(|(check, all)| (check, Arc::new(Held::new(all)))));
+        let changed: BTreeSet<CheckId> = put_by_check.keys().copied().collect();
+        checks.extend(put_by_check.into_iter().map(|(check, all)| (check, Arc::new(Held::new(all)))));
         let next = before.with_checks(checks).without_unneeded_modules();
         let written = match is_whole {
             true => self.disk.write_whole(to, next.definitions()),
-            false => self.disk.write_change(to, &put, &forget, next.definitions()),
+            false => {
+                let put = next.definitions().filter(|definition| changed.contains(&definition.check)).collect();
+                self.disk.write_change(to, put, &forget, next.definitions())
+            }
         };
         if let Err(error) = written {
             // Acting by it is right all the same; only a restart would not know.

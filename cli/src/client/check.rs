@@ -84,14 +84,14 @@ fn list(client: &Client, args: &ListArgs) -> Result<(), Failure> {
     let filter = args.name.as_deref().map_or_else(String::new, |name| format!("?name={}", encoded(name)));
     let listed = client.connection.list(&format!("/v1/checks{filter}"))?;
     client.show(&listed, |listed, look| {
-        let mut table = Table::new(&["name", "verdict", "module", "every", "state", "id"]);
+        let mut table = Table::new(&["name", "module", "every", "state", "outage", "id"]);
         for check in items(listed) {
             table.row(vec![
                 text(check, "name").into(),
-                verdict(check),
                 text(check, "module").into(),
                 interval(check, "interval").into(),
                 state(check),
+                outage(check),
                 text(check, "id").into(),
             ]);
         }
@@ -110,9 +110,8 @@ fn state(check: &Value) -> Cell {
     }
 }
 
-/// What is held of its target, in a word; nothing while it is not watched.
-fn verdict(check: &Value) -> Cell {
-    check["verdict"].as_str().map_or_else(|| Cell::plain("-"), Cell::word)
+fn outage(check: &Value) -> Cell {
+    if check["open_incident"].is_null() { Cell::plain("none") } else { Cell::word("open") }
 }
 
 /// A check in full.
@@ -126,9 +125,7 @@ fn shown(check: &Value, look: Look) -> String {
         ("since", moment(check, "verdict_since").into()),
         ("because", text(check, "reason").into()),
         ("in force from", moment(check, "in_force_from").into()),
-        ("verdict", verdict(check)),
-        ("reason", text(check, "reason").into()),
-        ("since", moment(check, "verdict_since").into()),
+        ("outage", outage(check)),
         ("incident", text(check, "open_incident").into()),
         ("module", format!("{} ({})", text(check, "module"), text(check, "module_hash")).into()),
         ("config", check["config"].to_string().into()),

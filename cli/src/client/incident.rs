@@ -73,15 +73,15 @@ fn list(client: &Client, state: Option<State>, check: Option<&str>) -> Result<()
     let query = if filters.is_empty() { String::new() } else { format!("?{}", filters.join("&")) };
     let listed = client.connection.list(&format!("/v1/incidents{query}"))?;
     client.show(&listed, |listed, look| {
-        let mut table = Table::new(&["state", "since", "lasted", "code", "message", "check", "id"]);
+        let mut table = Table::new(&["check", "state", "since", "lasted", "code", "message", "id"]);
         for incident in items(listed) {
             table.row(vec![
+                text(incident, "check_name").into(),
                 Cell::word(incident["state"].as_str().unwrap_or_default()),
                 moment(incident, "first_failed_slot").into(),
                 lasted(incident).into(),
                 text(incident, "code").into(),
                 text(incident, "message").into(),
-                text(incident, "check").into(),
                 text(incident, "id").into(),
             ]);
         }

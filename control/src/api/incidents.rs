@@ -1,5 +1,7 @@
 //! Incidents: outages as they were confirmed, with what each vantage point said and who was told.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
@@ -25,6 +27,7 @@ pub(super) fn router() -> Router<Api> {
 struct IncidentView {
     id: IncidentId,
     check: CheckId,
+    check_name: Option<String>,
     state: &'static str,
     first_failed_slot: UnixMs,
     seen_since: UnixMs,
@@ -44,7 +47,6 @@ struct IncidentView {
 struct IncidentDetail {
     #[serde(flatten)]
     incident: IncidentView,
-    check_name: Option<String>,
     events: Vec<EventView>,
     deliveries: Vec<DeliveryView>,
 }
@@ -80,8 +82,12 @@ async fn list(
         open: params.word("state", &[("open", true), ("resolved", false)])?,
     };
     let page = api.store.incidents().list(tenant, filter, params.cursor()?, params.limit()?).await?;
+    let names = check_names(&api, tenant, page.items.iter().map(|incident| incident.check)).await?;
     let place = |incident: &Incident| IncidentPosition { opened: incident.opened, id: incident.id };
-    Ok(Json(page_of(page, place, IncidentView::from)))
+    Ok(Json(page_of(page, place, |incident| {
+        let name = names.get(&incident.check).cloned();
+        IncidentView::of(incident, name)
+    })))
 }
 
 async fn show(
@@ -92,12 +98,11 @@ async fn show(
     let found = api.store.incidents().get(tenant, id).await?;
     let (incident, events) = found.ok_or_else(|| ApiError::no_such("incident", id))?;
     let names = HostNames::load(&api.store).await?;
-    let check = api.store.checks().get(tenant, incident.check).await?;
+    let check_name = check_names(&api, tenant, [incident.check]).await?.remove(&incident.check);
     Ok(Json(IncidentDetail {
         deliveries: deliveries_of(&api, tenant, id).await?,
         events: events.into_iter().map(|event| event_view(event, &names)).collect(),
-        check_name: check.map(|check| check.name),
-        incident: incident.into(),
+        incident: IncidentView::of(incident, check_name),
     }))
 }
 
@@ -106,8 +111,22 @@ async fn deliveries_of(api: &Api, tenant: TenantId, id: IncidentId) -> Result<Ve
     Ok(deliveries.into_iter().map(DeliveryView::from).collect())
 }
 
-impl From<Incident> for IncidentView {
-    fn from(incident: Incident) -> Self {
+/// What these checks are called, each asked for once; deleted ones keep their names.
+async fn check_names(
+    api: &Api,
+    tenant: TenantId,
+    checks: impl IntoIterator<Item = CheckId>,
+) -> Result<BTreeMap<CheckId, String>, ApiError> {
+    let distinct: BTreeSet<CheckId> = checks.into_iter().collect();
+    let mut names = BTreeMap::new();
+    for id in distinct {
+        names.extend(api.store.checks().get(tenant, id).await?.map(|check| (id, check.name)));
+    }
+    Ok(names)
+}
+
+impl IncidentView {
+    fn of(incident: Incident, check_name: Option<String>) -> Self {
         let Incident { id, check, state, first_failed_slot, seen_since, opened, summary, .. } = incident;
         let (state, resolved, resolution) = match state {
             IncidentState::Open => ("open", None, None),
@@ -118,7 +137,21 @@ impl From<Incident> for IncidentView {
             Ok(CoreEvent::Opened { code, message, need, of, .. }) => (code, message, need, of),
             _ => Default::default(),
         };
-        Self { id, check, state, first_failed_slot, seen_since, opened, resolved, resolution, code, message, need, of }
+        Self {
+            id,
+            check,
+            check_name,
+            state,
+            first_failed_slot,
+            seen_since,
+            opened,
+            resolved,
+            resolution,
+            code,
+            message,
+            need,
+            of,
+        }
     }
 }
 

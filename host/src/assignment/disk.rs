@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use farwatch_proto::check::Definition;
@@ -77,11 +77,11 @@ impl Disk {
     pub(super) fn write_change<'d>(
         &mut self,
         to: Stamp,
-        put: &[Definition],
+        put: Vec<&'d Definition>,
         forget: &[CheckId],
         all: impl Iterator<Item = &'d Definition>,
     ) -> io::Result<()> {
-        let mut line = json(&Record { whole: false, to, put: put.iter().collect(), forget: forget.to_vec() });
+        let mut line = serde_json::to_vec(&Record { whole: false, to, put, forget: forget.to_vec() })?;
         line.push(b'\n');
         let mut file = OpenOptions::new().append(true).create(true).open(self.log())?;
         file.write_all(&line)?;
@@ -95,16 +95,13 @@ impl Disk {
 
     /// Keeps the whole in place of what was there.
     pub(super) fn write_whole<'d>(&mut self, to: Stamp, all: impl Iterator<Item = &'d Definition>) -> io::Result<()> {
-        let mut line = json(&Record { whole: true, to, put: all.collect(), forget: Vec::new() });
-        line.push(b'\n');
-        replace(&self.log(), &line)?;
-        self.whole_bytes = line.len() as u64;
+        self.whole_bytes = replace(&self.log(), &Record { whole: true, to, put: all.collect(), forget: Vec::new() })?;
         Ok(())
     }
 
     /// Keeps the views.
     pub(super) fn write_views(&self, views: &KeptViews) -> io::Result<()> {
-        replace(&self.views(), &json(views))
+        replace(&self.views(), views).map(|_| ())
     }
 
     fn log(&self) -> PathBuf {
@@ -116,10 +113,6 @@ impl Disk {
     }
 }
 
-fn json<T: Serialize>(value: &T) -> Vec<u8> {
-    serde_json::to_vec(value).expect("records are plain data, so they always serialise")
-}
-
 fn read_if_there(path: &Path) -> io::Result<Vec<u8>> {
     match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -127,14 +120,17 @@ fn read_if_there(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Writes a file whole or not at all.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file of one line whole or not at all, and says how long it is.
+fn replace(path: &Path, content: &impl Serialize) -> io::Result<u64> {
     let unfinished = path.with_extension("new");
-    let mut file = File::create(&unfinished)?;
-    file.write_all(bytes)?;
+    let mut writer = BufWriter::new(File::create(&unfinished)?);
+    serde_json::to_writer(&mut writer, content)?;
+    writer.write_all(b"\n")?;
+    let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_data()?;
     fs::rename(&unfinished, path)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(file.metadata()?.len())
 }
 
 #[cfg(test)]
@@ -166,7 +162,7 @@ mod tests {
     }
 
     fn change(disk: &mut Disk, n: u64, put: &[Definition], forget: &[CheckId]) {
-        disk.write_change(stamp(n), put, forget, put.iter()).unwrap();
+        disk.write_change(stamp(n), put.iter().collect(), forget, put.iter()).unwrap();
     }
 
     #[test]

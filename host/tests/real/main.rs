@@ -7,7 +7,6 @@ mod control;
 mod failures;
 mod http;
 mod link;
-mod load;
 mod probing;
 mod raw;
 mod running;

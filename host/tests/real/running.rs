@@ -53,7 +53,7 @@ impl World {
             data: self.directory.path().join("data"),
             identity: self.directory.path().to_owned(),
             controls: vec![self.control.address.to_string()],
-            run_places: std::env::var("PLACES").map_or(16, |it| it.parse().unwrap()),
+            run_places: 16,
             guest_threads: Some(1),
             allow_nets: vec!["127.0.0.0/8".parse().unwrap()],
             probe_bind: None,

@@ -248,6 +248,7 @@ async fn an_incident_is_told_with_its_votes_and_deliveries(house: House) {
 
     let listed = house.get("/v1/incidents?state=open").await.expect(200);
     assert_eq!((&listed["items"][0]["id"], &listed["items"][0]["code"]), (&json!(id), &json!("timeout")));
+    assert_eq!(listed["items"][0]["check_name"], "shop");
     assert_eq!(house.get("/v1/incidents?state=resolved").await.expect(200)["items"], json!([]));
     let shown = house.get(&format!("/v1/incidents/{id}")).await.expect(200);
     assert_eq!((&shown["check_name"], &shown["need"], &shown["of"]), (&json!("shop"), &json!(2), &json!(3)));
