@@ -12,12 +12,14 @@ use rustix::process::geteuid;
 use serde::Deserialize;
 
 pub(crate) use blackbox::blackbox_exporter;
-pub(crate) use farwatch::farwatch_host;
+pub(crate) use farwatch::{RUNS_PER_SECOND, farwatch_host};
 
 use crate::cpu;
 
-/// Probes by the plain program.
+/// Probes by the plain program, enough for a minute and a half at the host's rate.
 const PLAIN_PROBES: u32 = 20_000;
+/// Probes of it in flight at once.
+const PLAIN_AT_ONCE: u32 = 64;
 /// Runs of check_http: each is a process, so fewer tell as much.
 const CHECK_HTTP_RUNS: u32 = 500;
 
@@ -35,9 +37,14 @@ fn beside(name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// CPU of one probe by the same code without WASM, in microseconds.
-pub(crate) fn plain_probe(url: &str) -> anyhow::Result<f64> {
-    let output = Command::new(beside("plain_probe")?).args([url, &PLAIN_PROBES.to_string()]).output()?;
+/// CPU of one probe by the same code without WASM, in microseconds; at this many a second, or as fast as it can.
+///
+/// Waking up costs more the rarer it is, so a comparison is fair at one rate only.
+pub(crate) fn plain_probe(url: &str, per_second: Option<u32>) -> anyhow::Result<f64> {
+    let mut command = Command::new(beside("plain_probe")?);
+    command.args([url, &PLAIN_PROBES.to_string(), &PLAIN_AT_ONCE.to_string()]);
+    command.args(per_second.map(|rate| rate.to_string()));
+    let output = command.output()?;
     ensure!(output.status.success(), "plain_probe: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout)?;
     let figure = text.split_whitespace().find_map(|word| word.strip_prefix("cpu_us_per_probe="));

@@ -21,7 +21,8 @@ fn main() -> anyhow::Result<()> {
     let url = nginx.url(0, "/");
     let mut table = Table::default();
 
-    let plain_us = compare::plain_probe(&url)?;
+    table.add("probe/plain/unthrottled/cpu", compare::plain_probe(&url, None)?, "us", None);
+    let plain_us = compare::plain_probe(&url, Some(compare::RUNS_PER_SECOND))?;
     table.add("probe/plain/cpu", plain_us, "us", None);
     let blackbox_us = compare::blackbox_exporter(&url)?;
     table.add("probe/blackbox_exporter/cpu", blackbox_us, "us", None);
