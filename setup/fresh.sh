@@ -17,16 +17,17 @@ for file in apt.conf apt.conf.d; do [ -e "/etc/apt/$file" ] && cp -a "/etc/apt/$
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 
 toolchain=$(rustc --print sysroot)
-mkdir -p "$root/opt/rust" "$root/src" "$root/root/.cargo"
+home=/home/newcomer
+mkdir -p "$root/opt/rust" "$root/src" "$root$home/.cargo"
 cp -a "$toolchain/." "$root/opt/rust/"
-[ -e "$HOME/.cargo/config.toml" ] && cp "$HOME/.cargo/config.toml" "$root/root/.cargo/"
-[ -e "$HOME/.config/pip" ] && mkdir -p "$root/root/.config" && cp -a "$HOME/.config/pip" "$root/root/.config/"
+[ -e "$HOME/.cargo/config.toml" ] && cp "$HOME/.cargo/config.toml" "$root$home/.cargo/"
+[ -e "$HOME/.config/pip" ] && mkdir -p "$root$home/.config" && cp -a "$HOME/.config/pip" "$root$home/.config/"
 [ -e /etc/pip.conf ] && cp /etc/pip.conf "$root/etc/"
 git clone --quiet "$repository" "$root/src/farwatch"
 
 for mount in proc sys dev; do mount --rbind "/$mount" "$root/$mount"; mount --make-rslave "$root/$mount"; done
 trap 'for mount in proc sys dev; do umount -R "$root/$mount" || true; done' EXIT
-inside() { chroot "$root" /usr/bin/env -i HOME=/root PATH=/opt/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
+inside() { chroot "$root" /usr/bin/env -i HOME="$home" PATH=/opt/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
   "${FRESH_ENV[@]}" bash -ec "cd /src/farwatch && $1"; }
 FRESH_ENV=()
 while IFS= read -r line; do FRESH_ENV+=("$line"); done < <(env | grep -E '^(https?_proxy|HTTPS?_PROXY|no_proxy|PIP_|CARGO_(HTTP|NET|REGISTRIES|SOURCE))' || true)
