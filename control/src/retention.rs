@@ -12,7 +12,7 @@ use crate::tasks::TaskList;
 
 /// Journal rows are kept this long.
 const JOURNAL_MS: i64 = 48 * 3_600_000;
-/// Marks of a host's former starts are kept as long as a spool of theirs may come back.
+/// Marks of segments that no longer grow are kept as long as the spool they are of may come back.
 const MARKS_MS: i64 = 26 * 3_600_000;
 /// How often old rows are looked for.
 const PERIOD: Duration = Duration::from_secs(600);

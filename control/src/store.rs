@@ -41,7 +41,7 @@ pub use deliveries::{ClaimId, ClaimRequest, Claimed, Deliveries, Delivery, Deliv
 pub use detectors::{DetectorRow, Detectors};
 pub use enforcement::{Enforcement, LedgerRevision, LedgerScope};
 pub use error::{StoreError, Unique};
-pub use host_marks::HostMarks;
+pub use host_marks::{HostMarks, MARKS_PER_HOST_MAX};
 pub use hosts::{Host, Hosts};
 pub use incidents::{Incident, IncidentEvent, IncidentFilter, IncidentPosition, IncidentState, Incidents};
 pub use journal::{FlushId, Journal, JournalHead, JournalKind, JournalRow, SlotRange};

@@ -10,7 +10,7 @@ mod retention;
 mod segment;
 mod shelf;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -58,6 +58,14 @@ struct Sealed {
     bytes: Option<Arc<Vec<u8>>>,
     /// Whether its name on disk says that it is held.
     is_named_held: bool,
+}
+
+impl Sealed {
+    /// The database holds it up to there and no further.
+    fn hold_to(&mut self, to: usize, now: BootMs) {
+        self.held_to = to.clamp(HEADER_BYTES, self.end);
+        self.held_since = (self.held_to >= self.end).then(|| self.held_since.unwrap_or(now));
+    }
 }
 
 #[derive(Debug)]
@@ -132,24 +140,17 @@ impl Spool {
         self.state().hold(mark, now);
     }
 
-    /// Control says what its database holds. A mark is the database's word for its own segment and for
-    /// those after it; before it, what was committed to this process or an earlier one stands.
+    /// Control says what its database holds, segment by segment. A segment without a mark is held to nothing,
+    /// whatever was committed to this process or an earlier one: a database may have lost what it said.
     pub fn welcomed(&self, marks: &[Mark], now: BootMs) {
+        let of = |mark: &Mark| (SegmentKey { boot: mark.boot, number: mark.segment }, offset_of(mark));
+        let held: HashMap<SegmentKey, usize> = marks.iter().map(of).collect();
+        let held_to = |key: &SegmentKey| held.get(key).copied().unwrap_or(HEADER_BYTES);
         let mut state = self.state();
-        let newest = |boot: BootId| {
-            marks.iter().filter(|mark| mark.boot == boot).map(|mark| i64::from(mark.segment)).max().unwrap_or(-1)
-        };
-        let keys: Vec<SegmentKey> = state.sealed.keys().copied().collect();
-        for key in keys.into_iter().filter(|key| i64::from(key.number) > newest(key.boot)) {
-            state.lower_to(key, HEADER_BYTES);
-        }
-        if i64::from(state.growing.key.number) > newest(state.growing.key.boot) {
-            state.growing_held_to = HEADER_BYTES;
-        }
-        for mark in marks {
-            let key = SegmentKey { boot: mark.boot, number: mark.segment };
-            state.lower_to(key, usize::try_from(mark.offset).unwrap_or(usize::MAX));
-            state.hold(*mark, now);
+        let State { growing, growing_held_to, sealed, .. } = &mut *state;
+        *growing_held_to = held_to(&growing.key).clamp(HEADER_BYTES, growing.bytes().len());
+        for (key, segment) in sealed {
+            segment.hold_to(held_to(key), now);
         }
         let unsent = state.growing.bytes().len().saturating_sub(state.growing_held_to);
         if unsent > BACKLOG_SPLIT_BYTES {
@@ -224,25 +225,21 @@ impl State {
 
     fn hold(&mut self, mark: Mark, now: BootMs) {
         let key = SegmentKey { boot: mark.boot, number: mark.segment };
-        let to = usize::try_from(mark.offset).unwrap_or(usize::MAX);
+        let to = offset_of(&mark);
         if key == self.growing.key {
             self.growing_held_to = self.growing_held_to.max(to.min(self.growing.bytes().len()));
         } else if let Some(segment) = self.sealed.get_mut(&key) {
-            segment.held_to = segment.held_to.max(to.min(segment.end));
-            if segment.held_to >= segment.end {
-                segment.held_since.get_or_insert(now);
-            }
+            segment.hold_to(segment.held_to.max(to), now);
         }
     }
 
+    /// The database lacks what lies behind this offset.
     fn lower_to(&mut self, key: SegmentKey, to: usize) {
         if key == self.growing.key {
             self.growing_held_to = self.growing_held_to.min(to.max(HEADER_BYTES));
         } else if let Some(segment) = self.sealed.get_mut(&key) {
             segment.held_to = segment.held_to.min(to.max(HEADER_BYTES));
-            if segment.held_to < segment.end {
-                segment.held_since = None;
-            }
+            segment.held_since = segment.held_since.filter(|_| segment.held_to >= segment.end);
         }
     }
 
@@ -257,6 +254,10 @@ impl State {
             self.written.insert(job.key, end);
         }
     }
+}
+
+fn offset_of(mark: &Mark) -> usize {
+    usize::try_from(mark.offset).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -164,7 +164,8 @@ pub enum FromControl {
         version: String,
         /// Control's wall clock as it sends.
         wall: UnixMs,
-        /// What its database holds of this host, per boot; the host resends from there.
+        /// What its database holds of this host, segment by segment; of any other segment it holds nothing that it
+        /// could name, and the host resends all of it.
         marks: Vec<Mark>,
         /// Addresses of the fleet itself, which no check may reach.
         fleet_listeners: Vec<SocketAddr>,

@@ -42,7 +42,7 @@ const CONFIG_PERIOD_MS: i64 = 1_000;
 const CONFIG_AT_ONCE: u32 = 1_000;
 /// How often the leader shows how it stands.
 const STATUS_PERIOD_MS: i64 = 500;
-/// How often settled revisions are forgotten.
+/// How often settled revisions and marks of old segments are forgotten.
 const FORGET_PERIOD_MS: i64 = 60_000;
 
 /// One leadership at work.
@@ -129,6 +129,7 @@ impl<'a> Reign<'a> {
         if now.boot.0 - self.forgot_at >= FORGET_PERIOD_MS {
             self.forgot_at = now.boot.0;
             self.state.book.forget_settled(now.wall);
+            self.state.forget_old_marks();
         }
         if now.boot.0 - self.shown_at >= STATUS_PERIOD_MS {
             self.shown_at = now.boot.0;

@@ -11,12 +11,13 @@ use farwatch_core::placement::{Subject, eligibility};
 use farwatch_proto::check::{Location, StreamId};
 use farwatch_proto::fleet::{View, ViewHost};
 use farwatch_proto::id::{BootId, CheckId, HostId};
+use farwatch_proto::link::Mark;
 use farwatch_proto::time::{BootMs, Stamp, UnixMs};
 
 use super::admission::{Orders, RecentViews};
 use super::book::{Book, Page};
 use super::sessions::Session;
-use crate::store::{Epoch, JournalHead};
+use crate::store::{Epoch, JournalHead, MARKS_PER_HOST_MAX};
 
 /// A segment of a host's spool.
 pub(super) type SegmentKey = (HostId, BootId, u32);
@@ -43,8 +44,8 @@ pub(super) struct State {
     pub(super) detectors: HashMap<CheckId, Detector>,
     /// The last judged slot of each stream.
     pub(super) judged: HashMap<StreamId, UnixMs>,
-    /// How far the database holds each segment.
-    pub(super) marks: HashMap<SegmentKey, u64>,
+    /// How far the database holds each segment, as far as hosts were told or have sent since.
+    pub(super) marks: BTreeMap<SegmentKey, u64>,
     /// Votes that were ordered.
     pub(super) orders: Orders,
     /// Results committed in this leadership.
@@ -82,6 +83,27 @@ impl State {
     /// Whether the host can be asked for something now.
     pub(super) fn is_reachable(&self, host: HostId, now: BootMs) -> bool {
         self.fleet.is_heard(host, VOTER_SILENCE_MS, now) && self.sessions.get(&host).is_some_and(Session::is_linked)
+    }
+
+    /// What the database holds of this host is what these marks say, and nothing else.
+    pub(super) fn take_marks(&mut self, host: HostId, marks: &[Mark]) {
+        self.marks.retain(|(of, ..), _| *of != host);
+        self.marks.extend(marks.iter().map(|mark| ((host, mark.boot, mark.segment), mark.offset)));
+    }
+
+    /// Forgets the marks of the oldest segments of hosts that have sent many. Should one of those come again it is
+    /// taken in again, which is harmless.
+    pub(super) fn forget_old_marks(&mut self) {
+        let (mut of, mut seen) = (None, 0);
+        let is_surplus = |(host, ..): &&SegmentKey| {
+            seen = if of == Some(*host) { seen + 1 } else { 1 };
+            of = Some(*host);
+            seen > MARKS_PER_HOST_MAX
+        };
+        let surplus: Vec<SegmentKey> = self.marks.keys().rev().filter(is_surplus).copied().collect();
+        for key in surplus {
+            self.marks.remove(&key);
+        }
     }
 
     /// Notes that something of this host was refused.

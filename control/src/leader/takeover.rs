@@ -57,7 +57,7 @@ pub(super) async fn take_over(store: &Store, epoch: Epoch, warmup_ms: i64, now: 
         sessions: BTreeMap::new(),
         detectors,
         judged,
-        marks: HashMap::new(),
+        marks: BTreeMap::new(),
         orders: Orders::default(),
         results: 0,
         refused: BTreeMap::new(),

@@ -1,3 +1,5 @@
+mod marks;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use farwatch_core::detect::Verdict;
@@ -88,7 +90,7 @@ impl World {
             sessions,
             detectors: HashMap::new(),
             judged: HashMap::new(),
-            marks: HashMap::new(),
+            marks: BTreeMap::new(),
             orders: Orders::default(),
             results: 0,
             refused: BTreeMap::new(),

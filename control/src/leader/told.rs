@@ -67,9 +67,7 @@ impl State {
             return Ok(());
         }
         let marks: Vec<Mark> = store.host_marks().of_host(host).await?;
-        for mark in &marks {
-            self.marks.insert((host, mark.boot, mark.segment), mark.offset);
-        }
+        self.take_marks(host, &marks);
         info!(%host, version = arrival.version, boot = %arrival.boot, "host linked");
         let first = Stamp { era: u32::try_from(self.epoch.n).unwrap_or(u32::MAX), n: 0 };
         let before = self.sessions.remove(&host);

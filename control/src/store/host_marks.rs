@@ -1,4 +1,4 @@
-//! How far the database holds what each boot of a host has spooled: what a host is told when it connects.
+//! How far the database holds each segment of a host's spool: what a host is told when it connects.
 //!
 //! Written only with a journal row, and only forward.
 
@@ -15,9 +15,9 @@ use super::statements::{ROWS_PER_STATEMENT, tuples};
 use super::transaction::Tx;
 use super::{Store, StoreError};
 
-/// The most boots a host is told of, the latest ones. A host that restarts more often while its spool waits sends
-/// some results twice, which is harmless.
-const BOOTS_MAX: i64 = 64;
+/// The most segments a host is told of, those that grew last. They fit one message, and are more than the busiest
+/// host keeps; a mark that is left out costs results that are sent again, which is harmless.
+pub const MARKS_PER_HOST_MAX: usize = 1024;
 
 /// The marks of hosts.
 #[derive(Clone, Copy, Debug)]
@@ -31,17 +31,18 @@ impl Store {
 }
 
 impl HostMarks<'_> {
-    /// What the database holds of one host, one mark per boot, the boot heard of last first.
+    /// What the database holds of one host, one mark per segment, the one that grew last first; at most
+    /// [`MARKS_PER_HOST_MAX`].
     pub async fn of_host(self, host: HostId) -> Result<Vec<Mark>, StoreError> {
         self.0
             .read(|reading| {
                 Box::pin(async move {
                     let rows = sqlx::query(
-                        "select boot_id, segment, segment_offset from host_mark where host_id = $1 \
-                         order by updated_ms desc, boot_id limit $2",
+                        "select boot_id, segment, segment_offset from segment_mark where host_id = $1 \
+                         order by updated_ms desc, boot_id desc, segment desc limit $2",
                     )
                     .bind(host.as_bytes().as_slice())
-                    .bind(BOOTS_MAX)
+                    .bind(MARKS_PER_HOST_MAX as i64)
                     .fetch_all(&mut *reading.connection)
                     .await?;
                     rows.iter().map(mark).collect()
@@ -50,12 +51,12 @@ impl HostMarks<'_> {
             .await
     }
 
-    /// Forgets the marks of boots not heard of since this moment, when no spool can still hold anything of them.
+    /// Forgets the marks that have not moved since this moment, when no spool can still hold their segments.
     pub async fn delete_before(self, moment: UnixMs) -> Result<u64, StoreError> {
         self.0
             .write(|tx| {
                 Box::pin(async move {
-                    let deleted = sqlx::query("delete from host_mark where updated_ms < $1")
+                    let deleted = sqlx::query("delete from segment_mark where updated_ms < $1")
                         .bind(moment.0)
                         .execute(&mut *tx.connection)
                         .await?;
@@ -68,25 +69,24 @@ impl HostMarks<'_> {
 
 pub(super) async fn write(
     tx: &mut Tx<'_>,
-    marks: &BTreeMap<(HostId, BootId), Mark>,
+    marks: &BTreeMap<(HostId, BootId, u32), u64>,
     now: UnixMs,
 ) -> Result<(), StoreError> {
     let marks: Vec<_> = marks.iter().collect();
     for some in marks.chunks(ROWS_PER_STATEMENT) {
         let statement = format!(
-            "insert into host_mark (host_id, boot_id, segment, segment_offset, updated_ms) values {} \
-             on conflict (host_id, boot_id) do update set segment = excluded.segment, \
-             segment_offset = excluded.segment_offset, updated_ms = excluded.updated_ms \
-             where (excluded.segment, excluded.segment_offset) > (host_mark.segment, host_mark.segment_offset)",
+            "insert into segment_mark (host_id, boot_id, segment, segment_offset, updated_ms) values {} \
+             on conflict (host_id, boot_id, segment) do update set segment_offset = excluded.segment_offset, \
+             updated_ms = excluded.updated_ms where excluded.segment_offset > segment_mark.segment_offset",
             tuples(some.len(), 5)
         );
         let mut query = sqlx::query(AssertSqlSafe(statement));
-        for ((host, boot), mark) in some {
+        for ((host, boot, segment), offset) in some {
             query = query
                 .bind(host.as_bytes().as_slice())
                 .bind(boot.as_bytes().as_slice())
-                .bind(i64::from(mark.segment))
-                .bind(stored(mark.offset))
+                .bind(i64::from(*segment))
+                .bind(stored(**offset))
                 .bind(now.0);
         }
         query.execute(&mut *tx.connection).await?;

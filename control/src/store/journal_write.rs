@@ -215,12 +215,12 @@ async fn write_consequences(tx: &mut Tx<'_>, flush: &Flush, seq: u64) -> Result<
     host_marks::write(tx, &furthest(&flush.marks), flush.committed).await
 }
 
-/// One mark per boot of a host: the one furthest on.
-fn furthest(marks: &[(HostId, Mark)]) -> BTreeMap<(HostId, BootId), Mark> {
+/// One mark per segment: the one furthest on.
+fn furthest(marks: &[(HostId, Mark)]) -> BTreeMap<(HostId, BootId, u32), u64> {
     let mut furthest = BTreeMap::new();
     for (host, mark) in marks {
-        let held = furthest.entry((*host, mark.boot)).or_insert(*mark);
-        *held = (*held).max(*mark);
+        let held = furthest.entry((*host, mark.boot, mark.segment)).or_insert(mark.offset);
+        *held = (*held).max(mark.offset);
     }
     furthest
 }

@@ -120,6 +120,37 @@ fn a_restart_knows_what_the_database_held_and_believes_the_database_more() {
 }
 
 #[test]
+fn what_the_database_holds_is_believed_segment_by_segment() {
+    let directory = tempfile::tempdir().unwrap();
+    for (n, numbers) in [(1, 0..10), (2, 10..20), (3, 20..30)] {
+        let spool = open(&directory, n);
+        append(&spool, numbers);
+        spool.write_out(BootMs(2));
+    }
+    let spool = open(&directory, 4);
+    append(&spool, 30..35);
+    let mut feed = Feed::new(spool.clone());
+    let marks: Vec<Mark> =
+        std::iter::from_fn(|| feed.next_live().or_else(|| feed.next_backlog())).map(|batch| batch.to()).collect();
+    let [growing, third, second, first] = marks[..] else { panic!("one batch per segment: {marks:?}") };
+    let sent_after = |marks: &[Mark]| {
+        spool.welcomed(marks, BootMs(3));
+        drain(&spool, &mut Feed::new(spool.clone()), false)
+    };
+    // A hole in the middle is filled although a later segment is held.
+    assert_eq!(sent_after(&[growing, third, first]), expected(10..20));
+    assert_eq!(sent_after(&[growing, second]), [expected(20..30), expected(0..10)].concat());
+    // What was held a moment ago is not, once the database says so, and the other way round.
+    assert_eq!(sent_after(&[third, second, first]), expected(30..35));
+    assert_eq!(sent_after(&[growing, third, second, first]), []);
+    let beyond = Mark { offset: u64::MAX, ..second };
+    let before = Mark { offset: 0, ..first };
+    assert_eq!(sent_after(&[growing, third, beyond, before]), expected(0..10));
+    let unknown = Mark { segment: 9, ..first };
+    assert_eq!(sent_after(&[growing, third, second, unknown]), expected(0..10));
+}
+
+#[test]
 fn a_torn_tail_is_cut() {
     let directory = tempfile::tempdir().unwrap();
     let spool = open(&directory, 1);

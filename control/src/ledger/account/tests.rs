@@ -73,6 +73,18 @@ fn ten_slots_stand_as_their_best_runs_say() {
 }
 
 #[test]
+fn a_run_that_is_on_record_twice_counts_once() {
+    let revisions = [revision(1, 1, Activity::Active, 0)];
+    let due = slots(1, &revisions);
+    let mut account = Account::open(&revisions, PERIOD.0, PERIOD.1).unwrap();
+    for slot in due.iter().chain(&due) {
+        account.enter(host(1), &run(1, *slot, 5, Status::Up));
+    }
+    let ledger = account.close(LONG_AFTER, |_, _| false);
+    assert_eq!((balance_of(&ledger), ledger.extra), ([10, 0, 0, 0], 0));
+}
+
+#[test]
 fn what_somebody_may_still_bring_is_pending() {
     let revisions = [revision(1, 1, Activity::Active, 0)];
     let last = *slots(1, &revisions).last().unwrap();

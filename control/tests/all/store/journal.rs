@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use farwatch_control::store::{
-    DetectorChange, Flush, FlushId, JournalHead, JournalKind, SlotRange, StoreError, Takeover,
+    DetectorChange, Flush, FlushId, JournalHead, JournalKind, MARKS_PER_HOST_MAX, SlotRange, StoreError, Takeover,
 };
 use farwatch_proto::id::{BootId, ProcessId};
 use farwatch_proto::link::Mark;
@@ -24,6 +24,8 @@ on_both_engines!(
     detector_rows_are_put_and_cleared,
     a_mass_failure_fits_one_flush,
     marks_never_go_back,
+    every_segment_has_its_own_mark,
+    a_host_is_told_of_so_many_segments_at_most,
     rows_are_read_by_number_and_by_slot,
     old_rows_go_and_the_newest_stays,
 );
@@ -193,11 +195,39 @@ async fn marks_never_go_back(database: Database) {
     };
     assert_eq!(commit(&mut leader, 0, &[mark(0, 1, 50), mark(0, 1, 20)]).await, [mark(0, 1, 50)]);
     assert_eq!(commit(&mut leader, 1, &[mark(0, 1, 49)]).await, [mark(0, 1, 50)]);
-    assert_eq!(commit(&mut leader, 2, &[mark(0, 0, 99)]).await, [mark(0, 1, 50)]);
-    assert_eq!(commit(&mut leader, 3, &[mark(0, 2, 0)]).await, [mark(0, 2, 0)]);
-    assert_eq!(commit(&mut leader, 4, &[mark(1, 0, 7)]).await, [mark(1, 0, 7), mark(0, 2, 0)]);
-    assert_eq!(world.store.host_marks().delete_before(START + 4).await.unwrap(), 1);
-    assert_eq!(world.store.host_marks().of_host(world.host).await.unwrap(), [mark(1, 0, 7)]);
+    assert_eq!(commit(&mut leader, 2, &[mark(1, 0, 7)]).await, [mark(1, 0, 7), mark(0, 1, 50)]);
+    assert_eq!(commit(&mut leader, 3, &[mark(0, 1, 51)]).await, [mark(0, 1, 51), mark(1, 0, 7)]);
+    assert_eq!(world.store.host_marks().delete_before(START + 3).await.unwrap(), 1);
+    assert_eq!(world.store.host_marks().of_host(world.host).await.unwrap(), [mark(0, 1, 51)]);
+}
+
+async fn every_segment_has_its_own_mark(database: Database) {
+    let world = World::new(&database).await;
+    let mut leader = world.lead().await;
+    let boot = BootId::new(START, random());
+    let mark = |segment, offset| Mark { boot, segment, offset };
+    let marks = |marks: &[Mark]| marks.iter().map(|mark| (world.host, *mark)).collect();
+    // The newest segment comes first, the others while it grows.
+    let live = Flush { marks: marks(&[mark(2, 50)]), ..leader.flush() };
+    leader.commit(&world.store, &live).await;
+    let backlog =
+        Flush { marks: marks(&[mark(0, 90), mark(2, 60), mark(1, 70)]), committed: START + 1, ..leader.flush() };
+    leader.commit(&world.store, &backlog).await;
+    let held = world.store.host_marks().of_host(world.host).await.unwrap();
+    assert_eq!(held, [mark(2, 60), mark(1, 70), mark(0, 90)]);
+}
+
+async fn a_host_is_told_of_so_many_segments_at_most(database: Database) {
+    let world = World::new(&database).await;
+    let mut leader = world.lead().await;
+    let boot = BootId::new(START, random());
+    let all = 0..MARKS_PER_HOST_MAX as u32 + 5;
+    let marks = all.map(|segment| (world.host, Mark { boot, segment, offset: 30 })).collect();
+    let flush = Flush { marks, ..leader.flush() };
+    leader.commit(&world.store, &flush).await;
+    let held = world.store.host_marks().of_host(world.host).await.unwrap();
+    assert_eq!(held.len(), MARKS_PER_HOST_MAX);
+    assert_eq!(held.last().unwrap().segment, 5, "the oldest are left out");
 }
 
 async fn rows_are_read_by_number_and_by_slot(database: Database) {

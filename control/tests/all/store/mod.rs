@@ -28,4 +28,5 @@ mod ledger;
 mod opening;
 mod people;
 mod tidy;
+mod upgrade;
 mod world;
