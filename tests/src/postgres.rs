@@ -15,15 +15,16 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tempfile::TempDir;
 
+use crate::wait::eventually;
+
 /// What an operator of Debian types when the server is missing.
 const INSTALL_HINT: &str = "PostgreSQL is not installed; run: apt-get install postgresql";
 /// The user inside the server.
 const DATABASE_USER: &str = "farwatch";
 /// The user initdb insists on when root runs the tests: it refuses root itself.
 const SYSTEM_USER: &str = "postgres";
-/// How often a server that starts is asked whether it answers, and how many times: 30 s in all.
-const START_PERIOD: Duration = Duration::from_millis(50);
-const START_ATTEMPTS: u32 = 600;
+/// How long a server may take to start on a machine busy with other tests.
+const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// The guard: runs the server, waits for the end of its own input, which is the end of the test process, then ends
 /// the server and removes the directory.
@@ -109,14 +110,11 @@ impl Postgres {
     }
 
     fn wait_until_it_answers(&self) -> anyhow::Result<()> {
-        for _ in 0..START_ATTEMPTS {
-            if self.sql("postgres", "select 1").is_ok() {
-                return Ok(());
-            }
-            std::thread::sleep(START_PERIOD);
-        }
-        let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
-        bail!("PostgreSQL did not start; its log says:\n{log}")
+        let answers = || self.sql("postgres", "select 1").map(Some);
+        eventually("PostgreSQL to answer", START_LIMIT, answers).map(|_| ()).with_context(|| {
+            let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+            format!("PostgreSQL did not start; its log says:\n{log}")
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Waiting for something to become true, with a limit.
+//! Waiting for something to become true, with a limit: the one place where tests wait.
 
 use std::time::{Duration, Instant};
 
@@ -27,4 +27,26 @@ pub fn eventually<T>(
         // Whoever unparks this thread only makes it look again.
         std::thread::park_timeout(LOOK);
     }
+}
+
+/// The same for who looks by asking a database or a server, and must not hold up the tasks beside it.
+pub async fn eventually_async<T>(
+    what: &str,
+    limit: Duration,
+    mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let mut last = String::new();
+    let looking = async {
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            looks.tick().await;
+            match look().await {
+                Ok(Some(found)) => return found,
+                Ok(None) => "it was not so".clone_into(&mut last),
+                Err(error) => last = format!("{error:#}"),
+            }
+        }
+    };
+    let found = tokio::time::timeout(limit, looking).await;
+    found.map_err(|_| anyhow::anyhow!("waited {} s in vain for {what}: {last}", limit.as_secs()))
 }

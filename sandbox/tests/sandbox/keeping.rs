@@ -7,8 +7,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use farwatch_sandbox::{MODULE_BYTES_MAX, ModuleError, ModuleHash, SandboxConfig};
+use farwatch_tests::wait::eventually;
 
 use crate::harness::{Bench, guest_bytes};
+
+/// How long the system may take on a machine busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The bytes of `(component <sections>)`.
 fn component(sections: &[(u8, Vec<u8>)]) -> Vec<u8> {
@@ -169,17 +173,9 @@ async fn a_compile_child_that_takes_too_long_is_killed() {
     assert!(matches!(&error, ModuleError::Refused(refusal) if refusal.code == "module-compile-limit"), "{error}");
     let pid = fs::read_to_string(bench.directory.path().join("pid")).expect("the child has started");
     let status = PathBuf::from(format!("/proc/{}/stat", pid.trim()));
-    until("the child is gone", || fs::read_to_string(&status).map_or(true, |stat| stat.contains(") Z "))).await;
+    let is_gone = || fs::read_to_string(&status).map_or(true, |stat| stat.contains(") Z "));
+    eventually("the child to be gone", PATIENCE, || Ok(is_gone().then_some(()))).unwrap();
     assert!(files(&bench.directory.path().join("compiled"), "").is_empty());
-}
-
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let waiting = async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(10), waiting).await.is_ok(), "{what}");
 }
 
 fn starts(bench: &Bench) -> usize {
@@ -233,7 +229,8 @@ async fn the_compile_child_limits_itself_before_it_reads() {
         let line = limits.lines().find(|line| line.starts_with(name)).expect(name).to_owned();
         line[name.len()..].split_whitespace().next().map(str::to_owned)
     };
-    until("its output is limited", || limit("Max file size").as_deref() == Some("268435456")).await;
+    let is_limited = || limit("Max file size").as_deref() == Some("268435456");
+    eventually("its output to be limited", PATIENCE, || Ok(is_limited().then_some(()))).unwrap();
     assert_eq!(limit("Max address space").as_deref(), Some("2147483648"));
     assert_eq!(limit("Max cpu time").as_deref(), Some("60"));
     assert_eq!(limit("Max core file size").as_deref(), Some("0"));

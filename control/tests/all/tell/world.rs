@@ -26,13 +26,13 @@ use farwatch_proto::id::{ChannelId, CheckId, ContactId, DeliveryId, HostId, Modu
 use farwatch_proto::interval::Interval;
 use farwatch_proto::time::{Stamp, UnixMs};
 use farwatch_tests::postgres::Postgres;
+use farwatch_tests::wait::eventually_async;
 use sqlx::{AnyConnection, Connection, Executor};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
 /// How long anything may take on a machine busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(30);
-const GLANCE: Duration = Duration::from_millis(20);
 /// How long the outage of these tests lasts.
 pub(super) const OUTAGE_MS: i64 = 250_000;
 
@@ -88,15 +88,7 @@ pub(super) fn random_16() -> [u8; 16] {
 
 /// Waits until there is something, and says what was awaited when there never is.
 pub(super) async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    let found = tokio::time::timeout(PATIENCE, async {
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            tokio::time::sleep(GLANCE).await;
-        }
-    });
-    found.await.unwrap_or_else(|_| panic!("waited in vain until {what}"))
+    eventually_async(what, PATIENCE, async || Ok(look().await)).await.unwrap()
 }
 
 /// A way to reach somebody.
