@@ -76,7 +76,9 @@ pub(crate) fn run(args: ControlArgs) -> Result<(), Failure> {
 
 const fn code_of(error: &StartError) -> u8 {
     match error {
-        StartError::Database { source: StoreError::Unavailable(_), .. } | StartError::Port { .. } => UNAVAILABLE,
+        StartError::Database { source: StoreError::Unavailable(_), .. }
+        | StartError::InUse { .. }
+        | StartError::Port { .. } => UNAVAILABLE,
         StartError::Database { .. } => NO_INPUT,
         StartError::Other(_) => CONFIG,
     }

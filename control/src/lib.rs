@@ -15,6 +15,7 @@ pub mod process;
 mod retention;
 pub mod seal;
 pub mod secret;
+mod sole;
 pub mod spawn;
 pub mod spec;
 pub mod store;

@@ -24,8 +24,9 @@ use crate::links::{self, LinkIdentity, Links};
 use crate::retention;
 use crate::seal::Sealer;
 use crate::secret::random_bytes;
+use crate::sole::{NotSole, Sole};
 use crate::spawn::Spawner;
-use crate::store::{Store, StoreError};
+use crate::store::{DatabaseUrl, Store, StoreError};
 use crate::tasks::TaskList;
 use crate::tell::{self, Teller};
 
@@ -42,6 +43,15 @@ pub enum StartError {
         database: String,
         /// Why.
         source: StoreError,
+    },
+    /// The embedded database has its process already.
+    #[error(
+        "another control process already uses {database}; an embedded database bears one, so stop that process, \
+         or use --database postgres://... to run several"
+    )]
+    InUse {
+        /// Which.
+        database: String,
     },
     /// A port cannot be had.
     #[error("cannot listen on {address}: {source}; stop what uses it or choose another with {flag}")]
@@ -64,12 +74,14 @@ pub async fn run(config: ControlConfig, stop: impl Future<Output = ()>) -> Resul
     let identity = LinkIdentity::from_directory(&config.identity)?;
     let sealer = Arc::new(Sealer::from_file(&config.master_key_file)?);
     let unusable = |source| StartError::Database { database: config.database.to_string(), source };
+    // Held until this process ends, also when it is killed.
+    let sole = config.database.path().map(|path| sole_on(path, &config.database)).transpose()?;
     let store = Store::open(&config.database).await.map_err(unusable)?;
     let api_listener = listen(config.api_listen, "--api-listen").await?;
     let link_listener = listen(config.link_listen, "--link-listen").await?;
 
     let spawner = Spawner::default();
-    serve(&config, &identity, sealer, store.clone(), (api_listener, link_listener), &spawner).await?;
+    serve(&config, &identity, sealer, store.clone(), (api_listener, link_listener), sole.is_some(), &spawner).await?;
     stop.await;
     info!("stopping");
     spawner.stop();
@@ -78,12 +90,23 @@ pub async fn run(config: ControlConfig, stop: impl Future<Output = ()>) -> Resul
     Ok(())
 }
 
+fn sole_on(path: &Path, database: &DatabaseUrl) -> Result<Sole, StartError> {
+    let database = database.to_string();
+    Sole::on(path).map_err(|why| match why {
+        NotSole::Taken => StartError::InUse { database },
+        NotSole::Unusable(path, source) => {
+            StartError::Database { database, source: StoreError::Unreadable { path, source } }
+        }
+    })
+}
+
 async fn serve(
     config: &ControlConfig,
     identity: &LinkIdentity,
     sealer: Arc<Sealer>,
     store: Store,
     (api_listener, link_listener): (TcpListener, TcpListener),
+    is_sole: bool,
     spawner: &Spawner,
 ) -> anyhow::Result<()> {
     let (clock, tasks) = (Clock, TaskList::default());
@@ -100,6 +123,7 @@ async fn serve(
         spawner: spawner.clone(),
         tasks: tasks.clone(),
         process: ProcessId::new(clock.wall(), random_bytes()),
+        is_sole,
         link_address: advertised.clone(),
         listeners: listeners.clone(),
         warmup_ms: i64::try_from(config.warmup.as_millis())?,

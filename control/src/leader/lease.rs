@@ -3,6 +3,7 @@
 //! The holder fences itself after three seconds without success; a follower takes over when it has
 //! itself seen the counter stand still for five. Both by CLOCK_BOOTTIME, so that neither clocks nor
 //! suspended machines matter. What a fenced leader might still write, the journal's chain refuses.
+//! A process that is alone on its database by a lock has nobody to wait for: whoever held the lease is gone.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,6 +50,8 @@ pub struct LeaderConfig {
     pub tasks: TaskList,
     /// This process.
     pub process: ProcessId,
+    /// Whether no other process can use the database while this one lives: it waits for no former holder.
+    pub is_sole: bool,
     /// Where hosts reach this process while it leads.
     pub link_address: String,
     /// Addresses of the fleet itself, which no check may reach.
@@ -174,7 +177,7 @@ impl Watched {
             _ => now,
         };
         self.seen = Some((lease.clone(), since));
-        let free = lease.holder.is_none() || now.since(since) >= STILL_MS;
+        let free = config.is_sole || lease.holder.is_none() || now.since(since) >= STILL_MS;
         if !free {
             return Ok(None);
         }

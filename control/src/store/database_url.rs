@@ -51,7 +51,8 @@ impl DatabaseUrl {
         }
     }
 
-    pub(super) fn path(&self) -> Option<&Path> {
+    /// The file, where it is one.
+    pub(crate) fn path(&self) -> Option<&Path> {
         match &self.0 {
             Place::File(path) => Some(path),
             Place::Server(_) => None,

@@ -8,6 +8,8 @@ use farwatch_tests::wait::eventually;
 use rustix::process::Signal;
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// Alone on its database, control leads as soon as it serves. The lease of the killed one would stand still for 5 s.
+const LEAD_LIMIT: Duration = Duration::from_secs(4);
 /// A claim lasts a minute; whoever claims next sends again.
 const RECLAIM_LIMIT: Duration = Duration::from_secs(120);
 
@@ -21,6 +23,10 @@ fn control_killed_in_mid_outage_goes_on_where_it_was() {
     .unwrap();
     scene.system.signal(scene.system.control_pid().unwrap(), Signal::KILL).unwrap();
     eventually("control to serve again", LIMIT, || Ok(scene.incidents().ok())).unwrap();
+    eventually("control to lead again", LEAD_LIMIT, || {
+        Ok((scene.system.api().try_get("/v1/health")?.1["leads"] == true).then_some(()))
+    })
+    .unwrap();
     scene.repair_site("shop").unwrap();
     eventually("the recovery to be told", LIMIT, || {
         Ok((scene.webhooks.requests().len() >= 2 && scene.mail.mails()?.len() >= 2).then_some(()))

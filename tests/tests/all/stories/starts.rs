@@ -53,6 +53,19 @@ fn a_database_that_is_none_is_refused() {
 }
 
 #[test]
+fn a_second_control_on_the_same_file_is_refused_and_the_first_goes_on() {
+    let system = System::builder().hosts(1).start().unwrap();
+    let data = format!("--data={}", system.data().display());
+    let output = run(&["control", &data, "--api-listen=127.0.0.1:0", "--link-listen=127.0.0.1:0"]);
+    assert_eq!(output.status.code(), Some(69), "{}", String::from_utf8_lossy(&output.stderr));
+    let complaint = complaint(&output);
+    assert!(complaint.contains("another control process already uses"), "{complaint}");
+    assert!(complaint.contains("farwatch.db"), "{complaint}");
+    let health = system.api().get("/v1/health").unwrap();
+    assert_eq!(health["leads"], true, "{health}");
+}
+
+#[test]
 fn a_taken_port_is_named_with_its_flag() {
     let folder = TempDir::new().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
