@@ -10,7 +10,7 @@ mod recorded;
 mod trial;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::Router;
@@ -40,6 +40,9 @@ pub(super) fn router() -> Router<Api> {
         .route("/v1/checks/{id}/explain", get(explain::show))
 }
 
+/// The verdict of a check of which no result was judged yet.
+const NEVER_JUDGED: &str = "pending";
+
 /// A check with its latest wording.
 #[derive(Serialize)]
 struct CheckView {
@@ -62,8 +65,8 @@ struct CheckView {
     in_force_revision: Option<u32>,
     created: UnixMs,
     changed: UnixMs,
-    /// What is held of the target; absent until the check is in force, and while it is paused.
-    verdict: Option<Verdict>,
+    /// What is held of the target, or `pending` until a first result was judged; absent while it is paused.
+    verdict: Option<&'static str>,
     /// Why, where it is not simply up.
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
@@ -74,12 +77,43 @@ struct CheckView {
     open_incident: Option<IncidentId>,
 }
 
+/// What is held of some checks.
+struct Held {
+    /// Of those that are not plainly up.
+    detectors: BTreeMap<CheckId, Detector>,
+    /// Those that were ever judged.
+    judged: BTreeSet<CheckId>,
+}
+
+impl Held {
+    async fn load(api: &Api, checks: &[CheckId]) -> Result<Self, ApiError> {
+        let rows = api.store.detectors().of_checks(checks).await?.into_iter();
+        let parsed = rows.map(|row| {
+            let detector = serde_json::from_str(&row.body)
+                .map_err(|error| ApiError::Internal(format!("the detector row of {}: {error}", row.check)))?;
+            Ok((row.check, detector))
+        });
+        let detectors = parsed.collect::<Result<_, ApiError>>()?;
+        Ok(Self { detectors, judged: api.store.judged_checks().among(checks).await? })
+    }
+
+    /// The word for what is held of this check. Without a detector it is plainly up, once it was judged.
+    fn verdict_word(&self, check: CheckId) -> &'static str {
+        match self.detectors.get(&check) {
+            Some(detector) => detector.verdict.word(),
+            None if self.judged.contains(&check) => Verdict::Up.word(),
+            None => NEVER_JUDGED,
+        }
+    }
+}
+
 impl CheckView {
-    /// Without a detector a check is plainly up.
-    fn of(check: Check, detector: Option<Detector>) -> Result<Self, ApiError> {
-        let is_watched = check.in_force_revision.is_some() && check.latest.activity == Activity::Active;
+    fn of(check: Check, held: &mut Held) -> Result<Self, ApiError> {
+        let is_watched = check.latest.activity == Activity::Active;
+        let verdict = is_watched.then(|| held.verdict_word(check.latest.check));
+        let detector = held.detectors.remove(&check.latest.check);
         let verdict_since = detector.as_ref().map(|detector| detector.since);
-        let Detector { verdict, reason, incident, .. } = detector.unwrap_or_default();
+        let Detector { reason, incident, .. } = detector.unwrap_or_default();
         let Check { created, latest, in_force_revision, .. } = check;
         let spec = parsed_spec(&latest.spec, latest.check)?;
         Ok(Self {
@@ -94,7 +128,7 @@ impl CheckView {
             in_force_revision,
             created,
             changed: latest.created,
-            verdict: is_watched.then_some(verdict),
+            verdict,
             reason,
             verdict_since,
             open_incident: incident,
@@ -122,20 +156,8 @@ async fn find(api: &Api, tenant: TenantId, id: CheckId) -> Result<Check, ApiErro
 }
 
 async fn view(api: &Api, check: Check) -> Result<CheckView, ApiError> {
-    let mut detectors = detectors(api, &[check.latest.check]).await?;
-    let detector = detectors.remove(&check.latest.check);
-    CheckView::of(check, detector)
-}
-
-/// What is held of those of these checks that are not plainly up.
-async fn detectors(api: &Api, checks: &[CheckId]) -> Result<BTreeMap<CheckId, Detector>, ApiError> {
-    let rows = api.store.detectors().of_checks(checks).await?.into_iter();
-    let parsed = rows.map(|row| {
-        let detector = serde_json::from_str(&row.body)
-            .map_err(|error| ApiError::Internal(format!("the detector row of {}: {error}", row.check)))?;
-        Ok((row.check, detector))
-    });
-    parsed.collect()
+    let mut held = Held::load(api, &[check.latest.check]).await?;
+    CheckView::of(check, &mut held)
 }
 
 async fn show(State(api): State<Api>, Reader { tenant }: Reader, Id(id): Id<CheckId>) -> Result<Response, ApiError> {
@@ -156,15 +178,8 @@ async fn list(
     };
     let page = api.store.checks().list(tenant, &filter, params.cursor()?, params.limit()?).await?;
     let ids: Vec<CheckId> = page.items.iter().map(|check| check.latest.check).collect();
-    let mut detectors = detectors(&api, &ids).await?;
-    let page = page_of(
-        page,
-        |check| check.latest.check,
-        |check| {
-            let detector = detectors.remove(&check.latest.check);
-            CheckView::of(check, detector)
-        },
-    );
+    let mut held = Held::load(&api, &ids).await?;
+    let page = page_of(page, |check| check.latest.check, |check| CheckView::of(check, &mut held));
     let items = page.items.into_iter().collect::<Result<_, _>>()?;
     Ok(Json(PageView { items, next: page.next }))
 }

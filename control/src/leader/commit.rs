@@ -55,6 +55,7 @@ pub(super) async fn flush_of(store: &Store, state: &State, draft: &Draft, now: U
         version: JOURNAL_VERSION,
         body: journal_body::encode(&draft.sections),
         detectors: detectors.collect(),
+        first_judged: draft.first_judged.clone(),
         incidents,
         events,
         deliveries,
@@ -173,6 +174,9 @@ pub(super) fn apply(state: &mut State, draft: Draft, head: JournalHead, now: Now
     state.results += draft.results() as u64;
     state.marks.extend(draft.marks);
     state.judged.extend(draft.judged);
+    for check in draft.first_judged.keys() {
+        state.never_judged.remove(check);
+    }
     for (check, detector) in draft.detectors {
         if detector.is_plain() {
             state.detectors.remove(&check);

@@ -3,7 +3,7 @@
 //! Nothing in a draft has happened yet. Memory changes, acknowledgements and orders follow the commit,
 //! so that a crash at any instant loses nothing that anybody was told.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use farwatch_core::detect::{CheckTerms, Detector, Effect, Input, Sighting, is_fresh, step};
 use farwatch_core::incident::IncidentEvent;
@@ -36,6 +36,8 @@ pub(super) struct Draft {
     pub(super) acknowledge: Vec<(HostId, Mark)>,
     pub(super) detectors: HashMap<CheckId, Detector>,
     pub(super) judged: HashMap<StreamId, UnixMs>,
+    /// Checks that had never been judged before, with the slot.
+    pub(super) first_judged: BTreeMap<CheckId, UnixMs>,
     pub(super) events: Vec<(CheckId, IncidentEvent)>,
     pub(super) orders: Vec<(HostId, Order)>,
     pub(super) cancels: Vec<(HostId, OrderId)>,
@@ -111,6 +113,10 @@ impl Draft {
                     return;
                 }
                 self.judged.insert(result.stream, result.slot);
+                // A run that could not tell says nothing of the target.
+                if state.never_judged.contains(&check) && !matches!(result.outcome.status, Status::Unknown(_)) {
+                    self.first_judged.entry(check).or_insert(result.slot);
+                }
                 let plain = !self.detectors.contains_key(&check) && !state.detectors.contains_key(&check);
                 if plain && matches!(result.outcome.status, Status::Up | Status::Unknown(_)) {
                     return;

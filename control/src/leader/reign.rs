@@ -129,6 +129,8 @@ impl<'a> Reign<'a> {
         if now.boot.0 - self.forgot_at >= FORGET_PERIOD_MS {
             self.forgot_at = now.boot.0;
             self.state.book.forget_settled(now.wall);
+            let State { never_judged, book, .. } = &mut self.state;
+            never_judged.retain(|check| book.page(*check).is_some());
             self.state.forget_old_marks();
         }
         if now.boot.0 - self.shown_at >= STATUS_PERIOD_MS {
@@ -177,6 +179,9 @@ impl<'a> Reign<'a> {
 
     /// Merges changed revisions of a check into the book and tells the hosts.
     fn take_up(&mut self, check: CheckId, changed: Vec<super::book::Entry>) {
+        if self.state.book.page(check).is_none() {
+            self.state.never_judged.insert(check);
+        }
         let mut entries = self.state.book.page(check).map_or_else(Vec::new, |page| page.entries.clone());
         for entry in changed {
             let revision = entry.definition.revision;

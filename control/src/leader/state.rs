@@ -2,7 +2,7 @@
 //!
 //! All of it can be loaded from the database again; nothing in it is ever the only copy of anything.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use farwatch_core::confirm::{Candidate, Panel};
 use farwatch_core::detect::Detector;
@@ -44,6 +44,8 @@ pub(super) struct State {
     pub(super) detectors: HashMap<CheckId, Detector>,
     /// The last judged slot of each stream.
     pub(super) judged: HashMap<StreamId, UnixMs>,
+    /// Checks of which no result was ever judged, so that nothing is held of them.
+    pub(super) never_judged: HashSet<CheckId>,
     /// How far the database holds each segment, as far as hosts were told or have sent since.
     pub(super) marks: BTreeMap<SegmentKey, u64>,
     /// Votes that were ordered.

@@ -57,6 +57,7 @@ pub(super) async fn take_over(store: &Store, epoch: Epoch, warmup_ms: i64, now: 
         sessions: BTreeMap::new(),
         detectors,
         judged,
+        never_judged: store.judged_checks().missing().await?.into_iter().collect(),
         marks: BTreeMap::new(),
         orders: Orders::default(),
         results: 0,

@@ -10,7 +10,7 @@ use farwatch_proto::fleet::{HostFacts, PLACEMENT_VERSION, Standing, View, ViewHo
 use farwatch_proto::id::{BootId, CheckId, HostId, ModuleHash, OrderId, TenantId};
 use farwatch_proto::interval::Interval;
 use farwatch_proto::link::{Batch, FromControl, Mark};
-use farwatch_proto::outcome::{Outcome, Status};
+use farwatch_proto::outcome::{Blame, Outcome, Status};
 use farwatch_proto::pack::{PACK_VERSION, Packer};
 use farwatch_proto::run::{Purpose, RunResult, Terms};
 use farwatch_proto::time::{BootMs, Stamp, UnixMs};
@@ -90,6 +90,7 @@ impl World {
             sessions,
             detectors: HashMap::new(),
             judged: HashMap::new(),
+            never_judged: [CHECK].into(),
             marks: BTreeMap::new(),
             orders: Orders::default(),
             results: 0,
@@ -308,6 +309,22 @@ fn a_voter_that_falls_silent_is_noticed() {
     assert_eq!(silent.len(), 4);
     world.draft.pass_time(&world.state, &silent, later);
     assert_eq!(world.draft.detectors[&CHECK].verdict, Verdict::Unconfirmed, "nobody else is there to ask");
+}
+
+#[test]
+fn a_check_is_judged_for_the_first_time_once_and_only_by_who_could_tell() {
+    let mut world = World::new();
+    let owner = world.owner(0);
+    world.receive(owner, &world.result(Status::Unknown(Blame::Host))).unwrap();
+    assert!(world.draft.first_judged.is_empty());
+    world.now.wall = world.now.wall + 10_000;
+    let first = world.result(Status::Up);
+    world.receive(owner, &first).unwrap();
+    assert_eq!(world.draft.first_judged, [(CHECK, first.slot)].into());
+    world.commit();
+    world.now.wall = world.now.wall + 10_000;
+    world.receive(owner, &world.result(Status::Up)).unwrap();
+    assert!(world.draft.first_judged.is_empty() && world.draft.results() == 1);
 }
 
 #[test]

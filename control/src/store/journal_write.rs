@@ -15,7 +15,7 @@ use super::journal::{Journal, KINDS};
 use super::transaction::Tx;
 use super::{
     Epoch, FlushId, Incident, IncidentEvent, JournalHead, JournalKind, NewDelivery, SlotRange, StoreError, deliveries,
-    detectors, host_marks, incidents,
+    detectors, host_marks, incidents, judged_checks,
 };
 
 /// What becomes of the detector row of a check.
@@ -48,6 +48,8 @@ pub struct Flush {
     pub body: Vec<u8>,
     /// The detector rows that change.
     pub detectors: BTreeMap<CheckId, DetectorChange>,
+    /// The checks judged for the first time, with the slot; one that is known already is kept as it is.
+    pub first_judged: BTreeMap<CheckId, UnixMs>,
     /// Incidents as they are now, opened, amended or resolved; each at most once. A resolved one never opens again.
     pub incidents: Vec<Incident>,
     /// What happened in incidents; one that is known already is kept as it is.
@@ -209,6 +211,7 @@ async fn write_row(tx: &mut Tx<'_>, row: &RowToWrite<'_>) -> Result<Fence, Store
 /// Writes what follows from the row. Incidents go before what names them.
 async fn write_consequences(tx: &mut Tx<'_>, flush: &Flush, seq: u64) -> Result<(), StoreError> {
     detectors::write(tx, &flush.detectors, seq).await?;
+    judged_checks::write(tx, &flush.first_judged).await?;
     incidents::write(tx, &flush.incidents).await?;
     incidents::write_events(tx, &flush.events).await?;
     deliveries::write(tx, &flush.deliveries).await?;

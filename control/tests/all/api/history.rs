@@ -26,6 +26,7 @@ on_both_engines!(
     the_ledger_balances_and_a_lost_row_is_a_missed_slot,
     a_silent_owner_keeps_a_slot_pending,
     an_incident_is_told_with_its_votes_and_deliveries,
+    a_check_has_no_verdict_before_its_first_result,
     a_placement_is_explained_by_the_newest_view,
     too_many_slots_are_refused_with_what_to_do,
 );
@@ -115,6 +116,7 @@ impl<'h> Scribe<'h> {
             version: 1,
             body: journal_body::encode(&[section]),
             detectors: [].into(),
+            first_judged: [].into(),
             incidents: Vec::new(),
             events: Vec::new(),
             deliveries: Vec::new(),
@@ -271,6 +273,25 @@ async fn an_incident_is_told_with_its_votes_and_deliveries(house: House) {
     }
     let told = house.ask(&stranger, Method::GET, &format!("/v1/deliveries?incident={id}"), None).await;
     assert_eq!(told.expect(200)["items"], json!([]));
+}
+
+async fn a_check_has_no_verdict_before_its_first_result(house: House) {
+    let made = house.post("/v1/checks", check_wish("fresh")).await.expect(201);
+    assert_eq!(made["verdict"], "pending");
+    let mut scribe = Scribe::new(&house).await;
+    let path = format!("/v1/checks/{}", scribe.check);
+    let before = house.get(&path).await.expect(200);
+    assert_eq!((&before["state"], &before["verdict"]), (&json!("in_force"), &json!("pending")));
+    let slot = now();
+    let mut flush = scribe.flush(vec![scribe.result(slot, Outcome::up(1))]);
+    flush.first_judged.insert(scribe.check, slot);
+    scribe.commit(&flush).await;
+    assert_eq!(house.get(&path).await.expect(200)["verdict"], "up");
+    let listed = house.get("/v1/checks").await.expect(200);
+    let verdicts = listed["items"].as_array().unwrap().iter().map(|check| (&check["name"], &check["verdict"]));
+    assert_eq!(verdicts.collect::<Vec<_>>(), [(&json!("fresh"), &json!("pending")), (&json!("shop"), &json!("up"))]);
+    house.patch(&path, json!({"paused": true})).await.expect(200);
+    assert_eq!(house.get(&path).await.expect(200)["verdict"], json!(null));
 }
 
 async fn a_placement_is_explained_by_the_newest_view(house: House) {

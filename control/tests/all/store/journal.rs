@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use farwatch_control::store::{
-    DetectorChange, Flush, FlushId, JournalHead, JournalKind, MARKS_PER_HOST_MAX, SlotRange, StoreError, Takeover,
+    DetectorChange, Flush, FlushId, JournalHead, JournalKind, MARKS_PER_HOST_MAX, NewRevision, SlotRange, StoreError,
+    Takeover,
 };
-use farwatch_proto::id::{BootId, ProcessId};
+use farwatch_proto::check::Activity;
+use farwatch_proto::id::{BootId, CheckId, ProcessId};
 use farwatch_proto::link::Mark;
 use tokio::task::JoinSet;
 
@@ -23,6 +25,7 @@ on_both_engines!(
     a_flush_that_fails_leaves_nothing,
     detector_rows_are_put_and_cleared,
     a_mass_failure_fits_one_flush,
+    a_check_is_judged_for_the_first_time_once,
     marks_never_go_back,
     every_segment_has_its_own_mark,
     a_host_is_told_of_so_many_segments_at_most,
@@ -180,6 +183,28 @@ async fn a_mass_failure_fits_one_flush(database: Database) {
     let up = Flush { detectors: up, ..leader.flush() };
     leader.commit(&world.store, &up).await;
     assert_eq!(world.store.detectors().load_all().await.unwrap(), []);
+}
+
+async fn a_check_is_judged_for_the_first_time_once(database: Database) {
+    let world = World::new(&database).await;
+    let mut leader = world.lead().await;
+    let (shop, blog) = (world.check("shop").await, world.check("blog").await);
+    assert_eq!(world.store.judged_checks().among(&[shop, blog]).await.unwrap(), [].into());
+    assert_eq!(sorted(world.store.judged_checks().missing().await.unwrap()), sorted(vec![shop, blog]));
+    for slot in [START, START + 10_000] {
+        let flush = Flush { first_judged: [(shop, slot)].into(), ..leader.flush() };
+        leader.commit(&world.store, &flush).await;
+    }
+    assert_eq!(world.store.judged_checks().among(&[shop, blog]).await.unwrap(), [shop].into());
+    assert_eq!(world.store.judged_checks().missing().await.unwrap(), [blog]);
+    let deletion = NewRevision { activity: Activity::Deleted, ..world.wording("blog") };
+    world.store.checks().add_revision(world.tenant, blog, 1, &deletion, START).await.unwrap().unwrap();
+    assert_eq!(world.store.judged_checks().missing().await.unwrap(), []);
+}
+
+fn sorted(mut checks: Vec<CheckId>) -> Vec<CheckId> {
+    checks.sort();
+    checks
 }
 
 async fn marks_never_go_back(database: Database) {

@@ -1,13 +1,16 @@
 //! Databases that an earlier version made, with rows in them.
 
 use farwatch_control::store::Engine;
-use farwatch_proto::id::{BootId, HostId, ModuleHash};
+use farwatch_proto::id::{BootId, CheckId, HostId, ModuleHash, TenantId};
 use farwatch_proto::link::Mark;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
 
 use super::world::{Database, START, random};
 
-on_both_engines!(the_marks_of_the_first_schema_are_kept);
+on_both_engines!(
+    the_marks_of_the_first_schema_are_kept,
+    checks_that_were_in_force_before_judgements_were_kept_count_as_judged,
+);
 
 /// The first schema, as its version left it.
 async fn first_schema(database: &Database) -> AnyConnection {
@@ -65,4 +68,34 @@ async fn the_marks_of_the_first_schema_are_kept(database: Database) {
         .await
         .unwrap();
     connection.close().await.unwrap();
+}
+
+async fn checks_that_were_in_force_before_judgements_were_kept_count_as_judged(database: Database) {
+    let mut connection = first_schema(&database).await;
+    let tenant = TenantId::new(START, random());
+    sqlx::query("insert into tenant (id, name, created_ms) values ($1, 'acme', 0)")
+        .bind(tenant.as_bytes().as_slice())
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let checks = [("shop", "1"), ("blog", "null")].map(|(name, in_force)| {
+        let statement = format!(
+            "insert into checks (id, tenant_id, name, created_ms, latest_revision, in_force_revision) \
+             values ($1, $2, '{name}', 0, 1, {in_force})"
+        );
+        (CheckId::new(START, random()), statement)
+    });
+    for (check, statement) in &checks {
+        sqlx::query(AssertSqlSafe(statement.clone()))
+            .bind(check.as_bytes().as_slice())
+            .bind(tenant.as_bytes().as_slice())
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    connection.close().await.unwrap();
+    let store = database.open().await;
+    let [(shop, _), (blog, _)] = checks;
+    assert_eq!(store.judged_checks().among(&[shop, blog]).await.unwrap(), [shop].into());
+    assert_eq!(store.judged_checks().missing().await.unwrap(), [blog]);
 }

@@ -177,6 +177,7 @@ impl Leader {
             version: 1,
             body: vec![9; 100],
             detectors: [].into(),
+            first_judged: [].into(),
             incidents: Vec::new(),
             events: Vec::new(),
             deliveries: Vec::new(),

@@ -254,6 +254,7 @@ impl World {
             version: 1,
             body: Vec::new(),
             detectors: [].into(),
+            first_judged: [].into(),
             incidents: vec![outage.incident.clone()],
             events: Vec::new(),
             deliveries: deliveries.collect(),
