@@ -60,7 +60,7 @@ pub struct LeaderStatus {
 /// A run of a check ordered by hand: from these hosts, or from all that hold it.
 #[derive(Debug)]
 pub struct TestRequest {
-    /// The check; its revision in force is run.
+    /// The check; its revision in force is run, or its newest one while none is.
     pub check: CheckId,
     /// Where results go as they come: the host, its order and what it found.
     pub results: mpsc::UnboundedSender<(HostId, OrderId, RunResult)>,

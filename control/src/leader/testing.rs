@@ -1,6 +1,7 @@
 //! Runs ordered by hand: asked of every host that holds the check, answered as results come.
 //!
-//! They are votes to the hosts and nothing to the detector, which knows only the orders of its rounds.
+//! They are votes to the hosts and nothing to the detector, which knows only the orders of its rounds. A check that
+//! is not in force yet is run by its newest revision, so that its maker need not wait for its first slot.
 
 use std::collections::HashMap;
 
@@ -20,6 +21,8 @@ use crate::secret::random_bytes;
 
 /// Nobody waits longer for a run than this.
 const TEST_LIMIT_MS: i64 = 90_000;
+/// What is answered for a check that was just written, of which perhaps not even the leader has read.
+const NOT_HELD_YET: &str = "no host holds the check yet, it is on its way to them; try again in a few seconds";
 
 type Answers = mpsc::UnboundedSender<(HostId, OrderId, RunResult)>;
 
@@ -68,20 +71,24 @@ impl Tests {
 }
 
 fn orders_of(state: &State, request: &TestRequest, now: Now) -> Result<Vec<(HostId, Order)>, String> {
-    let page = state.book.page(request.check).ok_or("there is no such check")?;
-    let entry = page.in_force_at(now.wall).ok_or("the check is not in force yet; try again in a few seconds")?;
+    let page = state.book.page(request.check).ok_or(NOT_HELD_YET)?;
+    let definition = &page.in_force_at(now.wall).unwrap_or(page.latest()).definition;
     let stream = farwatch_proto::check::StreamId { check: request.check, number: 0 };
-    let holders = page.holders(&state.newest, None);
-    let reachable = holders.into_iter().filter(|host| state.is_reachable(*host, now.boot));
-    let orders: Vec<(HostId, Order)> = reachable
-        .map(|host| {
-            let id = OrderId::new(now.wall, random_bytes());
-            let revision = entry.definition.revision;
-            (host, Order { id, stream, revision, ordered_at: now.wall, attempt: 0 })
-        })
-        .collect();
-    if orders.is_empty() {
-        return Err("no host that holds the check can be reached".to_owned());
+    let mut hosts = page.holders(&state.newest, None);
+    hosts.retain(|host| state.is_reachable(*host, now.boot));
+    if hosts.is_empty() {
+        return Err("no host that is to hold the check can be reached; see GET /v1/hosts".to_owned());
     }
-    Ok(orders)
+    let holds = |host: &HostId| state.sessions.get(host).is_some_and(|session| session.holds_latest(request.check));
+    if hosts.iter().any(holds) {
+        hosts.retain(holds);
+    } else if definition.in_force_from.is_none() {
+        return Err(NOT_HELD_YET.to_owned());
+    }
+    // What is in force is held by some, though they may not have said yet that they heard since when.
+    let order = |host| {
+        let id = OrderId::new(now.wall, random_bytes());
+        (host, Order { id, stream, revision: definition.revision, ordered_at: now.wall, attempt: 0 })
+    };
+    Ok(hosts.into_iter().map(order).collect())
 }

@@ -1,3 +1,4 @@
+mod by_hand;
 mod marks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
