@@ -1,17 +1,14 @@
 #!/bin/sh
 # Builds the guests into components: modules/http.wasm and modules/hostile.wasm below the target directory.
 #
-# Quick when nothing changed: a stamp holds what the components were made of. It runs no tests.
-#
-# FARWATCH_PROFILE is the cargo profile of the tool that makes the components, `ci` unless it is set, so that it is built
-# together with the tests.
+# Quick when nothing changed: a stamp holds what the components were made of. It runs no tests, and it builds nothing of
+# the product.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 target_dir=${CARGO_TARGET_DIR:-$root/target}
 modules=$target_dir/modules
 stamp=$modules/stamp
-profile=${FARWATCH_PROFILE:-ci}
 
 # The stack of a guest in its own memory, in bytes. It lies before all data, so a guest that needs more traps. Stack, data
 # and what a usual run allocates fit into one page of WASM memory, which is what the sandbox cleans cheaply.
@@ -21,15 +18,14 @@ answers=$("$root/setup/guest-toolchain.sh" --print)
 eval "$answers"
 
 sources() {
-    find "$root/wit" "$root/checks-wasm" "$root/tests/hostile" "$root/setup/build-guests.sh" \
-        "$root/setup/guest-rustc.sh" "$root/sandbox/examples/componentize.rs" -type f ! -path '*/target/*' | LC_ALL=C sort
+    find "$root/wit" "$root/checks-wasm" "$root/tests/hostile" "$root/setup/componentize" "$root/setup/build-guests.sh" \
+        "$root/setup/guest-rustc.sh" -type f ! -path '*/target/*' | LC_ALL=C sort
 }
 
 # The names and contents of the sources, and the tools.
 fingerprint() {
     {
         sources | while read -r file; do sha256sum "$file"; done | sed "s|$root/||"
-        grep -A1 -E '^name = "(wit-component|wasm-encoder|wasmparser)"$' "$root/Cargo.lock"
         "$GUEST_RUSTC" -vV
         "$GUEST_CARGO" -V
         echo "$answers"
@@ -63,8 +59,8 @@ fi
         "$GUEST_CARGO" build --release --locked $GUEST_BUILD_STD --target wasm32-unknown-unknown
 )
 
-(cd "$root" && CARGO_TARGET_DIR="$target_dir" cargo build --quiet --locked --profile "$profile" -p farwatch-sandbox --example componentize)
-componentize=$target_dir/$profile/examples/componentize
+(cd "$root/setup/componentize" && cargo build --quiet --locked --target-dir "$target_dir/componentize")
+componentize=$target_dir/componentize/debug/farwatch-componentize
 built=$guests_dir/wasm32-unknown-unknown/release
 "$componentize" "$built/farwatch_check_http.wasm" "$modules/http.wasm"
 "$componentize" "$built/farwatch_hostile.wasm" "$modules/hostile.wasm"
