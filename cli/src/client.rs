@@ -29,13 +29,6 @@ use crate::exit::Failure;
 use crate::output::{self, Look};
 use connection::Connection;
 
-/// The API refused what it was given.
-const REFUSED: u8 = 65;
-/// The API failed.
-const FAILED: u8 = 70;
-/// The token may not do this, or is none.
-const NO_PERMISSION: u8 = 77;
-
 /// How the API is reached, and how its answers are shown.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Connection")]

@@ -5,14 +5,20 @@ use std::process::ExitCode;
 
 /// A bad flag or value.
 pub(crate) const USAGE: u8 = 64;
+/// The API refused what it was given.
+pub(crate) const REFUSED: u8 = 65;
 /// Input that cannot be read.
 pub(crate) const NO_INPUT: u8 = 66;
-/// The configuration cannot be used.
-pub(crate) const CONFIG: u8 = 78;
 /// Something that is needed is not there: a port, a server.
 pub(crate) const UNAVAILABLE: u8 = 69;
+/// It failed, and it is nobody's input that is wrong.
+pub(crate) const FAILED: u8 = 70;
 /// A file cannot be made.
 pub(crate) const CANNOT_CREATE: u8 = 73;
+/// The token may not do this, or is none.
+pub(crate) const NO_PERMISSION: u8 = 77;
+/// The configuration cannot be used.
+pub(crate) const CONFIG: u8 = 78;
 
 /// The end of a command that failed.
 #[derive(Debug)]

@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::{FAILED, NO_PERMISSION, REFUSED};
-use crate::exit::{Failure, UNAVAILABLE};
+use crate::exit::{FAILED, Failure, NO_PERMISSION, REFUSED, UNAVAILABLE};
 
 /// The failure that says what the API said.
 pub(super) fn refusal(status: u16, problem: &Value) -> Failure {

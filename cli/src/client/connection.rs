@@ -8,8 +8,8 @@ use ureq::http::{Method, Request, Response, StatusCode};
 
 use super::answer::refusal;
 use super::credentials::{Credentials, Environment};
-use super::{ClientArgs, FAILED};
-use crate::exit::{Failure, UNAVAILABLE};
+use super::ClientArgs;
+use crate::exit::{FAILED, Failure, UNAVAILABLE};
 
 /// Answers come from a database and take milliseconds; this long means that nobody answers.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -4,8 +4,8 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::fields::{items, text, texts};
-use super::{Client, ClientArgs, REFUSED};
-use crate::exit::Failure;
+use super::{Client, ClientArgs};
+use crate::exit::{Failure, REFUSED};
 use crate::output::{self, Cell, Look, Table};
 
 /// What can be run

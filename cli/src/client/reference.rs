@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 
-use super::REFUSED;
 use super::connection::Connection;
 use super::fields::{items, text};
-use crate::exit::Failure;
+use crate::exit::{Failure, REFUSED};
 
 /// A list whose items have an id and a name.
 #[derive(Clone, Copy)]
