@@ -29,6 +29,8 @@ use crate::exit::Failure;
 use crate::output::{self, Look};
 use connection::Connection;
 
+pub(crate) use credentials::is_said_by_environment;
+
 /// How the API is reached, and how its answers are shown.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Connection")]

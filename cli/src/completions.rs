@@ -1,10 +1,10 @@
 //! `farwatch completions`: the words of this program, for a shell.
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
 use crate::exit::Failure;
-use crate::{Line, output};
+use crate::{command, output};
 
 /// Print what completes these words in a shell
 #[derive(Args, Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct CompletionsArgs {
 impl CompletionsArgs {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Line::command(), "farwatch", &mut script);
+        clap_complete::generate(self.shell, &mut command(), "farwatch", &mut script);
         output::print(&String::from_utf8_lossy(&script))
     }
 }

@@ -11,7 +11,7 @@ use farwatch_control::store::StoreError;
 
 use crate::compile::compile_command;
 use crate::duration::seconds;
-use crate::exit::{CONFIG, Failure, NO_INPUT, OrFail, UNAVAILABLE, USAGE};
+use crate::exit::{Failure, NO_INPUT, OrFail, UNAVAILABLE, USAGE, code_of};
 use crate::stop::told_to_stop;
 use crate::tell_args::TellArgs;
 
@@ -43,7 +43,7 @@ pub(crate) struct ControlArgs {
     #[arg(long, env = "FARWATCH_MASTER_KEY_FILE", value_name = "FILE")]
     master_key_file: Option<PathBuf>,
     /// Lets webhooks reach this private network; may be repeated.
-    #[arg(long, value_name = "CIDR")]
+    #[arg(long, env = "FARWATCH_ALLOW_NET", value_delimiter = ',', value_name = "CIDR")]
     allow_net: Vec<String>,
     /// How long a returning host proves itself before it owns checks again.
     #[arg(long, env = "FARWATCH_WARMUP", default_value = "60s", value_parser = seconds, value_name = "TIME")]
@@ -71,15 +71,15 @@ pub(crate) fn run(args: ControlArgs) -> Result<(), Failure> {
     let config = ControlConfig::try_new(flags).or_fail(USAGE)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_fail(UNAVAILABLE)?;
     let stop = told_to_stop(&runtime)?;
-    runtime.block_on(process::run(config, stop)).map_err(|error| Failure::new(code_of(&error), error))
+    runtime.block_on(process::run(config, stop)).map_err(|error| Failure::new(code_of_start(&error), error))
 }
 
-const fn code_of(error: &StartError) -> u8 {
+fn code_of_start(error: &StartError) -> u8 {
     match error {
         StartError::Database { source: StoreError::Unavailable(_), .. }
         | StartError::InUse { .. }
         | StartError::Port { .. } => UNAVAILABLE,
         StartError::Database { .. } => NO_INPUT,
-        StartError::Other(_) => CONFIG,
+        StartError::Other(error) => code_of(error),
     }
 }

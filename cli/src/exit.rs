@@ -1,9 +1,10 @@
 //! How the program ends: one line on stderr that says what to do, and a code of sysexits.h.
 
 use std::fmt;
+use std::io;
 use std::process::ExitCode;
 
-/// A bad flag or value.
+/// A bad flag, setting or value.
 pub(crate) const USAGE: u8 = 64;
 /// The API refused what it was given.
 pub(crate) const REFUSED: u8 = 65;
@@ -15,10 +16,8 @@ pub(crate) const UNAVAILABLE: u8 = 69;
 pub(crate) const FAILED: u8 = 70;
 /// A file cannot be made.
 pub(crate) const CANNOT_CREATE: u8 = 73;
-/// The token may not do this, or is none.
+/// The token may not do this, or is none; or the system does not allow it.
 pub(crate) const NO_PERMISSION: u8 = 77;
-/// The configuration cannot be used.
-pub(crate) const CONFIG: u8 = 78;
 
 /// The end of a command that failed.
 #[derive(Debug)]
@@ -33,6 +32,14 @@ impl Failure {
         Self { code, message: message.to_string() }
     }
 
+    /// The same, with the places that settings came from instead of the flags they stand for.
+    pub(crate) fn blaming(mut self, places: &[(String, String)]) -> Self {
+        let its = |flag: &str| self.message.strip_prefix(flag).filter(|rest| rest.starts_with([' ', ':']));
+        let named = places.iter().find_map(|(flag, place)| Some(format!("{place}{}", its(flag)?)));
+        self.message = named.unwrap_or(self.message);
+        self
+    }
+
     /// Says it on stderr, in one line.
     #[allow(clippy::print_stderr, reason = "this is where failures are told")]
     pub(crate) fn tell(&self) -> ExitCode {
@@ -45,6 +52,16 @@ impl Failure {
 pub(crate) trait OrFail<T> {
     /// The value, or a failure with this code.
     fn or_fail(self, code: u8) -> Result<T, Failure>;
+}
+
+/// The code of a failure to start that may be a file's fault.
+pub(crate) fn code_of(error: &anyhow::Error) -> u8 {
+    let of_files = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+    match of_files.map(io::Error::kind) {
+        Some(io::ErrorKind::NotFound) => NO_INPUT,
+        Some(io::ErrorKind::PermissionDenied) => NO_PERMISSION,
+        _ => FAILED,
+    }
 }
 
 impl<T, E: Into<anyhow::Error>> OrFail<T> for Result<T, E> {

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use crate::client::host::HostVerb;
 use crate::compile::compile_command;
-use crate::exit::{CONFIG, Failure, OrFail, UNAVAILABLE, USAGE};
+use crate::exit::{Failure, OrFail, UNAVAILABLE, USAGE, code_of};
 use crate::stop::told_to_stop;
 
 const EXAMPLES: &str = "Examples:
@@ -47,7 +47,7 @@ struct RunArgs {
     #[arg(long, env = "FARWATCH_GUEST_THREADS", value_name = "N")]
     guest_threads: Option<usize>,
     /// Lets checks reach this private network; may be repeated.
-    #[arg(long, value_name = "CIDR")]
+    #[arg(long, env = "FARWATCH_ALLOW_NET", value_delimiter = ',', value_name = "CIDR")]
     allow_net: Vec<String>,
     /// The local address that probes come from.
     #[arg(long, env = "FARWATCH_PROBE_BIND", value_name = "ADDR")]
@@ -88,5 +88,7 @@ fn serve(args: RunArgs) -> Result<(), Failure> {
     let config = HostConfig::try_new(settings).or_fail(USAGE)?;
     let runtime = housekeeping_runtime().or_fail(UNAVAILABLE)?;
     let stop = told_to_stop(&runtime)?;
-    runtime.block_on(farwatch_host::run(config, stop)).or_fail(CONFIG)
+    runtime
+        .block_on(farwatch_host::run(config, stop))
+        .map_err(|error| Failure::new(code_of(&error), format_args!("{error:#}")))
 }

@@ -3,6 +3,7 @@
 mod client;
 mod compile;
 mod completions;
+mod config;
 mod control;
 mod duration;
 mod exit;
@@ -14,10 +15,11 @@ mod stop;
 mod tell_args;
 mod up;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use client::channel::ChannelArgs;
 use client::check::CheckArgs;
@@ -41,8 +43,10 @@ const EXAMPLES: &str = "Examples:
   farwatch incident list --state open
   farwatch ledger --since 24h
 
-Exit codes are those of sysexits.h: 64 a bad flag, 65 refused by the API, 66 an unreadable file, 69 not
-available, 70 failed, 77 not allowed, 78 a bad setting.";
+Settings come from flags, then from the environment, then from one TOML file with a table per role: see --config.
+
+Exit codes are those of sysexits.h: 64 a bad flag or setting, 65 refused by the API, 66 an unreadable file, 69 not
+available, 70 failed, 73 a file cannot be made, 77 not allowed.";
 
 /// An uptime monitor that is itself up
 #[derive(Parser, Debug)]
@@ -98,14 +102,28 @@ fn main() -> ExitCode {
     if std::env::var_os(up::EXIT_WITH_PARENT).is_some() {
         stop::end_with_parent();
     }
-    match Line::try_parse() {
-        Ok(line) => line.word.run().map_or_else(|failure| failure.tell(), |()| ExitCode::SUCCESS),
+    run(std::env::args_os().collect()).unwrap_or_else(|failure| failure.tell())
+}
+
+/// The words of this program, and the flag that names its settings file.
+fn command() -> Command {
+    Line::command().arg(config::flag())
+}
+
+fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
+    let file = config::File::named_by(&command(), &words)?;
+    let matches = file.applied_to(command()).try_get_matches_from(words);
+    match matches.and_then(|matches| Ok((Line::from_arg_matches(&matches)?, matches))) {
+        Ok((line, matches)) => {
+            line.word.run().map_err(|failure| failure.blaming(&file.in_force(&matches)))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Err(told) => {
             // Help that cannot be printed is not missed.
             let _ = told.print();
             match told.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-                _ => ExitCode::from(USAGE),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(ExitCode::SUCCESS),
+                _ => Ok(ExitCode::from(USAGE)),
             }
         }
     }
@@ -113,13 +131,11 @@ fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Line::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

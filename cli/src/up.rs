@@ -27,6 +27,8 @@ pub(crate) use supervisor::EXIT_WITH_PARENT;
 
 /// Control has this long to open its ports; it compiles the built-in modules first.
 const CONTROL_START_LIMIT: Duration = Duration::from_secs(60);
+/// What the settings file says of `up` the children are told by their flags, and the rest of it is not about them.
+const NO_FILE: &str = "--config=/dev/null";
 /// How often its files are looked for.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -40,25 +42,25 @@ pub(crate) struct UpArgs {
     #[arg(long, env = "FARWATCH_DATA", default_value = "farwatch-data", value_name = "DIR")]
     data: PathBuf,
     /// How many hosts to run.
-    #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(long, env = "FARWATCH_HOSTS", default_value_t = 5, value_name = "N")]
     hosts: usize,
     /// Where the API listens.
     #[arg(long, env = "FARWATCH_API_LISTEN", default_value = "127.0.0.1:8400", value_name = "ADDR")]
     api_listen: SocketAddr,
     /// Where hosts dial.
-    #[arg(long, default_value = "127.0.0.1:8401", value_name = "ADDR")]
+    #[arg(long, env = "FARWATCH_LINK_LISTEN", default_value = "127.0.0.1:8401", value_name = "ADDR")]
     link_listen: SocketAddr,
     /// A database other than the embedded one, such as postgres://user@host/name.
     #[arg(long, env = "FARWATCH_DATABASE", hide_env_values = true, value_name = "URL")]
     database: Option<String>,
     /// Lets checks and webhooks reach this private network; may be repeated.
-    #[arg(long, value_name = "CIDR")]
+    #[arg(long, env = "FARWATCH_ALLOW_NET", value_delimiter = ',', value_name = "CIDR")]
     allow_net: Vec<String>,
     /// How long a returning host proves itself before it owns checks again.
-    #[arg(long, default_value = "60s", value_parser = seconds, value_name = "TIME")]
+    #[arg(long, env = "FARWATCH_WARMUP", default_value = "60s", value_parser = seconds, value_name = "TIME")]
     warmup: Duration,
     /// How long after its end a process is started again.
-    #[arg(long, default_value = "1s", value_parser = seconds, value_name = "TIME")]
+    #[arg(long, env = "FARWATCH_RESTART_AFTER", default_value = "1s", value_parser = seconds, value_name = "TIME")]
     restart_after: Duration,
     /// The local address the probes of the n-th host use; repeated, one per host.
     #[arg(long, value_name = "ADDR")]
@@ -152,6 +154,7 @@ fn control_role(args: &UpArgs, data: &Path) -> Role {
     }
     let mut words = vec![
         "control".to_owned(),
+        NO_FILE.to_owned(),
         format!("--data={}", data.display()),
         format!("--api-listen={}", args.api_listen),
         format!("--link-listen={}", args.link_listen),
@@ -166,7 +169,8 @@ fn control_role(args: &UpArgs, data: &Path) -> Role {
 fn host_role(args: &UpArgs, data: &Path, name: &str, link: &str, index: usize) -> Role {
     let directory = data.join("hosts").join(name);
     let link = args.link_via.get(index).map_or_else(|| link.to_owned(), SocketAddr::to_string);
-    let mut words = vec!["host".to_owned(), format!("--data={}", directory.display()), format!("--control={link}")];
+    let mut words = vec!["host".to_owned(), NO_FILE.to_owned()];
+    words.extend([format!("--data={}", directory.display()), format!("--control={link}")]);
     words.extend(args.allow_net.iter().map(|net| format!("--allow-net={net}")));
     words.extend(args.probe_bind.get(index).map(|address| format!("--probe-bind={address}")));
     let log = data.join("log").join(format!("{name}.log"));

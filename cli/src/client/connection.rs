@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::{Method, Request, Response, StatusCode};
 
+use super::ClientArgs;
 use super::answer::refusal;
 use super::credentials::{Credentials, Environment};
-use super::ClientArgs;
 use crate::exit::{FAILED, Failure, UNAVAILABLE};
 
 /// Answers come from a database and take milliseconds; this long means that nobody answers.

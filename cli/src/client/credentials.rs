@@ -1,11 +1,13 @@
 //! Where the API is and what opens it: flags before environment, environment before what `farwatch up` wrote.
+//!
+//! What the settings file says comes as flags, and only where the environment says nothing.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::ClientArgs;
-use crate::exit::{CONFIG, Failure, NO_INPUT};
+use crate::exit::{Failure, NO_INPUT, USAGE};
 
 /// Where `farwatch up` keeps its data when it is told nothing else.
 const DATA_DEFAULT: &str = "farwatch-data";
@@ -14,6 +16,22 @@ const API_FILE: &str = "api.url";
 const TOKEN_FILE: &str = "admin.token";
 /// What every token begins with.
 const TOKEN_PREFIX: &str = "fw_";
+
+/// A variable that is set to something.
+fn text(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether the environment says what this flag would say.
+pub(crate) fn is_said_by_environment(flag: &str) -> bool {
+    let names: &[&str] = match flag {
+        "api" => &["FARWATCH_API"],
+        "token-file" => &["FARWATCH_TOKEN", "FARWATCH_TOKEN_FILE"],
+        "tenant" => &["FARWATCH_TENANT"],
+        _ => &[],
+    };
+    names.iter().any(|name| text(name).is_some())
+}
 
 /// What the environment says.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +45,6 @@ pub(super) struct Environment {
 
 impl Environment {
     pub(super) fn read() -> Self {
-        let text = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         Self {
             api: text("FARWATCH_API"),
             token: text("FARWATCH_TOKEN"),
@@ -71,7 +88,7 @@ fn api(args: &ClientArgs, environment: &Environment) -> Result<String, Failure> 
             let file = environment.data().join(API_FILE);
             fs::read_to_string(&file).map_err(|_| {
                 let advice = "start `farwatch up` in this directory, or name the API with --api or FARWATCH_API";
-                Failure::new(CONFIG, format_args!("there is no {}; {advice}", file.display()))
+                Failure::new(NO_INPUT, format_args!("there is no {}; {advice}", file.display()))
             })?
         }
     };
@@ -79,7 +96,7 @@ fn api(args: &ClientArgs, environment: &Environment) -> Result<String, Failure> 
     if url.starts_with("http://") || url.starts_with("https://") {
         return Ok(url.to_owned());
     }
-    Err(Failure::new(CONFIG, format_args!("{url:?} is no URL of an API; write it like http://127.0.0.1:8400")))
+    Err(Failure::new(USAGE, format_args!("{url:?} is no URL of an API; write it like http://127.0.0.1:8400")))
 }
 
 fn token(args: &ClientArgs, environment: &Environment) -> Result<String, Failure> {
@@ -112,7 +129,7 @@ fn judged(text: &str, place: &str) -> Result<String, Failure> {
         return Ok(token.to_owned());
     }
     let advice = "one begins with fw_, and `farwatch token create` makes one";
-    Err(Failure::new(CONFIG, format_args!("{place} holds no token; {advice}")))
+    Err(Failure::new(USAGE, format_args!("{place} holds no token; {advice}")))
 }
 
 #[cfg(test)]
