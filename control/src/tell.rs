@@ -15,7 +15,6 @@ mod mail;
 mod places;
 mod relay;
 mod reply;
-mod target;
 mod teller;
 mod webhook;
 mod worker;

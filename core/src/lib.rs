@@ -25,4 +25,6 @@ pub mod incident;
 
 pub mod delivery;
 
+pub mod target;
+
 pub mod egress;

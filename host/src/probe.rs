@@ -9,7 +9,6 @@ pub mod http;
 
 mod dial;
 mod resolve;
-mod target;
 mod tls;
 mod trace;
 mod wire;

@@ -3,10 +3,10 @@
 //! The API reads a new channel with [`ChannelConfig::parse`] and refuses what it refuses; a worker reads the row
 //! the same way. Secrets are not part of it: they are kept sealed beside it.
 
+use farwatch_core::target::Target;
 use lettre::Address;
 use serde::{Deserialize, Serialize};
 
-use super::target::Target;
 use crate::store::ChannelKind;
 
 /// The longest config of a channel, in bytes.

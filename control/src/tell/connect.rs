@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farwatch_core::egress::{Policy, Refusal};
+use farwatch_core::target::{Target, TargetHost};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -18,7 +19,6 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::target::{Host, Target};
 use crate::spawn::Spawner;
 
 /// Lookups under way at once. More would let one dead resolver take every thread of the process; fewer would make
@@ -60,8 +60,8 @@ impl Connector {
     /// Connects to the target, and shakes hands where it wants TLS.
     pub(super) async fn connect(&self, target: &Target) -> Result<Box<dyn Stream>, NotConnected> {
         let found = match &target.host {
-            Host::Address(address) => vec![SocketAddr::new(*address, target.port)],
-            Host::Name(name) => self.lookup(name, target.port).await?,
+            TargetHost::Address(address) => vec![SocketAddr::new(*address, target.port)],
+            TargetHost::Name(name) => self.lookup(name, target.port).await?,
         };
         judge(&self.policy, &found)?;
         let (remote, stream) = dial(&found).await?;
@@ -133,10 +133,10 @@ fn refusal_text(refusal: &Refusal) -> String {
     }
 }
 
-fn server_name(host: &Host) -> Result<ServerName<'static>, NotConnected> {
+fn server_name(host: &TargetHost) -> Result<ServerName<'static>, NotConnected> {
     match host {
-        Host::Address(address) => Ok(ServerName::IpAddress(IpAddr::into(*address))),
-        Host::Name(name) => {
+        TargetHost::Address(address) => Ok(ServerName::IpAddress(IpAddr::into(*address))),
+        TargetHost::Name(name) => {
             let bare = name.strip_suffix('.').unwrap_or(name).to_owned();
             ServerName::try_from(bare).map_err(|_| NotConnected(format!("no certificate can name {name}")))
         }

@@ -5,10 +5,9 @@
 
 use std::fmt;
 
+use farwatch_core::target::{TargetHost, port};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::{SUBMISSION_PORT, SUBMISSIONS_PORT};
-
-use super::target::{Host, port};
 
 /// How the connection to the relay is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,9 +116,9 @@ fn host_and_port(place: &str, usual_port: u16) -> Result<(String, u16), BadRelay
         None => place.find([':', '/']).unwrap_or(place.len()),
     };
     let (host, rest) = place.split_at(host_end);
-    let host = match Host::of_text(host).map_err(|_| BadRelay::Host)? {
-        Host::Name(name) => name,
-        Host::Address(address) => address.to_string(),
+    let host = match TargetHost::of_text(host).map_err(|_| BadRelay::Host)? {
+        TargetHost::Name(name) => name,
+        TargetHost::Address(address) => address.to_string(),
     };
     let port = match (rest, rest.strip_prefix(':')) {
         ("", _) => usual_port,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farwatch_core::egress::Policy;
+use farwatch_core::target::Target;
 use farwatch_proto::time::UnixMs;
 
 use super::channel::ChannelConfig;
@@ -18,7 +19,6 @@ use super::places::Places;
 use super::render::{self, Message};
 use super::reply::Reply;
 use super::signing::SigningSecret;
-use super::target::Target;
 use super::webhook::{self, Outgoing};
 use crate::seal::Sealer;
 use crate::store::{Channel, Claimed, Store, StoreError};

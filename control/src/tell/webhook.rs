@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use farwatch_core::delivery::answer_of_http;
+use farwatch_core::target::Target;
 use farwatch_proto::id::DeliveryId;
 use farwatch_proto::time::UnixMs;
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
@@ -21,7 +22,6 @@ use tokio::time::timeout;
 use super::connect::{Connector, Stream};
 use super::reply::Reply;
 use super::signing::SigningSecret;
-use super::target::Target;
 
 /// From the first lookup to the last byte of the answer; receivers are told to answer first and work later.
 pub(super) const LIMIT: Duration = Duration::from_secs(15);

@@ -8,11 +8,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use farwatch_core::egress::Policy;
+use farwatch_core::target::TargetHost;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::Prober;
 use super::evidence::{IpVersion, Phase};
-use super::target::Host;
 use super::trace::{Mishap, Trace};
 
 /// Whether an address is of the version that a check insists on.
@@ -27,15 +27,15 @@ impl Prober {
     /// Resolves, judges and connects, and leaves its times and the chosen address in the trace.
     pub(super) async fn dial(
         &self,
-        host: &Host,
+        host: &TargetHost,
         port: u16,
         family: Option<IpVersion>,
         trace: &mut Trace,
     ) -> Result<TcpStream, Mishap> {
         let policy = self.policy();
         let remote = match host {
-            Host::Address(address) => literal(&policy, SocketAddr::new(*address, port), family)?,
-            Host::Name(name) => {
+            TargetHost::Address(address) => literal(&policy, SocketAddr::new(*address, port), family)?,
+            TargetHost::Name(name) => {
                 trace.enter(Phase::Resolve, self.clock.instant());
                 let found = self.resolver.lookup(name, port).await?;
                 let chosen = choose(&policy, name, &found, family)?;

@@ -12,6 +12,7 @@ mod request;
 use std::sync::Arc;
 use std::time::Duration;
 
+use farwatch_core::target::{Target, TargetHost};
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use tokio::net::TcpStream;
@@ -19,7 +20,6 @@ use tokio::time::timeout_at;
 
 use super::Prober;
 use super::evidence::{Failure, Phase, Request, Response, Version, Want};
-use super::target::{Host, Target};
 use super::tls::Offer;
 use super::trace::{Mishap, Trace};
 use super::wire::{Marking, Marks, Stream, Wire};
@@ -101,7 +101,7 @@ impl Prober {
     async fn secure(
         &self,
         stream: TcpStream,
-        host: &Host,
+        host: &TargetHost,
         wish: Wish,
         trace: &mut Trace,
     ) -> Result<(Stream, Version), Mishap> {

@@ -9,6 +9,7 @@ mod verdict;
 use std::path::Path;
 use std::sync::Arc;
 
+use farwatch_core::target::TargetHost;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -19,7 +20,6 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::evidence::TlsInfo;
-use super::target::Host;
 use super::trace::Mishap;
 use crate::clock::Clock;
 use verdict::SignaturesOnly;
@@ -76,7 +76,7 @@ impl TlsClient {
     pub(super) async fn handshake(
         &self,
         stream: TcpStream,
-        host: &Host,
+        host: &TargetHost,
         offer: Offer,
     ) -> Result<Box<TlsStream<TcpStream>>, Mishap> {
         let name = server_name(host)?;
@@ -95,7 +95,7 @@ impl TlsClient {
     pub(super) fn judge(
         &self,
         stream: &TlsStream<TcpStream>,
-        host: &Host,
+        host: &TargetHost,
         clock: &Clock,
         with_chain: bool,
     ) -> Result<(TlsInfo, Option<Mishap>), Mishap> {
@@ -118,10 +118,10 @@ impl TlsClient {
     }
 }
 
-fn server_name(host: &Host) -> Result<ServerName<'static>, Mishap> {
+fn server_name(host: &TargetHost) -> Result<ServerName<'static>, Mishap> {
     match host {
-        Host::Address(address) => Ok(ServerName::IpAddress((*address).into())),
-        Host::Name(name) => {
+        TargetHost::Address(address) => Ok(ServerName::IpAddress((*address).into())),
+        TargetHost::Name(name) => {
             let bare = name.strip_suffix('.').unwrap_or(name).to_owned();
             ServerName::try_from(bare).map_err(|_| verdict::not_a_server_name(name))
         }

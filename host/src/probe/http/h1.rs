@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use farwatch_core::target::Target;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request};
 use http_body_util::Full;
@@ -15,7 +16,6 @@ use hyper_util::rt::TokioIo;
 use super::body::{Limit, Piece, Source, read};
 use super::request::Prepared;
 use super::{Answer, HEAD_MAX_BYTES, fault};
-use crate::probe::target::Target;
 use crate::probe::trace::Mishap;
 use crate::probe::wire::{Marks, Wire};
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use ::h2::client::{Builder, Connection};
 use ::h2::{Reason, RecvStream};
 use bytes::Bytes;
+use farwatch_core::target::Target;
 use http::header::{CONNECTION, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, Scheme, Uri};
 use http::{Request, Version};
@@ -14,7 +15,6 @@ use http::{Request, Version};
 use super::body::{Limit, Piece, Source, read};
 use super::request::{Prepared, invalid};
 use super::{Answer, BODY_MAX_BYTES, HEAD_MAX_BYTES, fault};
-use crate::probe::target::Target;
 use crate::probe::trace::Mishap;
 use crate::probe::wire::{Marks, Wire};
 

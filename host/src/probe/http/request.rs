@@ -1,11 +1,11 @@
 //! A request as it will be sent, made of what the module asked for and what stands for itself.
 
 use bytes::Bytes;
+use farwatch_core::target::Target;
 use http::header::{ACCEPT, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::probe::evidence::{Phase, Request, Version};
-use crate::probe::target::Target;
 use crate::probe::trace::Mishap;
 
 /// The most headers a module may send.

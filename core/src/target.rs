@@ -1,7 +1,7 @@
-//! What a probe is pointed at, read once and strictly.
+//! What a URL points at, read once and strictly: by probes and by webhooks alike.
 //!
-//! A host that some resolver would read as an address in disguise (`127.1`, `0x7f000001`, `2130706433`)
-//! is refused, so that what a person reads is what is connected to.
+//! A host that some resolver would read as an address in disguise (`127.1`, `0x7f000001`, `2130706433`) is refused, so
+//! that what a person reads is what is connected to. Whether it may be reached is the business of `egress`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,65 +16,79 @@ const LABEL_MAX_BYTES: usize = 63;
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) is_https: bool,
-    pub(super) host: Host,
-    pub(super) port: u16,
+pub struct Target {
+    /// Whether TLS is spoken.
+    pub is_https: bool,
+    /// The server.
+    pub host: TargetHost,
+    /// The port that is dialled.
+    pub port: u16,
     /// Host and port as they are told to the server; a port that goes without saying is left out.
-    pub(super) authority: String,
-    pub(super) path_and_query: PathAndQuery,
+    pub authority: String,
+    /// What is asked of the server.
+    pub path_and_query: PathAndQuery,
 }
 
 /// A name to be resolved, or an address that stands for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Host {
+pub enum TargetHost {
+    /// A name, in lower case.
     Name(String),
+    /// An address.
     Address(IpAddr),
 }
 
-/// A target that is refused before anything is sent.
+/// A URL that is refused before anything is sent. Its text does not repeat the path, which may hold a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadTarget {
+pub enum BadTarget {
+    /// It is too long.
     #[error("the URL is longer than {URL_MAX_BYTES} bytes")]
     TooLong,
-    #[error("{0:?} is not a URL: {1}")]
-    Unreadable(String, String),
-    #[error("{0:?} is not an absolute http or https URL")]
-    Scheme(String),
-    #[error("the URL holds a user name or password; send an authorization header instead")]
+    /// It breaks the grammar of URLs.
+    #[error("it is not a URL: {0}")]
+    Unreadable(String),
+    /// It is relative, or of another scheme.
+    #[error("it is not an absolute http or https URL")]
+    Scheme,
+    /// It holds credentials.
+    #[error("the URL holds a user name or password, which is not sent; take it out of the URL")]
     UserInfo,
+    /// Its port is none.
     #[error("{0:?} is not a port from 1 to 65535")]
     Port(String),
+    /// Its address means something on one machine only.
     #[error("{0:?} is an IPv6 address with a zone, which means nothing to other machines")]
     Zone(String),
+    /// Its host is none, or could be taken for another.
     #[error("{0:?} is not a host name or an address; write an IPv4 address as four decimal numbers")]
     Host(String),
 }
 
 impl Target {
     /// Reads an absolute `http` or `https` URL.
-    pub(super) fn of_url(url: &str) -> Result<Self, BadTarget> {
+    pub fn of_url(url: &str) -> Result<Self, BadTarget> {
         if url.len() > URL_MAX_BYTES {
             return Err(BadTarget::TooLong);
         }
-        let unreadable = |error: http::uri::InvalidUri| BadTarget::Unreadable(url.to_owned(), error.to_string());
+        let unreadable = |error: http::uri::InvalidUri| BadTarget::Unreadable(error.to_string());
         let parts = url.parse::<Uri>().map_err(unreadable)?.into_parts();
         let is_https = match &parts.scheme {
             Some(scheme) if *scheme == Scheme::HTTP => false,
             Some(scheme) if *scheme == Scheme::HTTPS => true,
-            _ => return Err(BadTarget::Scheme(url.to_owned())),
+            _ => return Err(BadTarget::Scheme),
         };
-        let authority = parts.authority.ok_or_else(|| BadTarget::Scheme(url.to_owned()))?;
+        let authority = parts.authority.ok_or(BadTarget::Scheme)?;
         let usual_port = if is_https { 443 } else { 80 };
         let (host, port) = split_authority(authority.as_str())?;
-        let (host_text, port) = (host, port.unwrap_or(usual_port));
-        let authority = if port == usual_port { host_text.to_owned() } else { format!("{host_text}:{port}") };
+        let port = port.unwrap_or(usual_port);
+        let authority = if port == usual_port { host.to_owned() } else { format!("{host}:{port}") };
         let path_and_query = match parts.path_and_query {
             Some(path) if path.as_str().starts_with('/') => path,
+            // Its text has the slash that the URL left out.
             Some(query) => query.to_string().parse().map_err(unreadable)?,
             None => PathAndQuery::from_static("/"),
         };
-        Ok(Self { is_https, host: Host::of_text(host_text)?, port, authority, path_and_query })
+        Ok(Self { is_https, host: TargetHost::of_text(host)?, port, authority, path_and_query })
     }
 }
 
@@ -82,29 +96,28 @@ fn split_authority(authority: &str) -> Result<(&str, Option<u16>), BadTarget> {
     if authority.contains('@') {
         return Err(BadTarget::UserInfo);
     }
+    let bad_host = || BadTarget::Host(authority.to_owned());
     let host_end = match authority.strip_prefix('[') {
-        Some(rest) => rest.find(']').map(|end| end + 2).ok_or_else(|| BadTarget::Host(authority.to_owned()))?,
+        Some(rest) => rest.find(']').map(|end| end + 2).ok_or_else(bad_host)?,
         None => authority.find(':').unwrap_or(authority.len()),
     };
     let (host, rest) = authority.split_at(host_end);
     if rest.is_empty() {
         return Ok((host, None));
     }
-    let digits = rest.strip_prefix(':').ok_or_else(|| BadTarget::Host(authority.to_owned()))?;
-    if digits.is_empty() {
-        return Ok((host, None));
-    }
-    let bad_port = || BadTarget::Port(digits.to_owned());
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(bad_port());
-    }
-    let port = digits.parse().ok().filter(|port| *port != 0).ok_or_else(bad_port)?;
-    Ok((host, Some(port)))
+    let digits = rest.strip_prefix(':').ok_or_else(bad_host)?;
+    Ok((host, Some(port(digits).ok_or_else(|| BadTarget::Port(digits.to_owned()))?)))
 }
 
-impl Host {
+/// A port in plain decimal digits.
+pub fn port(digits: &str) -> Option<u16> {
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|port| is_plain && *port != 0)
+}
+
+impl TargetHost {
     /// Reads a name, an IPv4 address, or an IPv6 address in brackets.
-    fn of_text(text: &str) -> Result<Self, BadTarget> {
+    pub fn of_text(text: &str) -> Result<Self, BadTarget> {
         let bad_host = || BadTarget::Host(text.to_owned());
         if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             if inner.contains('%') {
@@ -126,13 +139,11 @@ fn is_name(text: &str) -> bool {
         (1..=LABEL_MAX_BYTES).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
-    let ends_in_a_number = |label: &str| {
+    let is_a_number = |label: &str| {
         label.bytes().all(|byte| byte.is_ascii_digit())
             || label.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"))
     };
-    name.len() <= NAME_MAX_BYTES
-        && name.split('.').all(is_label)
-        && !name.rsplit('.').next().is_some_and(ends_in_a_number)
+    name.len() <= NAME_MAX_BYTES && name.split('.').all(is_label) && !name.rsplit('.').next().is_some_and(is_a_number)
 }
 
 #[cfg(test)]
@@ -142,7 +153,7 @@ mod tests {
     #[test]
     fn a_url_is_read_into_what_is_dialled_and_what_is_told() {
         let target = Target::of_url("http://Example.com:8080/a?b=1#c").unwrap();
-        assert_eq!(target.host, Host::Name("example.com".to_owned()));
+        assert_eq!(target.host, TargetHost::Name("example.com".to_owned()));
         assert_eq!((target.port, target.is_https), (8080, false));
         assert_eq!(target.authority, "Example.com:8080");
         assert_eq!(target.path_and_query.as_str(), "/a?b=1");
@@ -151,13 +162,13 @@ mod tests {
     #[test]
     fn what_goes_without_saying_is_filled_in_and_left_out() {
         let target = Target::of_url("https://example.com:443").unwrap();
-        assert_eq!((target.port, target.authority.as_str()), (443, "example.com"));
+        assert_eq!((target.port, target.is_https, target.authority.as_str()), (443, true, "example.com"));
         assert_eq!(target.path_and_query.as_str(), "/");
-        let query_only = Target::of_url("http://example.com?x=1").unwrap();
-        assert_eq!(query_only.path_and_query.as_str(), "/?x=1");
-        let ipv6 = Target::of_url("http://[2001:db8::7]:81/").unwrap();
-        assert_eq!(ipv6.host, Host::Address("2001:db8::7".parse().unwrap()));
-        assert_eq!(ipv6.authority, "[2001:db8::7]:81");
+        let query_only = Target::of_url("https://example.com:443?x=1").unwrap();
+        assert_eq!((query_only.authority.as_str(), query_only.path_and_query.as_str()), ("example.com", "/?x=1"));
+        let ipv6 = Target::of_url("http://[2001:db8::7]:81").unwrap();
+        assert_eq!(ipv6.host, TargetHost::Address("2001:db8::7".parse().unwrap()));
+        assert_eq!((ipv6.authority.as_str(), ipv6.path_and_query.as_str()), ("[2001:db8::7]:81", "/"));
     }
 
     #[test]
@@ -177,6 +188,8 @@ mod tests {
             "http://user:pass@example.com/",
             "http://[fe80::1%25eth0]/",
             "http://[::1",
+            "http://[::1]x/",
+            "http://example.com:/",
             "http://example.com:0/",
             "http://example.com:65536/",
             "http://example.com:+80/",
@@ -187,11 +200,19 @@ mod tests {
             "",
             "http://exa mple.com/",
             "http://exämple.com/",
-            "http://[::1]x/",
         ] {
             assert!(Target::of_url(url).is_err(), "{url}");
         }
         assert_eq!(Target::of_url(&format!("http://e.com/{}", "a".repeat(URL_MAX_BYTES))), Err(BadTarget::TooLong));
         assert_eq!(Target::of_url("http://u@h/"), Err(BadTarget::UserInfo));
+    }
+
+    #[test]
+    fn a_refusal_does_not_repeat_the_path() {
+        for url in
+            ["http://127.1/s3cret", "http://u@h/s3cret", "http://h:0/s3cret", "ftp://h/s3cret", "http://h/s3cret x"]
+        {
+            assert!(!Target::of_url(url).unwrap_err().to_string().contains("s3cret"), "{url}");
+        }
     }
 }
