@@ -82,8 +82,7 @@ async fn install_one(
 }
 
 async fn describe(sandbox: &Sandbox, hash: ModuleHash, bytes: &'static [u8]) -> anyhow::Result<ModuleDescription> {
-    let name = farwatch_sandbox::ModuleHash::from(hash.0);
-    sandbox.save(name, bytes.to_vec()).await?;
-    let module = sandbox.load(name).await?;
+    sandbox.save(hash, bytes.to_vec()).await?;
+    let module = sandbox.load(hash).await?;
     ModuleDescription::of(sandbox.describe(&module).await?)
 }

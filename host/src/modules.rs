@@ -44,8 +44,7 @@ pub(crate) struct Loading {
 impl Loading {
     /// The module of this hash, ready to run.
     pub(crate) async fn load(&self, hash: ModuleHash) -> Result<Module, ModuleFailure> {
-        let name = farwatch_sandbox::ModuleHash::from(hash.0);
-        match self.sandbox.load(name).await {
+        match self.sandbox.load(hash).await {
             Err(ModuleError::Missing(_) | ModuleError::Corrupt(_)) => {}
             loaded => return loaded.map_err(|error| failure(&error)),
         }
@@ -53,8 +52,8 @@ impl Loading {
         let bytes = fetched
             .unwrap_or_else(|_| bail!("it did not come within {} s", FETCH_LIMIT.as_secs()))
             .map_err(|error| ModuleFailure::Passing(format!("{error:#}")))?;
-        self.sandbox.save(name, bytes.into()).await.map_err(|error| failure(&error))?;
-        self.sandbox.load(name).await.map_err(|error| failure(&error))
+        self.sandbox.save(hash, bytes.into()).await.map_err(|error| failure(&error))?;
+        self.sandbox.load(hash).await.map_err(|error| failure(&error))
     }
 
     async fn fetch(&self, hash: ModuleHash) -> anyhow::Result<Bytes> {

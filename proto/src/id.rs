@@ -182,7 +182,8 @@ impl FromStr for ModuleHash {
 
     fn from_str(text: &str) -> Result<Self, NotAnId> {
         let wrong = NotAnId { prefix: "mod", digits: 64 };
-        let digits = text.strip_prefix("mod_").filter(|digits| digits.len() == 64 && digits.is_ascii());
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let digits = text.strip_prefix("mod_").filter(|digits| digits.len() == 64 && digits.bytes().all(is_digit));
         let digits = digits.ok_or(wrong.clone())?;
         let mut bytes = [0; 32];
         for (byte, pair) in bytes.iter_mut().zip(0..) {
@@ -233,7 +234,12 @@ mod tests {
 
     #[test]
     fn a_module_hash_reads_what_it_writes() {
-        let hash = ModuleHash::of(b"\0asm");
+        let hash = ModuleHash::of(b"");
+        assert_eq!(hash.hex(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(hash.to_string(), format!("mod_{}", hash.hex()));
         assert_eq!(hash.to_string().parse(), Ok(hash));
+        for bad in ["", "e3", &"E".repeat(64), &"+f".repeat(32), &"g".repeat(64), &"0".repeat(65), &"ä".repeat(32)] {
+            assert!(format!("mod_{bad}").parse::<ModuleHash>().is_err(), "{bad}");
+        }
     }
 }

@@ -10,9 +10,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use farwatch_proto::id::ModuleHash;
 use sha2::{Digest, Sha256};
-
-use crate::module::ModuleHash;
 
 /// How much of a file is read at once while its checksum is made, in bytes.
 const CHUNK: usize = 64 << 10;
@@ -113,15 +112,15 @@ impl Disk {
     }
 
     fn module_path(&self, hash: &ModuleHash) -> PathBuf {
-        self.modules.join(format!("{hash}.wasm"))
+        self.modules.join(format!("{}.wasm", hash.hex()))
     }
 
     fn code_path(&self, hash: &ModuleHash) -> PathBuf {
-        self.compiled.join(format!("{hash}.{}.cwasm", self.key))
+        self.compiled.join(format!("{}.{}.cwasm", hash.hex(), self.key))
     }
 
     fn sum_path(&self, hash: &ModuleHash) -> PathBuf {
-        self.compiled.join(format!("{hash}.{}.cwasm.sum", self.key))
+        self.compiled.join(format!("{}.{}.cwasm.sum", hash.hex(), self.key))
     }
 }
 

@@ -9,6 +9,7 @@
 //! the [`Probes`] that stand behind its imports.
 //!
 //! ```no_run
+//! # use farwatch_proto::id::ModuleHash;
 //! # use farwatch_sandbox::*;
 //! # use std::time::Duration;
 //! # async fn example(probes: &mut impl Probes, bytes: Vec<u8>, context: RunContext) -> Result<(), Box<dyn std::error::Error>> {
@@ -50,13 +51,14 @@ mod ticker;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use farwatch_proto::id::ModuleHash;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 pub use crate::compiler::CompileCommand;
 pub use crate::gate::{MODULE_BYTES_MAX, Refusal, admit};
 pub use crate::limits::Limits;
-pub use crate::module::{BadModuleHash, Module, ModuleHash};
+pub use crate::module::Module;
 pub use crate::modules::ModuleError;
 pub use crate::run::{Probes, RunEnd, RunReport};
 pub use crate::state::{Level, Log, LogLine};

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use farwatch_proto::id::ModuleHash;
 use tokio::sync::{OnceCell, Semaphore};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -13,7 +14,7 @@ use wasmtime::component::Linker;
 use crate::compiler::{self, CompileCommand, CompileError};
 use crate::disk::{Disk, Stored};
 use crate::gate::{self, Refusal};
-use crate::module::{LoadError, Module, ModuleHash};
+use crate::module::{LoadError, Module};
 use crate::spawn;
 use crate::state::GuestState;
 use crate::stop::is_of_system;

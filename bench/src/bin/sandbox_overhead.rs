@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use farwatch_proto::id::ModuleHash;
 use farwatch_sandbox::http::{Request, Response, Version};
 use farwatch_sandbox::types::{Failure, PhaseTimes, Status, TlsInfo};
-use farwatch_sandbox::{
-    CompileCommand, Limits, Module, ModuleHash, Probes, RunContext, RunEnd, Sandbox, SandboxConfig,
-};
+use farwatch_sandbox::{CompileCommand, Limits, Module, Probes, RunContext, RunEnd, Sandbox, SandboxConfig};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::task::JoinSet;
 

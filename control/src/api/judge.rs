@@ -79,9 +79,8 @@ impl ModuleJudge {
 
     /// The config as the module prepares it for its runs.
     pub(super) async fn prepare(&self, hash: ModuleHash, config: &Value) -> Result<Judged<Vec<u8>>, ApiError> {
-        let name = farwatch_sandbox::ModuleHash::from(hash.0);
         let _place = self.places.acquire().await.map_err(|_| ApiError::Unavailable("stopping".to_owned()))?;
-        let module = match self.loaded(hash, name).await? {
+        let module = match self.loaded(hash).await? {
             Ok(module) => module,
             Err(problems) => return Ok(Err(problems)),
         };
@@ -97,15 +96,11 @@ impl ModuleJudge {
     }
 
     /// The module, brought from the store where the sandbox does not have it.
-    async fn loaded(
-        &self,
-        hash: ModuleHash,
-        name: farwatch_sandbox::ModuleHash,
-    ) -> Result<Judged<farwatch_sandbox::Module>, ApiError> {
-        let mut loaded = self.sandbox.load(name).await;
+    async fn loaded(&self, hash: ModuleHash) -> Result<Judged<farwatch_sandbox::Module>, ApiError> {
+        let mut loaded = self.sandbox.load(hash).await;
         if matches!(loaded, Err(ModuleError::Missing(_) | ModuleError::Corrupt(_))) {
-            self.bring(hash, name).await?;
-            loaded = self.sandbox.load(name).await;
+            self.bring(hash).await?;
+            loaded = self.sandbox.load(hash).await;
         }
         match loaded {
             Ok(module) => Ok(Ok(module)),
@@ -117,10 +112,10 @@ impl ModuleJudge {
         }
     }
 
-    async fn bring(&self, hash: ModuleHash, name: farwatch_sandbox::ModuleHash) -> Result<(), ApiError> {
+    async fn bring(&self, hash: ModuleHash) -> Result<(), ApiError> {
         let lost = || ApiError::Internal(format!("the store has no bytes of {hash}"));
         let bytes = self.store.modules().bytes(hash).await?.ok_or_else(lost)?;
-        let saved = self.sandbox.save(name, bytes).await;
+        let saved = self.sandbox.save(hash, bytes).await;
         saved.map_err(|error| ApiError::Unavailable(format!("this process cannot keep the module: {error}")))
     }
 }

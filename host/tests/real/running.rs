@@ -87,9 +87,8 @@ impl World {
             compile: CompileCommand { program, arguments, wall: CompileCommand::WALL },
         })
         .unwrap();
-        let name = farwatch_sandbox::ModuleHash::from(hash.0);
-        sandbox.save(name, bytes).await.unwrap();
-        let module = sandbox.load(name).await.unwrap();
+        sandbox.save(hash, bytes).await.unwrap();
+        let module = sandbox.load(hash).await.unwrap();
         let prepared = sandbox.validate(&module, &format!(r#"{{"url":"{url}"}}"#)).await.unwrap();
         (hash, prepared.unwrap_or_else(|problems| panic!("{problems:?}")).config)
     }

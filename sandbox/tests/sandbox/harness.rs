@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use farwatch_proto::id::ModuleHash;
 use farwatch_sandbox::http::{Request, Response, Version};
 use farwatch_sandbox::types::{Failure, Outcome, PhaseTimes};
 use farwatch_sandbox::{
-    CompileCommand, Limits, Module, ModuleHash, Probes, RunContext, RunEnd, RunReport, Sandbox, SandboxConfig, StopCode,
+    CompileCommand, Limits, Module, Probes, RunContext, RunEnd, RunReport, Sandbox, SandboxConfig, StopCode,
 };
 use tempfile::TempDir;
 

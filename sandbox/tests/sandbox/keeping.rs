@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use farwatch_sandbox::{MODULE_BYTES_MAX, ModuleError, ModuleHash, SandboxConfig};
+use farwatch_proto::id::ModuleHash;
+use farwatch_sandbox::{MODULE_BYTES_MAX, ModuleError, SandboxConfig};
 use farwatch_tests::wait::eventually;
 
 use crate::harness::{Bench, guest_bytes};
