@@ -8,6 +8,7 @@ pub mod api;
 pub mod builtin;
 pub mod clock;
 pub mod config;
+pub mod file;
 pub mod leader;
 pub mod ledger;
 pub mod links;

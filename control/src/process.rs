@@ -1,9 +1,7 @@
 //! A control process from start to end: read config, build, serve, wait, drain.
 
 use std::fs;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +17,7 @@ use crate::api::{self, ApiState};
 use crate::builtin;
 use crate::clock::Clock;
 use crate::config::ControlConfig;
+use crate::file::write_whole;
 use crate::leader::{self, LeaderConfig, LeaderHandle};
 use crate::links::{self, LinkIdentity, Links};
 use crate::retention;
@@ -161,23 +160,11 @@ async fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, 
 /// Writes down where to reach this process, and the first admin token where there was none yet.
 fn announce(data: &Path, api: SocketAddr, link: &str, token: Option<String>) -> anyhow::Result<()> {
     if let Some(token) = token {
-        write(&data.join("admin.token"), &token, 0o600)?;
+        write_whole(&data.join("admin.token"), &format!("{token}\n"), 0o600)?;
         info!("the first admin token is in {}", data.join("admin.token").display());
     }
-    write(&data.join("link.address"), link, 0o644)?;
-    write(&data.join("api.url"), &format!("http://{api}"), 0o644)?;
+    write_whole(&data.join("link.address"), &format!("{link}\n"), 0o644)?;
+    write_whole(&data.join("api.url"), &format!("http://{api}\n"), 0o644)?;
     info!(%api, link, "serving");
     Ok(())
-}
-
-/// Writes a file whole or not at all.
-fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
-    let unfinished = path.with_extension("new");
-    let written = || -> std::io::Result<()> {
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&unfinished)?;
-        writeln!(file, "{text}")?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)
-    };
-    written().with_context(|| format!("cannot write {}", path.display()))
 }

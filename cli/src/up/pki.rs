@@ -4,11 +4,10 @@
 //! every host to its id; a host cannot speak for another.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use farwatch_control::file::write_whole;
 use farwatch_proto::id::HostId;
 use farwatch_proto::link::{CONTROL_NAME, HOST_URI_PREFIX};
 use rcgen::string::Ia5String;
@@ -32,8 +31,8 @@ impl Authority {
         if !certificate.exists() {
             let pair = KeyPair::generate()?;
             let made = authority_params()?.self_signed(&pair)?;
-            write(&key, &pair.serialize_pem(), 0o600)?;
-            write(&certificate, &made.pem(), 0o644)?;
+            write_whole(&key, &pair.serialize_pem(), 0o600)?;
+            write_whole(&certificate, &made.pem(), 0o644)?;
         }
         let pem = read(&certificate)?;
         let issuer = Issuer::from_ca_cert_pem(&pem, KeyPair::from_pem(&read(&key)?)?)?;
@@ -51,7 +50,7 @@ impl Authority {
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         let uri = SanType::URI(Ia5String::try_from(format!("{HOST_URI_PREFIX}{host}"))?);
         self.certify(directory, "host", uri, ExtendedKeyUsagePurpose::ClientAuth)?;
-        write(&directory.join("ca.pem"), &self.pem, 0o644)
+        write_whole(&directory.join("ca.pem"), &self.pem, 0o644)
     }
 
     fn certify(
@@ -72,8 +71,8 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let pair = KeyPair::generate()?;
         let made = params.signed_by(&pair, &self.issuer)?;
-        write(&key, &pair.serialize_pem(), 0o600)?;
-        write(&certificate, &made.pem(), 0o644)
+        write_whole(&key, &pair.serialize_pem(), 0o600)?;
+        write_whole(&certificate, &made.pem(), 0o644)
     }
 }
 
@@ -87,16 +86,4 @@ fn authority_params() -> anyhow::Result<CertificateParams> {
 
 fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-/// Writes a file whole or not at all.
-pub(super) fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
-    let unfinished = path.with_extension("new");
-    let written = || -> std::io::Result<()> {
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&unfinished)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)
-    };
-    written().with_context(|| format!("cannot write {}", path.display()))
 }

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::Path;
 
+use farwatch_control::file::write_whole;
 use farwatch_proto::fleet::HostFacts;
 use farwatch_proto::id::HostId;
 
@@ -59,7 +60,7 @@ pub(super) fn id_in(directory: &Path) -> anyhow::Result<HostId> {
     }
     fs::create_dir_all(directory)?;
     let id = HostId::new(farwatch_control::clock::Clock.wall(), farwatch_control::secret::random_bytes());
-    super::pki::write(&path, &format!("{id}\n"), 0o644)?;
+    write_whole(&path, &format!("{id}\n"), 0o644)?;
     Ok(id)
 }
 
