@@ -71,11 +71,16 @@ pub(super) fn add(client: &Client, contact: &str, channel: &ChannelFlags) -> Res
     client.show(&answer, shown)
 }
 
+/// Where a message over this channel goes: an address or a URL, whichever it has.
+pub(super) fn reaches(channel: &Value) -> String {
+    text(channel, "address") + &text(channel, "url")
+}
+
 fn shown(channel: &Value, look: Look) -> String {
     let mut facts = vec![
         ("channel", text(channel, "id").into()),
         ("contact", text(channel, "contact").into()),
-        ("reaches", (text(channel, "address") + &text(channel, "url")).into()),
+        ("reaches", reaches(channel).into()),
         ("secret", text(channel, "secret").into()),
     ];
     facts.retain(|(_, cell): &(&str, Cell)| *cell != Cell::plain(""));

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::channel::{ChannelFlags, add};
+use super::channel::{ChannelFlags, add, reaches};
 use super::fields::{items, text};
 use super::{Client, ClientArgs};
 use crate::exit::Failure;
@@ -57,24 +57,12 @@ fn create(client: &Client, name: &str, channel: &ChannelFlags) -> Result<(), Fai
 fn listed(contacts: &Value, look: Look) -> String {
     let mut table = Table::new(&["name", "channel", "reaches", "id"]);
     for contact in items(contacts) {
-        let channels = contact["channels"].as_array().filter(|channels| !channels.is_empty());
-        let Some(channels) = channels else {
-            table.row(vec![
-                text(contact, "name").into(),
-                "none".to_owned().into(),
-                String::new().into(),
-                text(contact, "id").into(),
-            ]);
-            continue;
+        let mut row = |kind: String, reaches: String| {
+            table.row(vec![text(contact, "name").into(), kind.into(), reaches.into(), text(contact, "id").into()]);
         };
-        for channel in channels {
-            let reaches = text(channel, "address") + &text(channel, "url");
-            table.row(vec![
-                text(contact, "name").into(),
-                text(channel, "kind").into(),
-                reaches.into(),
-                text(contact, "id").into(),
-            ]);
+        match contact["channels"].as_array().filter(|channels| !channels.is_empty()) {
+            None => row("none".to_owned(), String::new()),
+            Some(channels) => channels.iter().for_each(|channel| row(text(channel, "kind"), reaches(channel))),
         }
     }
     table.shown(look, "no contacts; `farwatch contact create` makes one")

@@ -22,10 +22,10 @@ pub(super) fn router() -> Router<Api> {
 pub(super) struct DeliveryView {
     id: DeliveryId,
     incident: IncidentId,
-    step: &'static str,
+    step: Step,
     contact: ContactId,
     channel: ChannelId,
-    state: &'static str,
+    state: DeliveryState,
     attempts: u32,
     due: UnixMs,
     created: UnixMs,
@@ -36,21 +36,19 @@ pub(super) struct DeliveryView {
 
 impl From<Delivery> for DeliveryView {
     fn from(delivery: Delivery) -> Self {
-        let Delivery { id, incident, step, contact, channel, attempt, due, created, finished, last_answer, .. } =
-            delivery;
-        let step = match step {
-            Step::Opened => "opened",
-            Step::Resolved => "resolved",
-        };
-        let state = match delivery.state {
-            DeliveryState::Pending => "pending",
-            DeliveryState::Claimed => "claimed",
-            DeliveryState::Sent => "sent",
-            DeliveryState::Merged => "merged",
-            DeliveryState::Dead => "dead",
-            DeliveryState::Held => "held",
-        };
-        Self { id, incident, step, contact, channel, state, attempts: attempt, due, created, finished, last_answer }
+        Self {
+            id: delivery.id,
+            incident: delivery.incident,
+            step: delivery.step,
+            contact: delivery.contact,
+            channel: delivery.channel,
+            state: delivery.state,
+            attempts: delivery.attempt,
+            due: delivery.due,
+            created: delivery.created,
+            finished: delivery.finished,
+            last_answer: delivery.last_answer,
+        }
     }
 }
 

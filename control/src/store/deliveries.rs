@@ -7,6 +7,7 @@ mod claim;
 
 use farwatch_proto::id::{ChannelId, ContactId, DeliveryId, IncidentId, TenantId};
 use farwatch_proto::time::UnixMs;
+use serde::Serialize;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
@@ -22,7 +23,8 @@ pub use claim::{ClaimId, ClaimRequest, Claimed};
 const OF_INCIDENT_MAX: i64 = 1000;
 
 /// Which change of an incident a delivery tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Step {
     /// It was opened.
     Opened,
@@ -33,7 +35,8 @@ pub enum Step {
 const STEPS: [(Step, &str); 2] = [(Step::Opened, "opened"), (Step::Resolved, "resolved")];
 
 /// Where a delivery stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
     /// It waits until it is due.
     Pending,
