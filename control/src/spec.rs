@@ -21,7 +21,7 @@ pub use merge_patch::merge_patch;
 pub use module_name::{BadModuleName, ModuleName};
 pub use names::{check_name, check_word};
 pub use place::{CONTINENTS, known_places};
-pub use rules::{Terms, validate};
+pub use rules::{Settled, validate};
 pub use wish::{Confirm, Wish};
 
 /// What a revision stores: the customer's words and what was made of them.

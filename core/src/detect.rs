@@ -121,7 +121,7 @@ impl Detector {
 
 /// What the detector reads of the check.
 #[derive(Clone, Copy, Debug)]
-pub struct CheckTerms {
+pub struct CheckFacts {
     /// The check.
     pub check: CheckId,
     /// The revision in force.
@@ -190,15 +190,15 @@ pub fn is_fresh(slot: UnixMs, interval: Interval, last_judged: Option<UnixMs>, n
     now.since(slot) <= 2 * interval.ms() && last_judged.is_none_or(|judged| slot > judged)
 }
 
-/// Tells the detector of `terms.check` one thing at `now` and names what is to be done.
+/// Tells the detector of `facts.check` one thing at `now` and names what is to be done.
 pub fn step(
     detector: &mut Detector,
     input: Input<'_>,
-    terms: &CheckTerms,
+    facts: &CheckFacts,
     panel: &Panel<'_>,
     now: UnixMs,
 ) -> Vec<Effect> {
-    let mut turn = Turn { detector, terms, panel, now, effects: Vec::new() };
+    let mut turn = Turn { detector, facts, panel, now, effects: Vec::new() };
     match input {
         Input::Slot(sighting) => turn.sighted(sighting),
         Input::Vote { order, host, outcome } => turn.voted(order, host, outcome),
@@ -213,7 +213,7 @@ pub fn step(
 /// One input at work: the transitions queue their effects here and perform none.
 struct Turn<'a> {
     detector: &'a mut Detector,
-    terms: &'a CheckTerms,
+    facts: &'a CheckFacts,
     panel: &'a Panel<'a>,
     now: UnixMs,
     effects: Vec<Effect>,
@@ -303,7 +303,7 @@ impl Turn<'_> {
 
     fn ticked(&mut self) {
         self.settle_round();
-        let waits = self.terms.interval.ms() > RECHECK_MS && self.detector.verdict.is_out();
+        let waits = self.facts.interval.ms() > RECHECK_MS && self.detector.verdict.is_out();
         if waits && self.detector.last_run.is_none_or(|last| self.now.since(last) >= RECHECK_MS) {
             self.order_recheck();
         }
@@ -336,15 +336,15 @@ impl Turn<'_> {
         let beginning = Beginning {
             question,
             stream: seen.stream,
-            revision: self.terms.revision,
+            revision: self.facts.revision,
             host: seen.host,
             code: seen.outcome.code(),
             message: seen.outcome.message(),
-            timeout_ms: self.terms.timeout_ms,
-            need: self.terms.need,
+            timeout_ms: self.facts.timeout_ms,
+            need: self.facts.need,
         };
         let lonely = Panel::default();
-        let panel = if self.terms.repeat == Repeat::Unsafe { &lonely } else { self.panel };
+        let panel = if self.facts.repeat == Repeat::Unsafe { &lonely } else { self.panel };
         self.detector.round = Some(Round::begin(&beginning, panel, self.now));
         self.send_open_orders(0);
         self.settle_round();

@@ -13,7 +13,7 @@ use farwatch_proto::interval::Interval;
 use farwatch_proto::outcome::Status;
 use farwatch_proto::time::{Stamp, UnixMs};
 
-use crate::revision::DueTerms;
+use crate::revision::Cadence;
 use crate::slot::{Schedule, Timing, timing, window_end};
 
 /// While a host that may hold the result could still deliver it, a slot stays pending at most this long.
@@ -21,13 +21,13 @@ pub const PENDING_MAX_MS: i64 = 15 * 60_000;
 /// A result takes at most this long from its run's end to the record when nothing is wrong.
 pub const DELIVERY_ALLOWANCE_MS: i64 = 2_000;
 
-/// Terms with the slot border they count from, in force until the next ones are.
+/// A cadence with the slot border it counts from, in force until the next one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InForce {
     /// The border.
     pub from: UnixMs,
-    /// What they make due.
-    pub terms: DueTerms,
+    /// What it makes due.
+    pub cadence: Cadence,
 }
 
 /// One due slot of a stream.
@@ -39,16 +39,16 @@ pub struct DueSlot {
     pub interval: Interval,
 }
 
-/// The slots of a stream that are due in `[from, to)`, in order, by the check's terms in order of
+/// The slots of a stream that are due in `[from, to)`, in order, by the check's cadences in order of
 /// their borders.
 pub fn due_slots(stream: StreamId, history: &[InForce], from: UnixMs, to: UnixMs) -> Vec<DueSlot> {
     let ends = history.iter().skip(1).map(|next| next.from).chain([to]);
     let spans = history.iter().zip(ends);
     spans
-        .filter(|(held, _)| held.terms.activity == Activity::Active && stream.number < held.terms.streams)
+        .filter(|(held, _)| held.cadence.activity == Activity::Active && stream.number < held.cadence.streams)
         .flat_map(|(held, end)| {
-            let interval = held.terms.interval;
-            Schedule::of(stream, interval, held.terms.streams)
+            let interval = held.cadence.interval;
+            Schedule::of(stream, interval, held.cadence.streams)
                 .slots_between(held.from.max(from), end.min(to))
                 .map(move |slot| DueSlot { slot, interval })
         })
@@ -70,7 +70,7 @@ pub struct RunOnRecord {
 
 /// How one due slot stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Standing {
+pub enum SlotState {
     /// Covered by a run that started before T + G.
     OnTime,
     /// Covered later in its window.
@@ -84,19 +84,19 @@ pub enum Standing {
 /// How the slot stands at `now`, by its runs on record.
 ///
 /// `undelivered` says whether a host that may hold a result of it has not delivered yet.
-pub fn standing(due: DueSlot, runs: &[RunOnRecord], now: UnixMs, undelivered: bool) -> Standing {
+pub fn slot_state(due: DueSlot, runs: &[RunOnRecord], now: UnixMs, undelivered: bool) -> SlotState {
     let covering = runs.iter().filter(|run| run.status.covers());
     let timings: Vec<Timing> = covering.map(|run| timing(due.slot, due.interval, run.started)).collect();
     if timings.contains(&Timing::OnTime) {
-        return Standing::OnTime;
+        return SlotState::OnTime;
     }
     if timings.contains(&Timing::Late) {
-        return Standing::Late;
+        return SlotState::Late;
     }
     let settled_at =
         window_end(due.slot, due.interval) + (due.interval.largest_timeout_ms() as i64 + DELIVERY_ALLOWANCE_MS);
     let waits = undelivered && now < settled_at + PENDING_MAX_MS;
-    if now < settled_at || waits { Standing::Pending } else { Standing::Missed }
+    if now < settled_at || waits { SlotState::Pending } else { SlotState::Missed }
 }
 
 /// The one result that speaks for a slot: by rank under the view in force at T, then non-owners, then
@@ -128,12 +128,12 @@ impl Balance {
     }
 
     /// Counts one slot.
-    pub const fn count(&mut self, standing: Standing) {
-        match standing {
-            Standing::OnTime => self.on_time += 1,
-            Standing::Late => self.late += 1,
-            Standing::Missed => self.missed += 1,
-            Standing::Pending => self.pending += 1,
+    pub const fn count(&mut self, state: SlotState) {
+        match state {
+            SlotState::OnTime => self.on_time += 1,
+            SlotState::Late => self.late += 1,
+            SlotState::Missed => self.missed += 1,
+            SlotState::Pending => self.pending += 1,
         }
     }
 }
@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn in_force(from: i64, activity: Activity, seconds: u32, streams: u16) -> InForce {
-        InForce { from: UnixMs(from), terms: DueTerms { activity, interval: interval(seconds), streams } }
+        InForce { from: UnixMs(from), cadence: Cadence { activity, interval: interval(seconds), streams } }
     }
 
     fn run(host: u8, delay: i64, status: Status) -> RunOnRecord {
@@ -186,17 +186,17 @@ mod tests {
         }
     }
 
-    fn stands(runs: &[RunOnRecord], now_delay: i64, undelivered: bool) -> Standing {
+    fn state_of(runs: &[RunOnRecord], now_delay: i64, undelivered: bool) -> SlotState {
         let due = DueSlot { slot: UnixMs(1_000_000), interval: interval(10) };
-        standing(due, runs, UnixMs(1_000_000 + now_delay), undelivered)
+        slot_state(due, runs, UnixMs(1_000_000 + now_delay), undelivered)
     }
 
     #[test]
     fn a_slot_stands_as_its_best_covering_run_started() {
         let late = run(1, 6_000, Status::Down);
-        assert_eq!(stands(&[late, run(2, 10, Status::Up)], 0, false), Standing::OnTime);
-        assert_eq!(stands(&[late], 0, false), Standing::Late);
-        assert_eq!(stands(&[run(1, 5, Status::Unknown(Blame::Module))], 0, false), Standing::OnTime);
+        assert_eq!(state_of(&[late, run(2, 10, Status::Up)], 0, false), SlotState::OnTime);
+        assert_eq!(state_of(&[late], 0, false), SlotState::Late);
+        assert_eq!(state_of(&[run(1, 5, Status::Unknown(Blame::Module))], 0, false), SlotState::OnTime);
     }
 
     #[test]
@@ -204,10 +204,10 @@ mod tests {
         let host_trouble = run(1, 5, Status::Unknown(Blame::Host));
         let outside = run(1, 9_950, Status::Up);
         for runs in [&[][..], &[host_trouble], &[outside]] {
-            assert_eq!(stands(runs, 9_000, false), Standing::Pending);
-            assert_eq!(stands(runs, 20_000, false), Standing::Missed);
-            assert_eq!(stands(runs, 20_000, true), Standing::Pending);
-            assert_eq!(stands(runs, 20_000 + PENDING_MAX_MS, true), Standing::Missed);
+            assert_eq!(state_of(runs, 9_000, false), SlotState::Pending);
+            assert_eq!(state_of(runs, 20_000, false), SlotState::Missed);
+            assert_eq!(state_of(runs, 20_000, true), SlotState::Pending);
+            assert_eq!(state_of(runs, 20_000 + PENDING_MAX_MS, true), SlotState::Missed);
         }
     }
 
@@ -252,9 +252,9 @@ mod tests {
             let brute = (from.0..to.0).filter(|ms| {
                 let held = history.iter().rev().find(|held| held.from.0 <= *ms);
                 held.is_some_and(|held| {
-                    held.terms.activity == Activity::Active
-                        && number < held.terms.streams
-                        && Schedule::of(stream(number), held.terms.interval, held.terms.streams).is_slot(UnixMs(*ms))
+                    held.cadence.activity == Activity::Active
+                        && number < held.cadence.streams
+                        && Schedule::of(stream(number), held.cadence.interval, held.cadence.streams).is_slot(UnixMs(*ms))
                 })
             });
             let brute: Vec<i64> = brute.collect();
@@ -264,11 +264,11 @@ mod tests {
         }
 
         #[test]
-        fn the_parts_always_sum_to_what_was_due(standings in prop::collection::vec(0..4_usize, 0..50)) {
-            let all = [Standing::OnTime, Standing::Late, Standing::Missed, Standing::Pending];
+        fn the_parts_always_sum_to_what_was_due(states in prop::collection::vec(0..4_usize, 0..50)) {
+            let all = [SlotState::OnTime, SlotState::Late, SlotState::Missed, SlotState::Pending];
             let mut balance = Balance::default();
-            standings.iter().for_each(|index| balance.count(all[*index]));
-            prop_assert_eq!(balance.due(), standings.len() as u64);
+            states.iter().for_each(|index| balance.count(all[*index]));
+            prop_assert_eq!(balance.due(), states.len() as u64);
         }
     }
 }

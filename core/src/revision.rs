@@ -15,9 +15,9 @@ pub const NOTICE_MS: i64 = 2_000;
 /// The least notice of a border at which the schedule itself changes.
 pub const INTERVAL_NOTICE_MS: i64 = 15_000;
 
-/// What of a revision makes slots due.
+/// What of a revision makes slots due: how often, in how many streams, and whether at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DueTerms {
+pub struct Cadence {
     /// Whether it makes any.
     pub activity: Activity,
     /// How often.
@@ -41,9 +41,9 @@ pub fn is_held(owners_by_stream: &[Vec<HostId>], holds: impl Fn(HostId) -> bool)
 
 /// The slot border from which the revision counts when it is held at `now`.
 ///
-/// `first_stream` is the schedule of the check's stream 0 under the new revision; `before` the terms
-/// in force until then, if any are.
-pub fn border(first_stream: &Schedule, new: DueTerms, before: Option<DueTerms>, now: UnixMs) -> UnixMs {
+/// `first_stream` is the schedule of the check's stream 0 under the new revision; `before` the cadence
+/// in force until then, if there is one.
+pub fn border(first_stream: &Schedule, new: Cadence, before: Option<Cadence>, now: UnixMs) -> UnixMs {
     let reschedules = before.is_some_and(|old| (old.interval, old.streams) != (new.interval, new.streams));
     let notice = if reschedules { INTERVAL_NOTICE_MS } else { NOTICE_MS };
     first_stream.slot_at_or_after(now + notice)
@@ -56,8 +56,8 @@ mod tests {
 
     use super::*;
 
-    fn terms(seconds: u32) -> DueTerms {
-        DueTerms { activity: Activity::Active, interval: Interval::from_seconds(seconds).unwrap(), streams: 1 }
+    fn every(seconds: u32) -> Cadence {
+        Cadence { activity: Activity::Active, interval: Interval::from_seconds(seconds).unwrap(), streams: 1 }
     }
 
     #[test]
@@ -75,10 +75,10 @@ mod tests {
     #[test]
     fn a_border_is_a_slot_with_the_notice_it_needs() {
         let stream = StreamId { check: CheckId::from_bytes([5; 16]), number: 0 };
-        let schedule = Schedule::of(stream, terms(10).interval, 1);
+        let schedule = Schedule::of(stream, every(10).interval, 1);
         let now = UnixMs(1_000_000);
-        for (before, notice) in [(None, 2_000), (Some(terms(10)), 2_000), (Some(terms(30)), 15_000)] {
-            let border = border(&schedule, terms(10), before, now);
+        for (before, notice) in [(None, 2_000), (Some(every(10)), 2_000), (Some(every(30)), 15_000)] {
+            let border = border(&schedule, every(10), before, now);
             assert!(schedule.is_slot(border));
             assert!((notice..notice + 10_000).contains(&border.since(now)));
         }

@@ -21,7 +21,7 @@ const BODY_MAX_BYTES: usize = 1 << 20;
 
 /// What a receiver answers to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Reply {
     /// This status and this text.
     Status(u16, String),
     /// A redirect to this URL.
@@ -57,7 +57,7 @@ impl Request {
 #[derive(Debug, Default)]
 struct Record {
     requests: Vec<Request>,
-    script: VecDeque<Answer>,
+    script: VecDeque<Reply>,
     silent: Vec<TcpStream>,
 }
 
@@ -70,7 +70,7 @@ pub struct WebhookReceiver {
 
 impl WebhookReceiver {
     /// Listens, answers as the script says, and 204 behind its end.
-    pub fn start(script: Vec<Answer>) -> anyhow::Result<Self> {
+    pub fn start(script: Vec<Reply>) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let record = Arc::new(Mutex::new(Record { script: script.into(), ..Record::default() }));
@@ -124,15 +124,15 @@ fn serve(mut stream: TcpStream, record: &Mutex<Record>) {
     let Ok(request) = read_request(&stream) else { return };
     let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
     record.requests.push(request);
-    let answer = record.script.pop_front().unwrap_or_else(|| Answer::Status(204, String::new()));
+    let answer = record.script.pop_front().unwrap_or_else(|| Reply::Status(204, String::new()));
     let text = match answer {
-        Answer::Status(status, body) => {
+        Reply::Status(status, body) => {
             format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
         }
-        Answer::Redirect(url) => {
+        Reply::Redirect(url) => {
             format!("HTTP/1.1 307 -\r\nlocation: {url}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         }
-        Answer::Silence => {
+        Reply::Silence => {
             record.silent.push(stream);
             return;
         }

@@ -18,7 +18,7 @@ use super::problem::ApiError;
 use super::token::Scope;
 use crate::leader::handle::LeaderStatus;
 
-/// A leader shows its standing about every second; one that has not for this long is stuck.
+/// A leader shows that it leads about every second; one that has not for this long is stuck.
 const STUCK_MS: i64 = 10_000;
 
 pub(super) fn router() -> Router<Api> {
@@ -106,7 +106,7 @@ async fn look(api: &Api, leader: &LeaderStatus) -> Findings {
     findings
 }
 
-/// What the leader's own standing says.
+/// What the leader says of itself.
 fn judged(leader: &LeaderStatus, now: UnixMs) -> Findings {
     let mut findings = Findings::default();
     if !leader.leads {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use farwatch_core::detect::CheckTerms;
+use farwatch_core::detect::CheckFacts;
 use farwatch_core::hash::hash64;
 use farwatch_core::placement::{Subject, holders, owners, preference_lists};
 use farwatch_proto::check::{Activity, Definition, StreamId};
@@ -91,10 +91,10 @@ impl Page {
     }
 
     /// What the detector reads of the revision in force now.
-    pub(super) fn terms(&self, now: UnixMs) -> Option<CheckTerms> {
+    pub(super) fn terms(&self, now: UnixMs) -> Option<CheckFacts> {
         let entry = self.in_force_at(now)?;
         let definition = &entry.definition;
-        Some(CheckTerms {
+        Some(CheckFacts {
             check: definition.check,
             revision: definition.revision,
             interval: definition.interval,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use farwatch_core::detect::{CheckTerms, Detector, Effect, Input, Sighting, is_fresh, step};
+use farwatch_core::detect::{CheckFacts, Detector, Effect, Input, Sighting, is_fresh, step};
 use farwatch_core::incident::IncidentEvent;
 use farwatch_proto::check::StreamId;
 use farwatch_proto::id::{CheckId, HostId, OrderId};
@@ -172,7 +172,7 @@ impl Draft {
 }
 
 /// One line per transition, with old, new and reason.
-fn log_transition(terms: &CheckTerms, name: &str, before: &Detector, after: &Detector) {
+fn log_transition(terms: &CheckFacts, name: &str, before: &Detector, after: &Detector) {
     if before.verdict != after.verdict {
         info!(
             check = %terms.check,

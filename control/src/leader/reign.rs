@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use farwatch_core::detect::Input;
 use farwatch_core::incident::Ending;
-use farwatch_core::revision::{DueTerms, border, is_held};
+use farwatch_core::revision::{Cadence, border, is_held};
 use farwatch_core::slot::Schedule;
 use farwatch_proto::check::{Activity, StreamId};
 use farwatch_proto::id::CheckId;
@@ -277,10 +277,10 @@ impl<'a> Reign<'a> {
     }
 }
 
-fn due_terms(page: &Page, at: Option<UnixMs>) -> Option<DueTerms> {
+fn cadence(page: &Page, at: Option<UnixMs>) -> Option<Cadence> {
     let entry = at.map_or_else(|| Some(page.latest()), |at| page.in_force_at(at))?;
     let definition = &entry.definition;
-    Some(DueTerms {
+    Some(Cadence {
         activity: definition.activity,
         interval: definition.interval,
         streams: definition.placement.streams,
@@ -292,6 +292,6 @@ fn border_of(page: &Page, now: UnixMs) -> UnixMs {
     let definition = &page.latest().definition;
     let first = StreamId { check: definition.check, number: 0 };
     let schedule = Schedule::of(first, definition.interval, definition.placement.streams);
-    let new = due_terms(page, None).expect("a page has a newest revision");
-    border(&schedule, new, due_terms(page, Some(now)), now)
+    let new = cadence(page, None).expect("a page has a newest revision");
+    border(&schedule, new, cadence(page, Some(now)), now)
 }

@@ -5,9 +5,9 @@
 use std::collections::HashMap;
 
 use farwatch_core::ledger::{
-    Balance, DELIVERY_ALLOWANCE_MS, DueSlot, InForce, PENDING_MAX_MS, RunOnRecord, Standing, due_slots, standing,
+    Balance, DELIVERY_ALLOWANCE_MS, DueSlot, InForce, PENDING_MAX_MS, RunOnRecord, SlotState, due_slots, slot_state,
 };
-use farwatch_core::revision::DueTerms;
+use farwatch_core::revision::Cadence;
 use farwatch_core::slot::{streams_of, window_end};
 use farwatch_proto::check::{Repeat, StreamId};
 use farwatch_proto::id::HostId;
@@ -117,10 +117,10 @@ impl<'r> Account<'r> {
         };
         let run = RunOnRecord { host, view: result.terms.view, started: result.started, status: result.outcome.status };
         // Time plays no part here: a covering run is on time or late whenever one looks.
-        let best = match standing(stream.due[index], &[run], UnixMs(i64::MAX), false) {
-            Standing::OnTime => Best::OnTime,
-            Standing::Late => Best::Late,
-            Standing::Missed | Standing::Pending => Best::Uncovered,
+        let best = match slot_state(stream.due[index], &[run], UnixMs(i64::MAX), false) {
+            SlotState::OnTime => Best::OnTime,
+            SlotState::Late => Best::Late,
+            SlotState::Missed | SlotState::Pending => Best::Uncovered,
         };
         stream.best[index] = stream.best[index].max(best);
         if best == Best::Uncovered && self.troubles.len() < TROUBLES_MAX {
@@ -153,17 +153,17 @@ impl<'r> Account<'r> {
         let mut balances = vec![Balance::default(); self.checks.len()];
         for account in &self.streams {
             for (due, best) in account.due.iter().zip(&account.best) {
-                let stands = match best {
-                    Best::OnTime => Standing::OnTime,
-                    Best::Late => Standing::Late,
-                    Best::Uncovered => standing(*due, &[], now, undelivered(account.stream, due.slot)),
+                let state = match best {
+                    Best::OnTime => SlotState::OnTime,
+                    Best::Late => SlotState::Late,
+                    Best::Uncovered => slot_state(*due, &[], now, undelivered(account.stream, due.slot)),
                 };
-                balances[account.check].count(stands);
+                balances[account.check].count(state);
                 match revision_at(self.checks[account.check], due.slot).repeat {
-                    Repeat::Safe => ledger.promised.count(stands),
-                    Repeat::Unsafe => ledger.unpromised.count(stands),
+                    Repeat::Safe => ledger.promised.count(state),
+                    Repeat::Unsafe => ledger.unpromised.count(state),
                 }
-                if stands == Standing::Missed && ledger.missed.len() < MISSED_LISTED_MAX {
+                if state == SlotState::Missed && ledger.missed.len() < MISSED_LISTED_MAX {
                     let cause = self.troubles.remove(&(account.stream, due.slot)).unwrap_or(MissCause::NoRun);
                     let Owed { stream, slot, revision } = self.owed(account, due.slot);
                     ledger.missed.push(MissedSlot { stream, slot, revision, cause, owners: Vec::new() });
@@ -182,7 +182,7 @@ fn of_check(revisions: &[LedgerRevision], balance: Balance) -> CheckAccount {
 
 fn in_force(revision: &LedgerRevision) -> InForce {
     let LedgerRevision { activity, interval, streams, in_force_from, .. } = *revision;
-    InForce { from: in_force_from, terms: DueTerms { activity, interval, streams } }
+    InForce { from: in_force_from, cadence: Cadence { activity, interval, streams } }
 }
 
 /// The revision that made the slot due: the last one in force by then.

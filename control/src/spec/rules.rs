@@ -18,7 +18,7 @@ const CONTACTS_MAX: usize = 20;
 
 /// What follows from an acceptable wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct Settled {
     /// How long one run may take.
     pub timeout_ms: u32,
     /// Where it runs.
@@ -27,7 +27,7 @@ pub struct Terms {
 
 /// Judges everything of a wish but its module and config. `fleet` is the hosts that may run checks of this
 /// tenant.
-pub fn validate(wish: &Wish, fleet: &[HostFacts]) -> Result<Terms, Vec<FieldProblem>> {
+pub fn validate(wish: &Wish, fleet: &[HostFacts]) -> Result<Settled, Vec<FieldProblem>> {
     let mut problems = Problems::default();
     problems.note("/name", check_name(&wish.name).map_err(|what| format!("the name {what}")));
     let timeout_ms = problems.note("/timeout_ms", timeout(wish));
@@ -38,7 +38,7 @@ pub fn validate(wish: &Wish, fleet: &[HostFacts]) -> Result<Terms, Vec<FieldProb
     labels(wish, fleet, &mut problems);
     let location = problems.note("/location", location(wish, fleet));
     match (timeout_ms, location) {
-        (Some(timeout_ms), Some(location)) if problems.0.is_empty() => Ok(Terms {
+        (Some(timeout_ms), Some(location)) if problems.0.is_empty() => Ok(Settled {
             timeout_ms,
             placement: PlacementWish { location, labels: wish.labels.clone(), streams: wish.streams },
         }),
@@ -132,7 +132,7 @@ mod tests {
     use super::super::place::tests::host;
     use super::*;
 
-    fn judged(changes: &Value) -> Result<Terms, Vec<(String, String)>> {
+    fn judged(changes: &Value) -> Result<Settled, Vec<(String, String)>> {
         let mut said = json!({"name": "shop", "module": "http", "config": {}, "interval": 10});
         super::super::merge_patch(&mut said, changes);
         let wish: Wish = serde_json::from_value(said).unwrap();
@@ -144,11 +144,11 @@ mod tests {
 
     #[test]
     fn a_plain_wish_gets_the_default_timeout_and_the_world() {
-        let terms = judged(&json!({})).unwrap();
-        assert_eq!(terms.timeout_ms, 3000);
-        assert_eq!(terms.placement, PlacementWish { streams: 1, ..PlacementWish::default() });
-        let terms = judged(&json!({"labels": {"net": "v6"}, "location": "DE", "streams": 8})).unwrap();
-        assert_eq!(terms.placement.location.continent.as_deref(), Some("EU"));
+        let settled = judged(&json!({})).unwrap();
+        assert_eq!(settled.timeout_ms, 3000);
+        assert_eq!(settled.placement, PlacementWish { streams: 1, ..PlacementWish::default() });
+        let settled = judged(&json!({"labels": {"net": "v6"}, "location": "DE", "streams": 8})).unwrap();
+        assert_eq!(settled.placement.location.continent.as_deref(), Some("EU"));
     }
 
     #[test]

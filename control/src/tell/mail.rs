@@ -8,7 +8,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use farwatch_core::delivery::{Answer, answer_of_smtp};
+use farwatch_core::delivery::{Acceptance, acceptance_of_smtp};
 use lettre::Address;
 use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
@@ -85,7 +85,7 @@ impl Mailer {
         match self.hand_over(&envelope, &bytes).await {
             Ok(response) => {
                 let said = response.message().collect::<Vec<_>>().join(" ");
-                Reply::new(Answer::Taken, &self.redact(&format!("{} {said}", response.code())))
+                Reply::new(Acceptance::Taken, &self.redact(&format!("{} {said}", response.code())))
             }
             Err(trouble) => self.reply(&trouble),
         }
@@ -93,18 +93,18 @@ impl Mailer {
 
     fn reply(&self, trouble: &Trouble) -> Reply {
         let relay = &self.config.relay;
-        let (answer, what) = match trouble.phase {
-            Phase::Session => (Answer::Later, format!("the mail relay {relay} cannot be used: {}", trouble.what)),
+        let (acceptance, what) = match trouble.phase {
+            Phase::Session => (Acceptance::Later, format!("the mail relay {relay} cannot be used: {}", trouble.what)),
             Phase::Sender => {
                 let from = &self.config.from.email;
-                (Answer::Later, format!("the mail relay {relay} does not take mail from {from}: {}", trouble.what))
+                (Acceptance::Later, format!("the mail relay {relay} does not take mail from {from}: {}", trouble.what))
             }
             Phase::Message => (
-                trouble.code.map_or(Answer::Later, answer_to_message),
+                trouble.code.map_or(Acceptance::Later, acceptance_of_message),
                 format!("the mail relay {relay} did not take it: {}", trouble.what),
             ),
         };
-        Reply::new(answer, &self.redact(&what))
+        Reply::new(acceptance, &self.redact(&what))
     }
 
     fn redact(&self, text: &str) -> String {
@@ -179,10 +179,10 @@ fn in_phase(phase: Phase) -> impl Fn(Error) -> Trouble {
 
 /// What a relay says of us rather than of the message is the operator's to mend: authentication required (530),
 /// too weak (534), failed (535), encryption required (538).
-fn answer_to_message(code: u16) -> Answer {
+fn acceptance_of_message(code: u16) -> Acceptance {
     match code {
-        530 | 534 | 535 | 538 => Answer::Later,
-        code => answer_of_smtp(code),
+        530 | 534 | 535 | 538 => Acceptance::Later,
+        code => acceptance_of_smtp(code),
     }
 }
 
@@ -236,12 +236,12 @@ mod tests {
             let trouble = Trouble { phase, code, what: "no, s3cret".to_owned() };
             mailer().reply(&trouble)
         };
-        assert_eq!(told(Phase::Session, Some(535)).answer, Answer::Later);
-        assert_eq!(told(Phase::Sender, Some(553)).answer, Answer::Later);
-        assert_eq!(told(Phase::Message, Some(550)).answer, Answer::Never);
-        assert_eq!(told(Phase::Message, Some(451)).answer, Answer::Later);
-        assert_eq!(told(Phase::Message, Some(530)).answer, Answer::Later);
-        assert_eq!(told(Phase::Message, None).answer, Answer::Later);
+        assert_eq!(told(Phase::Session, Some(535)).acceptance, Acceptance::Later);
+        assert_eq!(told(Phase::Sender, Some(553)).acceptance, Acceptance::Later);
+        assert_eq!(told(Phase::Message, Some(550)).acceptance, Acceptance::Never);
+        assert_eq!(told(Phase::Message, Some(451)).acceptance, Acceptance::Later);
+        assert_eq!(told(Phase::Message, Some(530)).acceptance, Acceptance::Later);
+        assert_eq!(told(Phase::Message, None).acceptance, Acceptance::Later);
         assert_eq!(told(Phase::Session, Some(535)).text, "the mail relay 127.0.0.1:25 cannot be used: no, (password)");
     }
 }

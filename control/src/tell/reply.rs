@@ -1,9 +1,9 @@
-//! What one try came to: the answer that decides what happens next, and the sentence that is recorded.
+//! What one try came to: the acceptance that decides what happens next, and the sentence that is recorded.
 //!
 //! The sentence is shown to the owner of the channel. It is one line of bounded length, and whoever makes one
 //! leaves secrets out.
 
-use farwatch_core::delivery::Answer;
+use farwatch_core::delivery::Acceptance;
 
 /// The longest recorded answer, in bytes: enough to see what a receiver complained about.
 pub(super) const TEXT_MAX_BYTES: usize = 512;
@@ -12,24 +12,24 @@ pub(super) const TEXT_MAX_BYTES: usize = 512;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
     /// What it means for the delivery.
-    pub(super) answer: Answer,
+    pub(super) acceptance: Acceptance,
     /// What is recorded of it.
     pub(super) text: String,
 }
 
 impl Reply {
-    pub(super) fn new(answer: Answer, text: &str) -> Self {
-        Self { answer, text: one_line(text, TEXT_MAX_BYTES) }
+    pub(super) fn new(acceptance: Acceptance, text: &str) -> Self {
+        Self { acceptance, text: one_line(text, TEXT_MAX_BYTES) }
     }
 
     /// It did not go out and may later.
     pub(super) fn later(text: &str) -> Self {
-        Self::new(Answer::Later, text)
+        Self::new(Acceptance::Later, text)
     }
 
     /// It will never go out.
     pub(super) fn never(text: &str) -> Self {
-        Self::new(Answer::Never, text)
+        Self::new(Acceptance::Never, text)
     }
 }
 

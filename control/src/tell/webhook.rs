@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use farwatch_core::delivery::answer_of_http;
+use farwatch_core::delivery::acceptance_of_http;
 use farwatch_core::target::Target;
 use farwatch_proto::id::DeliveryId;
 use farwatch_proto::time::UnixMs;
@@ -55,7 +55,7 @@ fn reply(status: StatusCode, body: &[u8]) -> Reply {
     let remark = if status.is_redirection() { "; redirects are not followed" } else { "" };
     let body = String::from_utf8_lossy(body);
     let separator = if body.trim().is_empty() { "" } else { ": " };
-    Reply::new(answer_of_http(status.as_u16()), &format!("{status}{remark}{separator}{body}"))
+    Reply::new(acceptance_of_http(status.as_u16()), &format!("{status}{remark}{separator}{body}"))
 }
 
 async fn attempt(connector: &Connector, outgoing: Outgoing<'_>) -> Result<(StatusCode, Vec<u8>), String> {
@@ -124,14 +124,14 @@ fn causes(error: &hyper::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use farwatch_core::delivery::Answer;
+    use farwatch_core::delivery::Acceptance;
 
     use super::*;
 
     #[test]
     fn an_answer_is_recorded_in_one_line() {
         let recorded = |status: u16, body: &[u8]| reply(StatusCode::from_u16(status).unwrap(), body);
-        assert_eq!(recorded(204, b""), Reply::new(Answer::Taken, "204 No Content"));
+        assert_eq!(recorded(204, b""), Reply::new(Acceptance::Taken, "204 No Content"));
         assert_eq!(recorded(503, b"<h1>\r\nbusy\xff"), Reply::later("503 Service Unavailable: <h1> busy\u{fffd}"));
         assert_eq!(recorded(302, b""), Reply::never("302 Found; redirects are not followed"));
         assert_eq!(recorded(410, b" \n").text, "410 Gone");

@@ -121,7 +121,7 @@ impl Sending {
         let (next, answer) = match outcome {
             Outcome::Tried(reply) => {
                 let (age_ms, random) = (Clock.wall().since(delivery.created), u32::from_ne_bytes(random_bytes()));
-                (after_try(reply.answer, attempt, age_ms, random), reply.text)
+                (after_try(reply.acceptance, attempt, age_ms, random), reply.text)
             }
             Outcome::NotTried(why) => (Next::RetryAfterMs(BUSY_MS), why),
         };

@@ -30,7 +30,7 @@ impl Turn<'_> {
     /// A run ordered while the check is out counts as a slot of the moment it was ordered.
     fn rechecked(&mut self, host: HostId, outcome: &Outcome) {
         let Some(first) = &self.detector.first_failure else { return };
-        let stream = StreamId { check: self.terms.check, number: 0 };
+        let stream = StreamId { check: self.facts.check, number: 0 };
         let slot = self.detector.last_run.unwrap_or(first.slot);
         self.sighted(Sighting { stream, slot, host, outcome });
     }
@@ -77,8 +77,8 @@ impl Turn<'_> {
             Tally::Open => {}
             Tally::TooFew => {
                 let asked = round.votes.len();
-                let panel = if self.terms.repeat == Repeat::Unsafe { &Panel::default() } else { self.panel };
-                if round.extend(panel, self.terms.timeout_ms, self.now) {
+                let panel = if self.facts.repeat == Repeat::Unsafe { &Panel::default() } else { self.panel };
+                if round.extend(panel, self.facts.timeout_ms, self.now) {
                     self.send_open_orders(asked);
                 } else {
                     self.end_round(|turn, _| turn.too_few(question));
@@ -115,7 +115,7 @@ impl Turn<'_> {
 
     fn outage_confirmed(&mut self, round: &Round) {
         let Some(first) = self.detector.first_failure.clone() else { return };
-        let incident = incident_id(self.terms.check, first.slot);
+        let incident = incident_id(self.facts.check, first.slot);
         self.detector.incident = Some(incident);
         self.detector.refuted.clear();
         self.detector.quiet_until = None;
@@ -182,11 +182,11 @@ impl Turn<'_> {
     pub(super) fn order_recheck(&mut self) {
         let first_reachable = self.panel.candidates.iter().filter(|one| one.reachable).min_by_key(|one| one.place);
         let Some(host) = first_reachable.map(|candidate| candidate.host.id) else { return };
-        let stream = StreamId { check: self.terms.check, number: 0 };
+        let stream = StreamId { check: self.facts.check, number: 0 };
         let id = OrderId::of_key(&[stream.check.as_bytes(), b"recheck", &self.now.0.to_be_bytes()]);
         self.detector.recheck = Some(id);
         self.detector.last_run = Some(self.now);
-        let revision = self.terms.revision;
+        let revision = self.facts.revision;
         self.effects.push(Effect::Order(host, Order { id, stream, revision, ordered_at: self.now, attempt: 0 }));
     }
 }

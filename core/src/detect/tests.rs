@@ -13,7 +13,7 @@ struct World {
     detector: Detector,
     view: View,
     unreachable: Vec<HostId>,
-    terms: CheckTerms,
+    facts: CheckFacts,
     now: UnixMs,
     events: Vec<IncidentEvent>,
     orders: Vec<(HostId, OrderId)>,
@@ -21,7 +21,7 @@ struct World {
 
 impl World {
     fn of(hosts: u8) -> Self {
-        let terms = CheckTerms {
+        let facts = CheckFacts {
             check: CheckId::from_bytes([4; 16]),
             revision: 1,
             interval: Interval::from_seconds(10).unwrap(),
@@ -33,7 +33,7 @@ impl World {
             detector: Detector::default(),
             view: fleet(hosts),
             unreachable: Vec::new(),
-            terms,
+            facts,
             now: UnixMs(T0),
             events: Vec::new(),
             orders: Vec::new(),
@@ -47,7 +47,7 @@ impl World {
             reachable: !self.unreachable.contains(&host.id),
         });
         let panel = Panel { candidates: candidates.collect() };
-        for effect in step(&mut self.detector, input, &self.terms, &panel, self.now) {
+        for effect in step(&mut self.detector, input, &self.facts, &panel, self.now) {
             match effect {
                 Effect::Order(host, order) => self.orders.push((host, order.id)),
                 Effect::Cancel(host, order) => self.orders.retain(|open| *open != (host, order)),
@@ -59,7 +59,7 @@ impl World {
     fn slot(&mut self, host: u8, n: i64, status: Status) {
         self.now = UnixMs(T0 + n * 10_000 + 40);
         let outcome = Outcome::told(status, 40_000, "status-unexpected", "expected 200, got 503");
-        let stream = StreamId { check: self.terms.check, number: 0 };
+        let stream = StreamId { check: self.facts.check, number: 0 };
         let slot = UnixMs(T0 + n * 10_000);
         self.tell(Input::Slot(Sighting { stream, slot, host: host_id(host), outcome: &outcome }));
     }
@@ -225,7 +225,7 @@ fn a_good_run_of_an_older_slot_is_no_recovery() {
 #[test]
 fn a_long_interval_is_rechecked_every_minute_while_it_is_out() {
     let mut world = World::of(5);
-    world.terms.interval = Interval::from_seconds(3600).unwrap();
+    world.facts.interval = Interval::from_seconds(3600).unwrap();
     world.go_down();
     world.now = world.now + RECHECK_MS;
     world.tell(Input::Tick);
@@ -242,7 +242,7 @@ fn a_long_interval_is_rechecked_every_minute_while_it_is_out() {
 #[test]
 fn a_check_that_may_not_be_repeated_asks_nobody_else() {
     let mut world = World::of(5);
-    world.terms.repeat = Repeat::Unsafe;
+    world.facts.repeat = Repeat::Unsafe;
     world.slot(0, 0, Status::Down);
     assert!(world.orders.iter().all(|(host, _)| *host == host_id(0)));
     world.all_vote(Status::Down);

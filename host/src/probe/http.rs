@@ -35,7 +35,7 @@ const BODY_MAX_BYTES: u32 = 1 << 20;
 const HEAD_MAX_BYTES: usize = 64 * 1024;
 
 /// The head of an answer, and its body as far as it was read.
-struct Answer {
+struct RawResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: Body,
@@ -66,7 +66,7 @@ impl Prober {
         }
     }
 
-    async fn attempt(&self, request: Request, trace: &mut Trace) -> Result<(Answer, Version), Mishap> {
+    async fn attempt(&self, request: Request, trace: &mut Trace) -> Result<(RawResponse, Version), Mishap> {
         let target = Target::of_url(&request.url).map_err(|error| request::invalid(error.to_string()))?;
         let wish = Wish {
             version: request.version,
@@ -126,7 +126,7 @@ impl Prober {
 }
 
 fn response_of(
-    answer: Answer,
+    answer: RawResponse,
     version: Version,
     want: Want,
     times: super::evidence::PhaseTimes,

@@ -35,23 +35,23 @@ pub(super) async fn revision_of(
 ) -> Result<NewRevision, ApiError> {
     let fleet = fleet_of(api, tenant).await?;
     let mut problems = Vec::new();
-    let terms = kept(validate(&wish, &fleet), &mut problems);
+    let settled = kept(validate(&wish, &fleet), &mut problems);
     problems.extend(contact_problems(api, tenant, &wish).await?);
     // A config that is no object was refused above, and no module has to see it.
     let prepared =
         if wish.config.is_object() { kept(prepared(api, tenant, &wish, before).await?, &mut problems) } else { None };
-    let (Some(terms), Some(prepared), true) = (terms, prepared, problems.is_empty()) else {
+    let (Some(settled), Some(prepared), true) = (settled, prepared, problems.is_empty()) else {
         return Err(ApiError::Invalid(problems));
     };
     let (name, interval, streams, repeat) = (wish.name.clone(), wish.interval, wish.streams, wish.repeat);
     Ok(NewRevision {
         name,
         activity: if wish.paused { Activity::Paused } else { Activity::Active },
-        spec: Spec { wish, placement: terms.placement }.stored(),
+        spec: Spec { wish, placement: settled.placement }.stored(),
         prepared: prepared.config,
         module: prepared.module,
         interval,
-        timeout_ms: terms.timeout_ms,
+        timeout_ms: settled.timeout_ms,
         streams,
         repeat,
     })

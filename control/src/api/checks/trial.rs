@@ -25,7 +25,7 @@ const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// What a result takes beyond its timeout: the order's way, the run's end, the spool and the way back.
 const RETURN_ALLOWANCE: Duration = Duration::from_secs(3);
 
-type Answer = (HostId, OrderId, RunResult);
+type Vote = (HostId, OrderId, RunResult);
 
 #[derive(Serialize)]
 pub(super) struct TrialView {
@@ -76,7 +76,7 @@ async fn demand_leader(api: &Api) -> Result<(), ApiError> {
     Err(ApiError::Unavailable(format!("this process has no links to hosts, for it does not lead: {where_to}")))
 }
 
-async fn ask(api: &Api, check: CheckId) -> Result<(Vec<HostId>, mpsc::UnboundedReceiver<Answer>), ApiError> {
+async fn ask(api: &Api, check: CheckId) -> Result<(Vec<HostId>, mpsc::UnboundedReceiver<Vote>), ApiError> {
     let (results, answers) = mpsc::unbounded_channel();
     let (asked, told) = oneshot::channel();
     if !api.leader.test(TestRequest { check, results, asked }) {
@@ -93,7 +93,7 @@ async fn ask(api: &Api, check: CheckId) -> Result<(Vec<HostId>, mpsc::UnboundedR
 }
 
 /// What comes until everybody has answered or the limit is over.
-async fn gather(mut answers: mpsc::UnboundedReceiver<Answer>, wanted: usize, limit: Duration) -> Vec<Answer> {
+async fn gather(mut answers: mpsc::UnboundedReceiver<Vote>, wanted: usize, limit: Duration) -> Vec<Vote> {
     let mut gathered = Vec::with_capacity(wanted);
     let over = sleep(limit);
     tokio::pin!(over);

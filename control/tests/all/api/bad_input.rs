@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::{Method, Request};
 use serde_json::{Value, json};
 
-use super::house::{Answer, House, check_wish, host_wish};
+use super::house::{House, Reply, check_wish, host_wish};
 
 on_both_engines!(
     every_bad_field_of_a_check_is_pointed_to,
@@ -18,7 +18,7 @@ on_both_engines!(
 
 /// Whether it is a whole problem document of this status that points there and says this.
 #[track_caller]
-fn assert_problem(answer: &Answer, status: u16, pointer: &str, words: &str) {
+fn assert_problem(answer: &Reply, status: u16, pointer: &str, words: &str) {
     let body = &answer.body;
     assert_eq!(answer.status.as_u16(), status, "{body}");
     assert_eq!(answer.headers["content-type"], "application/problem+json", "{body}");

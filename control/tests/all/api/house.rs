@@ -23,13 +23,13 @@ use tower::ServiceExt;
 
 /// An answer of the API.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Value,
 }
 
-impl Answer {
+impl Reply {
     /// Its body, when it is a success of this status.
     #[track_caller]
     pub(super) fn expect(self, status: u16) -> Value {
@@ -82,16 +82,16 @@ impl House {
     }
 
     /// Sends a request as it is.
-    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+    pub(super) async fn send(&self, request: Request<Body>) -> Reply {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
-        Answer { status: parts.status, headers: parts.headers, body }
+        Reply { status: parts.status, headers: parts.headers, body }
     }
 
     /// Asks with a token.
-    pub(super) async fn ask(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+    pub(super) async fn ask(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> Reply {
         let request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
         let request = match body {
             Some(body) => request.header("content-type", "application/json").body(Body::from(body.to_string())),
@@ -100,19 +100,19 @@ impl House {
         self.send(request.unwrap()).await
     }
 
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(super) async fn get(&self, path: &str) -> Reply {
         self.ask(&self.operator, Method::GET, path, None).await
     }
 
-    pub(super) async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(super) async fn post(&self, path: &str, body: Value) -> Reply {
         self.ask(&self.operator, Method::POST, path, Some(body)).await
     }
 
-    pub(super) async fn patch(&self, path: &str, body: Value) -> Answer {
+    pub(super) async fn patch(&self, path: &str, body: Value) -> Reply {
         self.ask(&self.operator, Method::PATCH, path, Some(body)).await
     }
 
-    pub(super) async fn delete(&self, path: &str) -> Answer {
+    pub(super) async fn delete(&self, path: &str) -> Reply {
         self.ask(&self.operator, Method::DELETE, path, None).await
     }
 

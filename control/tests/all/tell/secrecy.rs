@@ -3,7 +3,7 @@
 use farwatch_control::store::DeliveryState;
 use farwatch_control::tell::config::TellFlags;
 use farwatch_tests::mail_server::{MailEncryption, MailServer, PASSWORD};
-use farwatch_tests::webhook_receiver::{Answer, WebhookReceiver};
+use farwatch_tests::webhook_receiver::{Reply, WebhookReceiver};
 
 use super::log;
 use super::mail::relay;
@@ -17,7 +17,7 @@ async fn no_secret_is_recorded_or_logged(database: Database) {
     log::keep();
     let world = World::new(database).await;
     let server = MailServer::start(MailEncryption::StartTls).unwrap();
-    let receiver = WebhookReceiver::start(vec![Answer::Status(410, String::new())]).unwrap();
+    let receiver = WebhookReceiver::start(vec![Reply::Status(410, String::new())]).unwrap();
     let mailbox = world.mailbox("ops@shop.example").await;
     let webhook = world.webhook(world.tenant, &receiver.url()).await;
     let mailed = world.goes_down("shop", &[&mailbox]).await;

@@ -6,7 +6,7 @@ use farwatch_control::tell::config::TellFlags;
 use farwatch_core::egress::Policy;
 use farwatch_tests::certificate::{Authority, Validity};
 use farwatch_tests::nginx::{Nginx, Server};
-use farwatch_tests::webhook_receiver::{Answer, WebhookReceiver};
+use farwatch_tests::webhook_receiver::{Reply, WebhookReceiver};
 
 use super::world::{Database, OUTAGE_MS, Worker, World, loopback, until};
 
@@ -18,8 +18,8 @@ on_both_engines!(
     a_receiver_that_hangs_keeps_nobody_else_waiting,
 );
 
-fn status(status: u16, body: &str) -> Answer {
-    Answer::Status(status, body.to_owned())
+fn status(status: u16, body: &str) -> Reply {
+    Reply::Status(status, body.to_owned())
 }
 
 async fn requests(receiver: &WebhookReceiver, count: usize) {
@@ -114,7 +114,7 @@ async fn a_recovery_that_meets_an_unsent_opening_tells_of_both(database: Databas
 
 async fn a_receiver_that_hangs_keeps_nobody_else_waiting(database: Database) {
     let world = World::new(database).await;
-    let hanging = WebhookReceiver::start(vec![Answer::Silence; 50]).unwrap();
+    let hanging = WebhookReceiver::start(vec![Reply::Silence; 50]).unwrap();
     let quick = WebhookReceiver::start(Vec::new()).unwrap();
     let stuck = world.webhook(world.tenant, &hanging.url()).await;
     for number in 0..12 {
@@ -170,7 +170,7 @@ async fn a_name_that_leads_home_is_refused_like_its_address() {
 async fn a_redirect_is_not_followed() {
     let world = World::new(Database::sqlite()).await;
     let elsewhere = WebhookReceiver::start(Vec::new()).unwrap();
-    let receiver = WebhookReceiver::start(vec![Answer::Redirect(elsewhere.url())]).unwrap();
+    let receiver = WebhookReceiver::start(vec![Reply::Redirect(elsewhere.url())]).unwrap();
     let reach = world.webhook(world.tenant, &receiver.url()).await;
     let outage = world.goes_down("shop", &[&reach]).await;
     let _worker = world.worker(&TellFlags::default());

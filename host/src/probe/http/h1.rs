@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 
 use super::body::{Limit, Piece, Source, read};
 use super::request::Prepared;
-use super::{Answer, HEAD_MAX_BYTES, fault};
+use super::{HEAD_MAX_BYTES, RawResponse, fault};
 use crate::probe::trace::Mishap;
 use crate::probe::wire::{Marks, Wire};
 
@@ -26,7 +26,7 @@ pub(super) async fn exchange(
     target: &Target,
     limit: Limit,
     marks: &Marks,
-) -> Result<Answer, Mishap> {
+) -> Result<RawResponse, Mishap> {
     let handshake = Builder::new().max_buf_size(HEAD_MAX_BYTES).handshake(TokioIo::new(wire)).await;
     let (mut sender, connection) = handshake.map_err(|error| mishap(&error, marks))?;
     let mut driven = Driven { connection, end: None };
@@ -37,7 +37,7 @@ pub(super) async fn exchange(
     });
     let (head, incoming) = head.await.map_err(|error| mishap(&error, marks))?.into_parts();
     let body = read(H1Body { incoming, driven, marks }, limit).await?;
-    Ok(Answer { status: head.status, headers: head.headers, body })
+    Ok(RawResponse { status: head.status, headers: head.headers, body })
 }
 
 /// Asks the server to close when it has answered, unless the check asks for something else: whoever closes

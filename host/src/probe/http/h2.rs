@@ -14,7 +14,7 @@ use http::{Request, Version};
 
 use super::body::{Limit, Piece, Source, read};
 use super::request::{Prepared, invalid};
-use super::{Answer, BODY_MAX_BYTES, HEAD_MAX_BYTES, fault};
+use super::{BODY_MAX_BYTES, HEAD_MAX_BYTES, RawResponse, fault};
 use crate::probe::trace::Mishap;
 use crate::probe::wire::{Marks, Wire};
 
@@ -33,7 +33,7 @@ pub(super) async fn exchange(
     target: &Target,
     limit: Limit,
     marks: &Marks,
-) -> Result<Answer, Mishap> {
+) -> Result<RawResponse, Mishap> {
     let body = prepared.body.clone();
     let request = request(prepared, target)?;
     let handshake = Builder::new()
@@ -66,7 +66,7 @@ pub(super) async fn exchange(
     marks.received_now();
     let (head, incoming) = head.into_parts();
     let body = read(H2Body { incoming, driven, marks, is_data_over: false }, limit).await?;
-    Ok(Answer { status: head.status, headers: head.headers, body })
+    Ok(RawResponse { status: head.status, headers: head.headers, body })
 }
 
 fn request(prepared: Prepared, target: &Target) -> Result<Request<()>, Mishap> {

@@ -61,7 +61,7 @@ fn headers(asked: &[(String, String)], target: &Target) -> Result<HeaderMap, Mis
     let mut given: [(HeaderName, bool); 3] = [(HOST, false), (USER_AGENT, false), (ACCEPT, false)];
     for (name, value) in asked {
         let (name, value) = header(name, value)?;
-        match given.iter_mut().find(|(standing, is_given)| !is_given && *standing == name) {
+        match given.iter_mut().find(|(usual, is_given)| !is_given && *usual == name) {
             Some((_, is_given)) => {
                 *is_given = true;
                 headers.insert(name, value);
