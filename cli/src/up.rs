@@ -12,9 +12,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use farwatch_control::config::{ControlConfig, ControlFlags};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
+use crate::compile::compile_command;
 use crate::duration::seconds;
 use crate::exit::{CANNOT_CREATE, Failure, OrFail, UNAVAILABLE, USAGE};
 use crate::register::Registrar;
@@ -78,6 +80,8 @@ pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
     if args.hosts == 0 || args.hosts > HOSTS_MAX {
         return Err(Failure::new(USAGE, format_args!("--hosts {}: use 1 to {HOSTS_MAX}", args.hosts)));
     }
+    // Control would refuse them too, but in a log and after everything has begun.
+    ControlConfig::try_new(control_flags(args)?).or_fail(USAGE)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_fail(UNAVAILABLE)?;
     runtime.block_on(serve(args))
 }
@@ -145,6 +149,23 @@ async fn wait_for_control(data: &Path, control: &mut Supervised) -> Result<(Stri
     };
     let late = || Failure::new(UNAVAILABLE, "control did not open its ports in time; see its log");
     timeout(CONTROL_START_LIMIT, look).await.map_err(|_| late())?
+}
+
+/// What of the flags is for control, as control takes it.
+fn control_flags(args: &UpArgs) -> Result<ControlFlags, Failure> {
+    Ok(ControlFlags {
+        data: args.data.clone(),
+        database: args.database.clone(),
+        api_listen: args.api_listen,
+        link_listen: args.link_listen,
+        link_address: None,
+        identity: None,
+        master_key_file: None,
+        allow_net: args.allow_net.clone(),
+        warmup: args.warmup,
+        tell: args.tell.flags(),
+        compiler: compile_command()?,
+    })
 }
 
 fn control_role(args: &UpArgs, data: &Path) -> Role {

@@ -54,7 +54,7 @@ fn a_flag_comes_before_the_environment_and_the_environment_before_the_file() {
 
 #[test]
 fn so_it_is_for_what_may_be_repeated_which_replaces_and_does_not_add() {
-    for word in ["control", "host"] {
+    for word in ["up", "control", "host"] {
         let text = format!("[{word}]\nallow-net = ['10.0.0.0/8', 'one']\n");
         let [file, environment, flag] =
             refused(word, &text, ("FARWATCH_ALLOW_NET", "10.0.0.0/8,two"), "--allow-net=three");
