@@ -4,7 +4,7 @@ mod sources;
 
 use std::collections::BTreeMap;
 
-use sources::{Source, manifests, sources};
+use sources::{Source, file, manifests, sources};
 
 /// Lines a file may have; a longer one holds a second idea.
 const FILE_MAX_LINES: usize = 400;
@@ -91,6 +91,21 @@ fn every_file_says_what_it_is_for_and_holds_one_idea() {
         let words = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["dbg", "!("].concat(), ["todo", "!("].concat()];
         source.lines_with(&words.each_ref().map(String::as_str))
     });
+}
+
+#[test]
+fn the_gate_reads_components_by_the_version_that_writes_them() {
+    let versions = |lock: &str| -> Vec<String> {
+        let text = file(lock);
+        let blocks = text.split("[[package]]").filter(|block| block.contains("name = \"wasmparser\"\n"));
+        blocks
+            .filter_map(|block| block.lines().find(|line| line.starts_with("version = ")))
+            .map(str::to_owned)
+            .collect()
+    };
+    let gate = versions("Cargo.lock");
+    assert_eq!(gate.len(), 1, "{gate:?}");
+    assert_eq!(gate, versions("setup/componentize/Cargo.lock"));
 }
 
 #[test]

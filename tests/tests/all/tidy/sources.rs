@@ -37,6 +37,11 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository").to_owned()
 }
 
+/// One file of the repository.
+pub(crate) fn file(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
 /// Every Rust file under a folder of the repository, but what was built.
 pub(crate) fn sources(folder: &str) -> Vec<Source> {
     let root = root();
@@ -61,6 +66,6 @@ pub(crate) fn sources(folder: &str) -> Vec<Source> {
 pub(crate) fn manifests() -> Vec<(String, String)> {
     ["proto", "core", "sandbox", "host", "control", "cli", "tests", "bench"]
         .into_iter()
-        .map(|name| (name.to_owned(), fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap()))
+        .map(|name| (name.to_owned(), file(&format!("{name}/Cargo.toml"))))
         .collect()
 }
