@@ -10,7 +10,7 @@ use farwatch_proto::id::HostId;
 use farwatch_proto::interval::Interval;
 use farwatch_proto::time::{Stamp, UnixMs};
 
-use crate::placement::owners;
+use crate::placement::ranked;
 use crate::slot::window_end;
 
 /// Old views are kept this long after the next came into force: the longest window.
@@ -89,16 +89,16 @@ pub enum Duty {
 /// What `me` owes the slot of a stream with this preference list under each view, at `now`.
 ///
 /// `preference` computes the list under a view; it depends only on who is registered.
-pub fn duty<'v>(
+pub fn duty<'v, L: AsRef<[HostId]>>(
     me: HostId,
     slot: UnixMs,
     interval: Interval,
     now: UnixMs,
     views: &'v Views,
     repeat: Repeat,
-    preference: impl Fn(&'v View) -> Vec<HostId>,
+    preference: impl Fn(&'v View) -> L,
 ) -> Duty {
-    let first_is_me = |view: &'v View| owners(&preference(view), view, repeat).first() == Some(&me);
+    let first_is_me = |view: &'v View| ranked(preference(view).as_ref(), view).next() == Some(me);
     if views.at(slot).is_some_and(first_is_me) || views.plans_at(slot).any(first_is_me) {
         return Duty::Run;
     }

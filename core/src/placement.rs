@@ -76,9 +76,14 @@ pub fn eligible_hosts<'v>(subject: &Subject<'_>, view: &'v View) -> Vec<&'v View
 /// where nobody else can.
 pub fn owners(preference: &[HostId], view: &View, repeat: Repeat) -> Vec<HostId> {
     let places = if repeat == Repeat::Unsafe { 1 } else { OWNERS };
+    ranked(preference, view).take(places).collect()
+}
+
+/// All who could own the stream under this view, best first; the owners are the first of these.
+pub fn ranked<'a>(preference: &'a [HostId], view: &'a View) -> impl Iterator<Item = HostId> + 'a {
     let standing =
-        |wanted: Standing| preference.iter().copied().filter(move |host| view.standing(*host) == Some(wanted));
-    standing(Standing::Active).chain(standing(Standing::Warming)).take(places).collect()
+        move |wanted: Standing| preference.iter().copied().filter(move |host| view.standing(*host) == Some(wanted));
+    standing(Standing::Active).chain(standing(Standing::Warming))
 }
 
 /// The hosts that must hold config and module: the first places of the list, and the owners.

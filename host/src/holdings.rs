@@ -35,7 +35,7 @@ pub(crate) struct Revision {
 }
 
 /// The preference lists of all streams of a check.
-type Lists = Arc<Vec<Vec<HostId>>>;
+type Lists = Arc<[Arc<[HostId]>]>;
 
 /// Everything, at one moment.
 #[derive(Clone, Debug, Default)]
@@ -100,7 +100,7 @@ impl Revision {
         Schedule::of(stream, self.definition.interval, self.definition.placement.streams)
     }
 
-    fn list(&self, number: u16, view: &View, fleet: u64) -> Vec<HostId> {
+    fn list(&self, number: u16, view: &View, fleet: u64) -> Arc<[HostId]> {
         let mut lists = self.lists.lock().expect("no holder of this lock panics");
         let known = lists.iter().find(|(known, _)| *known == fleet).map(|(_, lists)| lists.clone());
         let all = known.unwrap_or_else(|| {
@@ -111,7 +111,7 @@ impl Revision {
                 wish: &definition.placement,
                 repeat: definition.repeat,
             };
-            let computed = Arc::new(preference_lists(&subject, view));
+            let computed: Lists = preference_lists(&subject, view).into_iter().map(Into::into).collect();
             if lists.len() >= FLEETS_KEPT {
                 lists.remove(0);
             }

@@ -62,7 +62,8 @@ struct RunProbes<'a> {
 
 impl Probes for RunProbes<'_> {
     async fn fetch(&mut self, request: Request) -> Result<Response, Failure> {
-        let fetched = self.prober.fetch(request).await;
+        // On its own, for it is the larger half of a run and every run is moved about before it gets here.
+        let fetched = Box::pin(self.prober.fetch(request)).await;
         if let Err(failure) = &fetched
             && failure.code == HOST_TROUBLE
         {

@@ -85,7 +85,7 @@ impl Spawner {
 
     /// Starts a thread with a runtime of its own, for one shard of guests.
     pub(crate) fn shard(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let leaving = self.enter(name);
         thread::Builder::new().name(name.to_owned()).spawn(move || {
             let _leaving = leaving;

@@ -18,6 +18,10 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 
+/// As in `farwatch`: what is compared must differ in nothing else.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Enough that the process's start does not show in the mean.
 const DEFAULT_COUNT: u64 = 20_000;
 /// Keeps two cores busy without queueing at the target.

@@ -81,7 +81,7 @@ impl Prober {
         let prepared = Prepared::new(request, &target)?;
         let stream = self.dial(&target.host, target.port, family, trace).await?;
         let (stream, version) = match (target.is_https, wish.version) {
-            (true, _) => self.secure(stream, &target.host, wish, trace).await?,
+            (true, _) => Box::pin(self.secure(stream, &target.host, wish, trace)).await?,
             (false, Version::Http2) => (Stream::Plain(stream), Version::Http2),
             (false, _) => (Stream::Plain(stream), Version::Http1),
         };
@@ -89,7 +89,7 @@ impl Prober {
         trace.hand_over(marks.clone());
         let answer = if version == Version::Http2 {
             let wire = Wire::new(stream, Marking::ByProtocol, marks.clone());
-            h2::exchange(wire, prepared, &target, wish.limit, &marks).await?
+            Box::pin(h2::exchange(wire, prepared, &target, wish.limit, &marks)).await?
         } else {
             let wire = Wire::new(stream, Marking::ByBytes, marks.clone());
             h1::exchange(wire, prepared, &target, wish.limit, &marks).await?

@@ -5,6 +5,7 @@
 //! not started again.
 
 use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
@@ -49,11 +50,12 @@ impl Table {
 
     /// The next slot that is due by now; its stream's next one takes its place.
     pub(super) fn pop_due(&mut self, now: UnixMs) -> Option<(StreamId, Arc<Held>, UnixMs)> {
-        let Reverse((slot, index)) = *self.due.peek().filter(|Reverse((slot, _))| *slot <= now)?;
-        self.due.pop();
+        let mut first = self.due.peek_mut().filter(|first| first.0.0 <= now)?;
+        let (slot, index) = first.0;
         let (stream, held) = self.streams[index as usize].clone();
-        if let Some(next) = held.next_slot(stream, slot + 1) {
-            self.due.push(Reverse((next, index)));
+        match held.next_slot(stream, slot + 1) {
+            Some(next) => first.0.0 = next,
+            None => drop(PeekMut::pop(first)),
         }
         Some((stream, held, slot))
     }
