@@ -41,40 +41,49 @@ pub(super) async fn upgrade(
 }
 
 async fn converse(mut socket: WebSocket, links: Links, peer: Peer) {
-    let Some(hello) = first_message(&mut socket).await else {
-        debug!(host = %peer.host, "a link ended without a hello");
-        return;
-    };
-    let FromHost::Hello { host, boot, .. } = hello else {
-        refuse(&mut socket, "the first message must be a hello").await;
-        return;
-    };
-    if host != peer.host {
-        warn!(certificate = %peer.host, claims = %host, address = %peer.address, "a host speaks for another");
-        refuse(&mut socket, "the hello names another host than the certificate").await;
-        return;
-    }
     let destination = links.destination.borrow().clone();
-    match destination {
+    let inbox = match destination {
+        Destination::Here(inbox) => inbox,
         Destination::Elsewhere(leader) => {
             send(&mut socket, &FromControl::NotLeader { leader }).await;
+            return;
         }
-        Destination::Here(inbox) => {
-            let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
-            let (outbox, to_send) = mpsc::channel(OUTBOX_MAX);
-            let arrived = LinkEvent::Arrived { host, connection, boot, hello: Box::new(hello), outbox };
-            if inbox.send(arrived).await.is_ok() {
-                exchange(&mut socket, &links, peer, connection, &inbox, to_send).await;
-                // The leader may be gone already; then nobody needs to know.
-                let _ = inbox.send(LinkEvent::Left { host, connection }).await;
-            }
+    };
+    let hello = match first_message(&mut socket, peer).await {
+        Ok(Some(hello)) => hello,
+        Ok(None) => return debug!(host = %peer.host, "a link ended without a hello"),
+        Err(reason) => {
+            refuse(&mut socket, reason).await;
+            let refused = unreadable(&links, peer, reason.to_owned());
+            // The leader may be gone already; then nobody counts.
+            let _ = inbox.send(refused).await;
+            return;
         }
+    };
+    let FromHost::Hello { host, boot, .. } = hello else { return };
+    let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+    let (outbox, to_send) = mpsc::channel(OUTBOX_MAX);
+    let arrived = LinkEvent::Arrived { host, connection, boot, hello: Box::new(hello), outbox };
+    if inbox.send(arrived).await.is_ok() {
+        exchange(&mut socket, &links, peer, connection, &inbox, to_send).await;
+        // The leader may be gone already; then nobody needs to know.
+        let _ = inbox.send(LinkEvent::Left { host, connection }).await;
     }
 }
 
-async fn first_message(socket: &mut WebSocket) -> Option<FromHost> {
-    let message = timeout(HELLO_LIMIT, socket.recv()).await.ok()??.ok()?;
-    serde_json::from_str(message.to_text().ok()?).ok()
+/// The hello of the host that the certificate names; nothing when the connection ends before it, and a reason when
+/// something else comes.
+async fn first_message(socket: &mut WebSocket, peer: Peer) -> Result<Option<FromHost>, &'static str> {
+    let Ok(Some(Ok(message))) = timeout(HELLO_LIMIT, socket.recv()).await else { return Ok(None) };
+    let text = message.to_text().unwrap_or_default();
+    match serde_json::from_str(text) {
+        Ok(FromHost::Hello { host, .. }) if host != peer.host => {
+            warn!(certificate = %peer.host, claims = %host, address = %peer.address, "a host speaks for another");
+            Err("the hello names another host than the certificate")
+        }
+        Ok(hello @ FromHost::Hello { .. }) => Ok(Some(hello)),
+        Ok(_) | Err(_) => Err("the first message must be a hello"),
+    }
 }
 
 /// Carries messages both ways until either side ends.
@@ -95,6 +104,15 @@ async fn exchange(
             received = timeout(SILENCE_LIMIT, socket.recv()) => match received {
                 Ok(Some(Ok(Message::Text(text)))) => read(&text, links, peer, connection),
                 Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => continue,
+                Ok(Some(Ok(Message::Binary(_)))) => unreadable(links, peer, "messages are text".to_owned()),
+                Ok(Some(Err(error))) => match against_the_treaty(error) {
+                    Some(reason) => {
+                        // What follows on this connection cannot be told apart from the rest of it.
+                        let _ = inbox.send(unreadable(links, peer, reason)).await;
+                        return;
+                    }
+                    None => return,
+                },
                 _ => return,
             },
         };
@@ -111,7 +129,22 @@ fn read(text: &str, links: &Links, peer: Peer, connection: u64) -> LinkEvent {
     let received = links.clock.boot();
     match serde_json::from_str(text) {
         Ok(message) => LinkEvent::Said { host: peer.host, connection, received, message },
-        Err(error) => LinkEvent::Unreadable { host: peer.host, received, reason: error.to_string() },
+        Err(error) => unreadable(links, peer, error.to_string()),
+    }
+}
+
+fn unreadable(links: &Links, peer: Peer, reason: String) -> LinkEvent {
+    LinkEvent::Unreadable { host: peer.host, received: links.clock.boot(), reason }
+}
+
+/// What the peer did that no host does; nothing when only the connection broke.
+fn against_the_treaty(error: axum::Error) -> Option<String> {
+    use tungstenite::Error;
+    use tungstenite::error::ProtocolError;
+    match *error.into_inner().downcast::<Error>().ok()? {
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        broken @ (Error::Capacity(_) | Error::Protocol(_) | Error::Utf8(_)) => Some(broken.to_string()),
+        _ => None,
     }
 }
 

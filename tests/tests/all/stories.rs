@@ -4,5 +4,6 @@ mod accounts;
 mod by_hand;
 mod control_dies;
 mod hosts_fail;
+mod links;
 mod outages;
 mod starts;

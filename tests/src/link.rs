@@ -1,0 +1,134 @@
+//! A link to control spoken by hand, for tests that say what no host would.
+//!
+//! It has a host's certificate, or whichever it is given, and sends exactly what it is told to. It answers nothing by
+//! itself.
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use farwatch_proto::id::{BootId, HostId};
+use farwatch_proto::link::{CONTROL_NAME, FromControl, FromHost, LINK_PATH};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tungstenite::{Message, WebSocket};
+
+use crate::certificate::Certificate;
+
+/// Control answers what is asked of it by then.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What a link is opened with.
+#[derive(Clone, Debug)]
+pub struct LinkIdentity {
+    certificate: Certificate,
+    authority_pem: String,
+}
+
+impl LinkIdentity {
+    /// The identity of the host that keeps its data in this directory.
+    pub fn of_host(data: &Path) -> anyhow::Result<Self> {
+        let file = |name: &str| fs::read_to_string(data.join("identity").join(name)).context("no identity");
+        let certificate = Certificate { chain_pem: file("host.pem")?, key_pem: file("host.key")? };
+        Ok(Self { certificate, authority_pem: file("ca.pem")? })
+    }
+
+    /// The same trust in control, under another certificate.
+    #[must_use]
+    pub fn with_certificate(self, certificate: Certificate) -> Self {
+        Self { certificate, ..self }
+    }
+
+    fn client_config(&self) -> anyhow::Result<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.authority_pem.as_bytes())?)?;
+        let chain =
+            CertificateDer::pem_slice_iter(self.certificate.chain_pem.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+        let key = PrivateKeyDer::from_pem_slice(self.certificate.key_pem.as_bytes())?;
+        let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain, key)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+/// An open link.
+pub struct RawLink {
+    socket: WebSocket<StreamOwned<ClientConnection, TcpStream>>,
+}
+
+impl RawLink {
+    /// Opens a link to control at `address`, up to where a hello is due.
+    ///
+    /// # Errors
+    /// When control does not accept the identity, among others.
+    pub fn open(address: &str, identity: &LinkIdentity) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        let name = ServerName::try_from(CONTROL_NAME)?;
+        let connection = ClientConnection::new(Arc::new(identity.client_config()?), name)?;
+        let url = format!("wss://{CONTROL_NAME}{LINK_PATH}");
+        let opened = tungstenite::client(url, StreamOwned::new(connection, stream));
+        let (socket, _) = opened.map_err(|error| anyhow::anyhow!("control did not open the link: {error}"))?;
+        Ok(Self { socket })
+    }
+
+    /// Says hello for a host, and hears the welcome.
+    pub fn greet(&mut self, host: HostId, boot: BootId) -> anyhow::Result<()> {
+        self.say(&hello(host, boot))?;
+        self.hear("a welcome", |message| matches!(message, FromControl::Welcome { .. }).then_some(()))
+    }
+
+    /// Says this.
+    pub fn say(&mut self, message: &FromHost) -> anyhow::Result<()> {
+        self.send(Message::text(serde_json::to_string(message)?))
+    }
+
+    /// Sends this, whatever it is.
+    pub fn send(&mut self, message: Message) -> anyhow::Result<()> {
+        Ok(self.socket.send(message)?)
+    }
+
+    /// The first thing wanted of what control says next; other messages are passed over.
+    pub fn hear<T>(&mut self, what: &str, wanted: impl Fn(&FromControl) -> Option<T>) -> anyhow::Result<T> {
+        loop {
+            match self.socket.read().with_context(|| format!("waiting for {what}"))? {
+                Message::Text(text) => {
+                    if let Some(found) = wanted(&serde_json::from_str(&text)?) {
+                        return Ok(found);
+                    }
+                }
+                Message::Close(_) => bail!("control closed the link; {what} was wanted"),
+                _ => {}
+            }
+        }
+    }
+
+    /// What control says when it refuses.
+    pub fn hear_refusal(&mut self) -> anyhow::Result<String> {
+        self.hear("a refusal", |message| match message {
+            FromControl::Refused { reason } => Some(reason.clone()),
+            _ => None,
+        })
+    }
+}
+
+/// A plain hello.
+pub fn hello(host: HostId, boot: BootId) -> FromHost {
+    FromHost::Hello {
+        host,
+        boot,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        features: Vec::new(),
+        run_places: 8,
+        peer_address: None,
+        assignment: None,
+        view: None,
+    }
+}
