@@ -12,6 +12,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection};
 use tokio::sync::Mutex;
 
+use super::transaction::retried;
 use super::{DatabaseUrl, Engine, StoreError, migrations};
 
 /// Reaching the server may take this long; more and it is better reported than waited for.
@@ -58,16 +59,8 @@ impl Store {
         sqlx::any::install_default_drivers();
         let options = connect_options(url)?;
         let engine = url.engine();
-        let mut first = within_limit(AnyConnection::connect_with(&options)).await?;
-        if engine == Engine::Sqlite {
-            begin_session(&mut first, engine).await?;
-        } else if reads_only(&mut first).await? {
-            return Err(StoreError::Unavailable(sqlx::Error::Configuration(
-                "the server is read-only or in recovery".into(),
-            )));
-        }
-        migrations::run(&mut first, engine).await?;
-        first.close().await?;
+        // Several may start at once on an empty file, and SQLite does not let them wait for each other there.
+        retried(|| prepare(&options, engine)).await?;
         Ok(Self { pool: pool(engine, options), engine, writer: Arc::default() })
     }
 
@@ -80,6 +73,20 @@ impl Store {
     pub const fn engine(&self) -> Engine {
         self.engine
     }
+}
+
+/// Brings the schema up to date over a connection of its own.
+async fn prepare(options: &AnyConnectOptions, engine: Engine) -> Result<(), StoreError> {
+    let mut first = within_limit(AnyConnection::connect_with(options)).await?;
+    if engine == Engine::Sqlite {
+        begin_session(&mut first, engine).await?;
+    } else if reads_only(&mut first).await? {
+        return Err(StoreError::Unavailable(sqlx::Error::Configuration(
+            "the server is read-only or in recovery".into(),
+        )));
+    }
+    migrations::run(&mut first, engine).await?;
+    Ok(first.close().await?)
 }
 
 fn pool(engine: Engine, options: AnyConnectOptions) -> AnyPool {

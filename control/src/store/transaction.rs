@@ -22,7 +22,7 @@ const RETRY_PAUSES: [Duration; 4] =
     [Duration::from_millis(10), Duration::from_millis(40), Duration::from_millis(160), Duration::from_millis(640)];
 
 /// What a piece of work answers with, in time.
-type Answer<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+type Attempt<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
 
 /// A question under way. `'a` is how long whatever the question borrows lives.
 pub(super) struct Reading<'a> {
@@ -87,30 +87,28 @@ impl Store {
     /// Asks without changing anything. Each statement sees a state of its own.
     pub(super) async fn read<'a, T>(
         &self,
-        ask: impl for<'c> Fn(&'c mut Reading<'a>) -> Answer<'c, T>,
+        ask: impl for<'c> Fn(&'c mut Reading<'a>) -> Attempt<'c, T>,
     ) -> Result<T, StoreError> {
-        let mut pauses = RETRY_PAUSES.iter();
-        loop {
-            let outcome = limited(async {
+        let ask = &ask;
+        retried(|| {
+            limited(async move {
                 let connection = Borrowed(Some(self.pool.acquire().await?));
                 let mut reading = Reading { connection, asked: PhantomData };
                 let outcome = ask(&mut reading).await;
                 finish(reading.connection, outcome)
-            });
-            let outcome = outcome.await;
-            let Some(pause) = pause_after(&outcome, &mut pauses) else { return outcome };
-            tokio::time::sleep(pause).await;
-        }
+            })
+        })
+        .await
     }
 
     /// Does the work in one transaction and commits it.
     pub(super) async fn write<'a, T>(
         &self,
-        work: impl for<'c> Fn(&'c mut Tx<'a>) -> Answer<'c, T>,
+        work: impl for<'c> Fn(&'c mut Tx<'a>) -> Attempt<'c, T>,
     ) -> Result<T, StoreError> {
-        let mut pauses = RETRY_PAUSES.iter();
-        loop {
-            let outcome = limited(async {
+        let work = &work;
+        retried(|| {
+            limited(async move {
                 let _turn = match self.engine {
                     Engine::Sqlite => Some(self.writer.lock().await),
                     Engine::Postgres => None,
@@ -119,11 +117,9 @@ impl Store {
                 let outcome = work(&mut tx).await;
                 let outcome = settle(&mut tx, outcome).await;
                 finish(tx.connection, outcome)
-            });
-            let outcome = outcome.await;
-            let Some(pause) = pause_after(&outcome, &mut pauses) else { return outcome };
-            tokio::time::sleep(pause).await;
-        }
+            })
+        })
+        .await
     }
 
     async fn begin<'a>(&self) -> Result<Tx<'a>, StoreError> {
@@ -154,6 +150,19 @@ fn finish<T>(connection: Borrowed, outcome: Result<T, StoreError>) -> Result<T, 
         connection.give_back();
     }
     outcome
+}
+
+/// Tries again, whole, while somebody is in the way.
+pub(super) async fn retried<T, F>(attempt: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut pauses = RETRY_PAUSES.iter();
+    loop {
+        let outcome = attempt().await;
+        let Some(pause) = pause_after(&outcome, &mut pauses) else { return outcome };
+        tokio::time::sleep(pause).await;
+    }
 }
 
 async fn limited<T>(attempt: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
