@@ -30,7 +30,7 @@ pub(crate) use supervisor::EXIT_WITH_PARENT;
 /// Control has this long to open its ports; it compiles the built-in modules first.
 const CONTROL_START_LIMIT: Duration = Duration::from_secs(60);
 /// What the settings file says of `up` the children are told by their flags, and the rest of it is not about them.
-const NO_FILE: &str = "--config=/dev/null";
+const NO_FILE: &str = "--settings=/dev/null";
 /// How often its files are looked for.
 const POLL: Duration = Duration::from_millis(50);
 

@@ -10,7 +10,7 @@ pub mod clock;
 pub mod link;
 pub mod mail_server;
 pub mod nginx;
-mod python;
+pub mod python;
 pub mod relay;
 pub mod scene;
 pub mod system;

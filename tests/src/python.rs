@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context;
 
 /// The interpreter of that environment, with a program that is given as text.
-pub(crate) fn python(program: &str) -> anyhow::Result<Command> {
+pub fn python(program: &str) -> anyhow::Result<Command> {
     let mut command = Command::new(interpreter()?);
     command.args(["-c", program]);
     Ok(command)

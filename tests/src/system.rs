@@ -76,7 +76,7 @@ impl SystemBuilder {
             .arg(format!("--link-listen={}", self.link.map_or_else(free_address, Ok)?))
             .args(&self.flags)
             // What this machine is set up for is not what is tested.
-            .env("FARWATCH_CONFIG", "/dev/null")
+            .env("FARWATCH_SETTINGS", "/dev/null")
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
@@ -123,7 +123,7 @@ impl System {
         let api = fs::read_to_string(self.data.join("api.url"))?;
         let output = Command::new(farwatch()?)
             .args(args)
-            .env("FARWATCH_CONFIG", "/dev/null")
+            .env("FARWATCH_SETTINGS", "/dev/null")
             .env("FARWATCH_API", api.trim())
             .env("FARWATCH_TOKEN_FILE", self.data.join("admin.token"))
             .output()?;

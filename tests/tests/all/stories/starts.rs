@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
+use farwatch_tests::python::python;
 use farwatch_tests::system::{System, farwatch};
 use tempfile::TempDir;
 
@@ -81,8 +82,38 @@ fn a_taken_port_is_named_with_its_flag() {
     assert!(complaint.contains(&address.to_string()) && complaint.contains("--api-listen"), "{complaint}");
 }
 
+/// Makes a database whose schema a later version has changed.
+const NEWER_DATABASE: &str = "
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+database.execute('create table schema_migration (version integer primary key, digest text not null) strict')
+database.execute(\"insert into schema_migration values (999, 'of a later version')\")
+database.commit()
+";
+
 #[test]
-fn a_newer_database_and_a_bad_token_file_are_refused() {
+fn a_database_of_a_newer_version_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let database = folder.path().join("farwatch.db");
+    assert!(python(NEWER_DATABASE).unwrap().arg(&database).status().unwrap().success());
+    let data = format!("--data={}", folder.path().display());
+    let output = run(&["up", &data, "--api-listen=127.0.0.1:0", "--link-listen=127.0.0.1:0"]);
+    assert_eq!(output.status.code(), Some(69), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(complaint(&output).contains("newer"), "{}", complaint(&output));
+}
+
+#[test]
+fn a_bad_location_is_refused_with_the_ones_there_are() {
+    let system = System::builder().hosts(1).start().unwrap();
+    let create = ["check", "create", "http", "--name=shop", "--url=https://shop.example.com", "--location=mars"];
+    let output = system.client(&create).unwrap();
+    assert_eq!(output.status.code(), Some(65), "{}", String::from_utf8_lossy(&output.stderr));
+    let complaint = complaint(&output);
+    assert!(complaint.contains("\"mars\"") && complaint.contains("eu-central"), "{complaint}");
+}
+
+#[test]
+fn a_bad_token_file_is_refused() {
     let system = System::builder().hosts(1).start().unwrap();
     let bad = system.data().join("bad.token");
     fs::write(&bad, "not a token\n").unwrap();

@@ -36,9 +36,9 @@ fn complaint(output: &Output) -> (i32, String) {
 /// What is refused with the file alone, with the environment besides, and with a flag besides both.
 fn refused(word: &str, text: &str, (name, set): (&str, &str), flag: &str) -> [(i32, String); 3] {
     let (_folder, path) = file(text);
-    let alone = farwatch(&[word]).env("FARWATCH_CONFIG", &path).output().unwrap();
-    let with_environment = farwatch(&[word, "--config", &path]).env(name, set).output().unwrap();
-    let with_both = farwatch(&[word, "--config", &path, flag]).env(name, set).output().unwrap();
+    let alone = farwatch(&[word]).env("FARWATCH_SETTINGS", &path).output().unwrap();
+    let with_environment = farwatch(&[word, "--settings", &path]).env(name, set).output().unwrap();
+    let with_both = farwatch(&[word, "--settings", &path, flag]).env(name, set).output().unwrap();
     [alone, with_environment, with_both].map(|output| complaint(&output))
 }
 
@@ -70,7 +70,7 @@ fn so_it_is_for_the_words_that_ask_the_api() {
     let token = ("FARWATCH_TOKEN", "fw_1");
     let (_folder, path) = file("[client]\napi = 'http://127.0.0.1:1/file'\n");
     let health = |words: &[&str], api: Option<&str>| {
-        let mut command = farwatch(&["health", "--config", &path]);
+        let mut command = farwatch(&["health", "--settings", &path]);
         command.args(words).env(token.0, token.1);
         complaint(&command.envs(api.map(|api| ("FARWATCH_API", api))).output().unwrap())
     };
@@ -84,23 +84,23 @@ fn so_it_is_for_the_words_that_ask_the_api() {
         assert!(told.0 == 69 && told.1.contains(named), "{told:?}");
     }
     let (_folder, path) = file("[client]\napi = 'http://127.0.0.1:1'\ntoken-file = 'of-the-file'\n");
-    let with_file = complaint(&farwatch(&["health", "--config", &path]).output().unwrap());
+    let with_file = complaint(&farwatch(&["health", "--settings", &path]).output().unwrap());
     assert!(with_file.0 == 66 && with_file.1.contains("of-the-file"), "{with_file:?}");
     for name in ["FARWATCH_TOKEN", "FARWATCH_TOKEN_FILE"] {
-        let told = complaint(&farwatch(&["health", "--config", &path]).env(name, "no-token").output().unwrap());
+        let told = complaint(&farwatch(&["health", "--settings", &path]).env(name, "no-token").output().unwrap());
         assert!(told.1.contains("no-token") || told.1.contains("FARWATCH_TOKEN"), "{told:?}");
     }
 }
 
 #[test]
 fn a_file_that_is_named_must_be_there_and_in_order_whatever_is_run() {
-    let missing = complaint(&farwatch(&["health", "--config", "/nonexistent/farwatch.toml"]).output().unwrap());
+    let missing = complaint(&farwatch(&["health", "--settings", "/nonexistent/farwatch.toml"]).output().unwrap());
     assert!(missing.0 == 66 && missing.1.contains("/nonexistent/farwatch.toml"), "{missing:?}");
     let (_folder, path) = file("[host]\nrun-place = 1\n");
     for word in ["up", "control", "host", "health"] {
-        let told = complaint(&farwatch(&[word, "--config", &path]).output().unwrap());
+        let told = complaint(&farwatch(&[word, "--settings", &path]).output().unwrap());
         assert!(told.0 == 64 && told.1.contains(&format!("{path}:2: [host] run-place: ")), "{told:?}");
     }
-    assert!(farwatch(&["up", "--help", "--config", &path]).output().unwrap().status.success());
+    assert!(farwatch(&["up", "--help", "--settings", &path]).output().unwrap().status.success());
     assert!(!Path::new("farwatch-data").exists(), "nothing was started");
 }

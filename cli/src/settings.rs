@@ -23,13 +23,13 @@ use setting::{CLIENT, ROLES, Setting, settings};
 /// The file that is read where no other is named.
 const DEFAULT_FILE: &str = "/etc/farwatch/farwatch.toml";
 /// The flag that names another.
-const FLAG: &str = "config";
+const FLAG: &str = "settings";
 
 /// The flag that names the file.
 pub(crate) fn flag() -> Arg {
     Arg::new(FLAG)
         .long(FLAG)
-        .env("FARWATCH_CONFIG")
+        .env("FARWATCH_SETTINGS")
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
         .global(true)
