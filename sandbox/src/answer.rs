@@ -2,6 +2,8 @@
 //!
 //! Text that is too long is cut, since its beginning is still of use. A malformed code is refused, since rules match it.
 
+use farwatch_proto::check::PREPARED_MAX_BYTES;
+
 use crate::bindings::exports::farwatch::check::check::{Description, Prepared};
 use crate::bindings::farwatch::check::types::{Outcome, Problem, Value};
 use crate::stop::{Stop, StopCode};
@@ -12,8 +14,6 @@ const MESSAGE_MAX: usize = 1_024;
 const ATTRIBUTES_MAX: usize = 32;
 const KEY_MAX: usize = 64;
 const TEXT_MAX: usize = 256;
-/// The largest prepared config, as `wit/check.wit` promises. It goes with every copy of a check.
-const PREPARED_MAX: usize = 256 << 10;
 /// More problems than this help nobody.
 const PROBLEMS_MAX: usize = 64;
 /// A JSON pointer into a config.
@@ -59,14 +59,15 @@ pub(crate) fn problems(mut problems: Vec<Problem>) -> Result<Vec<Problem>, Stop>
     problems.into_iter().map(problem).collect()
 }
 
-/// Refuses a prepared config that is too large. It cannot be cut.
-pub(crate) fn prepared(prepared: Prepared) -> Result<Prepared, Stop> {
+/// Refuses a prepared config that is too large. It cannot be cut, and it is its config that made it so.
+pub(crate) fn prepared(prepared: Prepared) -> Result<Prepared, Vec<Problem>> {
     match prepared.config.len() {
-        0..=PREPARED_MAX => Ok(prepared),
-        len => Err(Stop::new(
-            StopCode::AnswerInvalid,
-            format!("the module's prepared config has {len} bytes; at most {PREPARED_MAX} are allowed"),
-        )),
+        0..=PREPARED_MAX_BYTES => Ok(prepared),
+        len => Err(vec![Problem {
+            code: "config-too-large".to_owned(),
+            message: format!("the config has {len} bytes; prepared, it may have {PREPARED_MAX_BYTES}"),
+            field: None,
+        }]),
     }
 }
 
@@ -154,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_prepared_config_has_a_limit() {
-        assert!(prepared(Prepared { config: vec![0; PREPARED_MAX] }).is_ok());
-        assert!(prepared(Prepared { config: vec![0; PREPARED_MAX + 1] }).is_err());
+        assert!(prepared(Prepared { config: vec![0; PREPARED_MAX_BYTES] }).is_ok());
+        assert!(prepared(Prepared { config: vec![0; PREPARED_MAX_BYTES + 1] }).is_err());
     }
 }

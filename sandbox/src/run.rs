@@ -114,7 +114,7 @@ pub(crate) async fn validate(
     };
     let ended = drive(guest, &exchange, &mut NoProbes, &limits).await;
     match cell.judge(ended)? {
-        Ok(prepared) => answer::prepared(prepared).map(Ok),
+        Ok(prepared) => Ok(answer::prepared(prepared)),
         Err(problems) => answer::problems(problems).map(Err),
     }
 }

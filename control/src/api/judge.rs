@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use farwatch_proto::check::PREPARED_MAX_BYTES;
 use farwatch_proto::id::{ModuleHash, TenantId};
 use farwatch_sandbox::{Fault, ModuleError, Sandbox, SandboxConfig, Stop};
 use serde_json::Value;
@@ -85,10 +84,6 @@ impl ModuleJudge {
             Err(problems) => return Ok(Err(problems)),
         };
         match self.sandbox.validate(&module, &config.to_string()).await {
-            Ok(Ok(prepared)) if prepared.config.len() > PREPARED_MAX_BYTES => {
-                let detail = format!("the config is too large: prepared, it may have {PREPARED_MAX_BYTES} bytes");
-                Ok(Err(vec![FieldProblem::new(CONFIG, detail)]))
-            }
             Ok(Ok(prepared)) => Ok(Ok(prepared.config)),
             Ok(Err(problems)) => Ok(Err(problems.into_iter().map(in_config).collect())),
             Err(stop) => stopped(&stop),

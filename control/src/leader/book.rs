@@ -91,7 +91,7 @@ impl Page {
     }
 
     /// What the detector reads of the revision in force now.
-    pub(super) fn terms(&self, now: UnixMs) -> Option<CheckFacts> {
+    pub(super) fn facts(&self, now: UnixMs) -> Option<CheckFacts> {
         let entry = self.in_force_at(now)?;
         let definition = &entry.definition;
         Some(CheckFacts {

@@ -107,9 +107,9 @@ impl Draft {
                 self.tell(state, check, result.stream, Input::Vote { order, host, outcome: &result.outcome }, now);
             }
             Purpose::Slot => {
-                let Some(terms) = state.book.page(check).and_then(|page| page.terms(now.wall)) else { return };
+                let Some(facts) = state.book.page(check).and_then(|page| page.facts(now.wall)) else { return };
                 let last = self.judged.get(&result.stream).or_else(|| state.judged.get(&result.stream));
-                if !is_fresh(result.slot, terms.interval, last.copied(), now.wall) {
+                if !is_fresh(result.slot, facts.interval, last.copied(), now.wall) {
                     return;
                 }
                 self.judged.insert(result.stream, result.slot);
@@ -131,15 +131,15 @@ impl Draft {
     /// Tells a check's detector one thing and takes up what follows.
     pub(super) fn tell(&mut self, state: &State, check: CheckId, stream: StreamId, input: Input<'_>, now: Now) {
         let Some(page) = state.book.page(check) else { return };
-        let Some(terms) = page.terms(now.wall) else { return };
+        let Some(facts) = page.facts(now.wall) else { return };
         let before = self.detectors.get(&check).or_else(|| state.detectors.get(&check)).cloned().unwrap_or_default();
         let mut detector = before.clone();
         let panel = state.panel(page, stream, now.boot);
-        let effects = step(&mut detector, input, &terms, &panel, now.wall);
+        let effects = step(&mut detector, input, &facts, &panel, now.wall);
         if detector == before && effects.is_empty() {
             return;
         }
-        log_transition(&terms, &page.latest().name, &before, &detector);
+        log_transition(&facts, &page.latest().name, &before, &detector);
         self.detectors.insert(check, detector);
         for effect in effects {
             self.urgent = true;
@@ -172,10 +172,10 @@ impl Draft {
 }
 
 /// One line per transition, with old, new and reason.
-fn log_transition(terms: &CheckFacts, name: &str, before: &Detector, after: &Detector) {
+fn log_transition(facts: &CheckFacts, name: &str, before: &Detector, after: &Detector) {
     if before.verdict != after.verdict {
         info!(
-            check = %terms.check,
+            check = %facts.check,
             name,
             from = before.verdict.word(),
             to = after.verdict.word(),
