@@ -9,8 +9,8 @@ repository=$(cd "$(dirname "$0")/.." && pwd)
 root=${FRESH_ROOT:-$(mktemp -d /var/tmp/farwatch-fresh.XXXXXX)}
 echo "fresh: a bare Debian in $root"
 
-mirror=$(awk '/^(deb|URIs:)/ { for (i = 1; i <= NF; i++) if ($i ~ /^https?:/) { print $i; exit } }' \
-  /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null)
+mirror=$(find /etc/apt -maxdepth 2 \( -name '*.list' -o -name '*.sources' \) -exec \
+  awk '/^(deb |URIs:)/ { for (i = 1; i <= NF; i++) if ($i ~ /^https?:.*debian\/?$/) print $i }' {} + | head -n 1)
 debootstrap --variant=minbase --include=ca-certificates,make,git bookworm "$root" "$mirror"
 cp -a /etc/apt/sources.list* "$root/etc/apt/"
 for file in apt.conf apt.conf.d; do [ -e "/etc/apt/$file" ] && cp -a "/etc/apt/$file" "$root/etc/apt/"; done
