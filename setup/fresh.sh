@@ -12,9 +12,13 @@ echo "fresh: a bare Debian in $root"
 mirror=$(find /etc/apt -maxdepth 2 \( -name '*.list' -o -name '*.sources' \) -exec \
   awk '/^(deb |URIs:)/ { for (i = 1; i <= NF; i++) if ($i ~ /^https?:.*debian\/?$/) print $i }' {} + | head -n 1)
 debootstrap --variant=minbase --include=ca-certificates,make,git bookworm "$root" "$mirror"
+rm -f "$root/etc/apt/sources.list"
 cp -a /etc/apt/sources.list* "$root/etc/apt/"
 for file in apt.conf apt.conf.d; do [ -e "/etc/apt/$file" ] && cp -a "/etc/apt/$file" "$root/etc/apt/"; done
 cp /etc/resolv.conf "$root/etc/resolv.conf"
+# The registries may stand behind an authority that only this machine trusts.
+mkdir -p "$root/usr/local/share/ca-certificates"
+find /usr/local/share/ca-certificates -name '*.crt' -exec cp -t "$root/usr/local/share/ca-certificates" {} + 2>/dev/null || true
 
 toolchain=$(rustc --print sysroot)
 home=/home/newcomer
@@ -31,7 +35,7 @@ inside() { chroot "$root" /usr/bin/env -i HOME="$home" PATH=/opt/rust/bin:/usr/s
   "${FRESH_ENV[@]}" bash -ec "cd /src/farwatch && $1"; }
 FRESH_ENV=()
 while IFS= read -r line; do FRESH_ENV+=("$line"); done < <(env | grep -E '^(https?_proxy|HTTPS?_PROXY|no_proxy|PIP_|CARGO_(HTTP|NET|REGISTRIES|SOURCE))' || true)
-inside 'apt-get -qq update'
+inside 'update-ca-certificates >/dev/null; apt-get -qq update'
 inside 'make demo'
 inside 'make test'
 echo "fresh: make demo and make test passed in $root"
