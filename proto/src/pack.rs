@@ -4,7 +4,7 @@
 //! a good result costs 10 to 16 bytes. The dictionaries live as long as the container: a segment, a
 //! batch or a row. This file neither frames nor checks sums; containers do.
 
-mod varint;
+pub mod varint;
 
 use std::collections::HashMap;
 
