@@ -81,6 +81,11 @@ pub enum SlotState {
     Pending,
 }
 
+/// From when on a slot without a result is missed, unless somebody may still bring one.
+pub fn settled_at(due: DueSlot) -> UnixMs {
+    window_end(due.slot, due.interval) + (i64::from(due.interval.largest_timeout_ms()) + DELIVERY_ALLOWANCE_MS)
+}
+
 /// How the slot stands at `now`, by its runs on record.
 ///
 /// `undelivered` says whether a host that may hold a result of it has not delivered yet.
@@ -93,8 +98,7 @@ pub fn slot_state(due: DueSlot, runs: &[RunOnRecord], now: UnixMs, undelivered: 
     if timings.contains(&Timing::Late) {
         return SlotState::Late;
     }
-    let settled_at =
-        window_end(due.slot, due.interval) + (due.interval.largest_timeout_ms() as i64 + DELIVERY_ALLOWANCE_MS);
+    let settled_at = settled_at(due);
     let waits = undelivered && now < settled_at + PENDING_MAX_MS;
     if now < settled_at || waits { SlotState::Pending } else { SlotState::Missed }
 }

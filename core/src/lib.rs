@@ -17,6 +17,8 @@ pub mod revision;
 
 pub mod ledger;
 
+pub mod block;
+
 pub mod detect;
 
 pub mod confirm;

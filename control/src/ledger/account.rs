@@ -5,10 +5,10 @@
 use std::collections::HashMap;
 
 use farwatch_core::ledger::{
-    Balance, DELIVERY_ALLOWANCE_MS, DueSlot, InForce, PENDING_MAX_MS, RunOnRecord, SlotState, due_slots, slot_state,
+    Balance, DueSlot, InForce, PENDING_MAX_MS, RunOnRecord, SlotState, due_slots, settled_at, slot_state,
 };
 use farwatch_core::revision::Cadence;
-use farwatch_core::slot::{streams_of, window_end};
+use farwatch_core::slot::streams_of;
 use farwatch_proto::check::{Repeat, StreamId};
 use farwatch_proto::id::HostId;
 use farwatch_proto::run::{Purpose, RunResult};
@@ -131,7 +131,7 @@ impl<'r> Account<'r> {
     /// The slots that a host which has not delivered could still cover at `now`.
     pub(super) fn undecided(&self, now: UnixMs) -> Vec<Owed> {
         let can_wait = |due: &DueSlot| {
-            let settled = settled_at(due);
+            let settled = settled_at(*due);
             settled <= now && now < settled + PENDING_MAX_MS
         };
         let mut undecided = Vec::new();
@@ -189,12 +189,6 @@ fn in_force(revision: &LedgerRevision) -> InForce {
 fn revision_at(revisions: &[LedgerRevision], slot: UnixMs) -> &LedgerRevision {
     let after = revisions.iter().position(|revision| revision.in_force_from > slot).unwrap_or(revisions.len());
     &revisions[after.saturating_sub(1)]
-}
-
-/// From when on a slot without a result is missed, unless somebody may still bring one.
-fn settled_at(due: &DueSlot) -> UnixMs {
-    let latest_end_ms = i64::from(due.interval.largest_timeout_ms()) + DELIVERY_ALLOWANCE_MS;
-    window_end(due.slot, due.interval) + latest_end_ms
 }
 
 fn trouble(host: HostId, result: &RunResult) -> MissCause {
