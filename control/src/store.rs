@@ -5,6 +5,7 @@
 //! leader, claims. It never asks what time it is and draws no randomness: both are passed in.
 
 mod audit;
+mod blocks;
 mod checks;
 mod columns;
 mod config_log;
@@ -33,6 +34,7 @@ mod transaction;
 mod views;
 
 pub use audit::{Audit, AuditEntry, AuditRecord};
+pub use blocks::{BLOCKS_AT_ONCE, Blocks, FoldMark, StoredBlock};
 pub use checks::{Check, CheckFilter, Checks, NewCheck, NewRevision};
 pub use config_log::{Change, ConfigChange, ConfigLog, Entity};
 pub use connect::Store;

@@ -15,7 +15,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         sqlite: include_str!("../../migrations/sqlite/0001_first.sql"),
@@ -30,6 +30,11 @@ const MIGRATIONS: [Migration; 3] = [
         version: 3,
         sqlite: include_str!("../../migrations/sqlite/0003_judged_checks.sql"),
         postgres: include_str!("../../migrations/postgres/0003_judged_checks.sql"),
+    },
+    Migration {
+        version: 4,
+        sqlite: include_str!("../../migrations/sqlite/0004_blocks.sql"),
+        postgres: include_str!("../../migrations/postgres/0004_blocks.sql"),
     },
 ];
 

@@ -18,6 +18,7 @@ macro_rules! on_both_engines {
     };
 }
 
+mod blocks;
 mod checks;
 mod claims;
 mod config;
