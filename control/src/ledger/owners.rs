@@ -14,7 +14,7 @@ use farwatch_proto::time::UnixMs;
 
 use super::LedgerError;
 use crate::spec::Spec;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Slots whose owners are computed to say whether one of them may still deliver.
 const LOOKUPS_MAX: usize = 500;
@@ -28,10 +28,28 @@ pub(super) struct Owed {
 }
 
 /// What placement reads of a revision.
-struct Placed {
+pub(crate) struct Placed {
     tenant: TenantId,
     repeat: Repeat,
     wish: PlacementWish,
+}
+
+impl Placed {
+    /// The owners of each stream of the check under this view, by rank.
+    pub(crate) fn owners(&self, check: CheckId, view: &View) -> Vec<Vec<HostId>> {
+        let Self { tenant, repeat, ref wish } = *self;
+        let lists = preference_lists(&Subject { check, tenant, wish, repeat }, view);
+        lists.iter().map(|list| owners(list, view, repeat)).collect()
+    }
+}
+
+/// What placement reads of this revision; `None` where there is none, or none that says where it belongs.
+pub(crate) async fn placed(store: &Store, check: CheckId, revision: u32) -> Result<Option<Placed>, StoreError> {
+    let stored = store.checks().revision(check, revision).await?;
+    Ok(stored.and_then(|stored| {
+        let wish = Spec::parse(&stored.spec).ok()?.placement;
+        Some(Placed { tenant: stored.tenant, repeat: stored.repeat, wish })
+    }))
 }
 
 /// Answers for one request.
@@ -85,9 +103,7 @@ impl<'s> Owners<'s> {
         let (check, number) = (owed.stream.check, owed.stream.number);
         let placed = self.placed(check, owed.revision).await?;
         let (Some(placed), Some(view)) = (placed, self.view_at(owed.slot).await?) else { return Ok(Vec::new()) };
-        let Placed { tenant, repeat, ref wish } = *placed;
-        let lists = preference_lists(&Subject { check, tenant, wish, repeat }, &view);
-        Ok(lists.get(usize::from(number)).map_or_else(Vec::new, |list| owners(list, &view, repeat)))
+        Ok(placed.owners(check, &view).into_iter().nth(number.into()).unwrap_or_default())
     }
 
     async fn view_at(&self, slot: UnixMs) -> Result<Option<View>, LedgerError> {
@@ -99,11 +115,7 @@ impl<'s> Owners<'s> {
         if let Some(known) = self.placed.get(&(check, revision)) {
             return Ok(known.clone());
         }
-        let stored = self.store.checks().revision(check, revision).await?;
-        let placed = stored.and_then(|stored| {
-            let wish = Spec::parse(&stored.spec).ok()?.placement;
-            Some(Arc::new(Placed { tenant: stored.tenant, repeat: stored.repeat, wish }))
-        });
+        let placed = placed(self.store, check, revision).await?.map(Arc::new);
         self.placed.insert((check, revision), placed.clone());
         Ok(placed)
     }

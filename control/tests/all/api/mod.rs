@@ -26,3 +26,4 @@ mod house;
 mod isolation;
 mod people;
 mod routes;
+mod scribe;
