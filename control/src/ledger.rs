@@ -1,15 +1,17 @@
 //! The account of every slot of a period: what was due, and how each slot of it stands.
 //!
-//! What was due is read from revisions alone; what was run is read from the journal, row by row, never from
-//! counts that somebody kept. So a row that is lost is a slot that is missed. It writes nothing, and asks
-//! for no more memory than the slots that are due.
+//! What was due is read from revisions alone; what was run is read slot by slot from blocks, and from the journal for
+//! hours that are not folded, never from counts that somebody kept. So a row that is lost is a slot that is missed. It
+//! writes nothing, and asks for no more memory than the slots that are due.
 
 mod account;
+mod folded;
 mod owners;
 mod scan;
 
 use std::collections::BTreeSet;
 
+use farwatch_core::block::BlockError;
 use farwatch_core::ledger::Balance;
 use farwatch_proto::check::StreamId;
 use farwatch_proto::id::{CheckId, HostId, TenantId};
@@ -17,10 +19,13 @@ use farwatch_proto::time::UnixMs;
 
 use crate::store::{LedgerScope, Store, StoreError};
 use account::Account;
+pub(crate) use account::{in_force, revision_at};
+use folded::enter_record;
 use owners::{Owed, Owners};
+pub(crate) use owners::{Placed, placed};
 pub use scan::{Scan, ScannedRow};
 
-/// The longest period of one request. The journal is kept this long.
+/// The longest period of one request, wherever it lies: of hours that are not folded it reads the whole journal.
 pub const PERIOD_MAX_MS: i64 = 48 * 3_600_000;
 /// The most due slots of one request: they take about 20 bytes each while it is answered.
 pub const SLOTS_MAX: usize = 2_000_000;
@@ -60,6 +65,16 @@ pub enum LedgerError {
         /// Why.
         reason: String,
     },
+    /// A block holds what cannot be read.
+    #[error("the block of {check} for the hour of {hour} cannot be read: {wrong}")]
+    DamagedBlock {
+        /// The check.
+        check: CheckId,
+        /// The hour.
+        hour: UnixMs,
+        /// Why.
+        wrong: BlockError,
+    },
 }
 
 /// The account of a period.
@@ -69,7 +84,7 @@ pub struct Ledger {
     pub promised: Balance,
     /// The slots of checks that must not be run twice, which stand outside of it.
     pub unpromised: Balance,
-    /// Runs on record of slots that were not due.
+    /// Runs on record of slots that were not due, each counted once.
     pub extra: u64,
     /// The same for every check that had a slot due, in order of id.
     pub checks: Vec<CheckAccount>,
@@ -130,12 +145,7 @@ pub async fn account(store: &Store, request: &LedgerRequest, now: UnixMs) -> Res
     }
     let revisions = store.checks().revisions_in_force_between(scope, from, to).await?;
     let mut account = Account::open(&revisions, from, to)?;
-    let mut scan = Scan::new(store, from, to, 0);
-    while let Some(row) = scan.next().await? {
-        for section in &row.sections {
-            section.results.iter().for_each(|result| account.enter(section.host, result));
-        }
-    }
+    enter_record(store, &mut account, (from, to)).await?;
     let mut owners = Owners::new(store, &request.silent).await?;
     let awaited = owners.undelivered(&account.undecided(now)).await?;
     let mut ledger = account.close(now, |stream, slot| awaited.is_awaited(stream, slot));

@@ -18,6 +18,7 @@ use crate::builtin;
 use crate::clock::Clock;
 use crate::config::ControlConfig;
 use crate::file::write_whole;
+use crate::fold;
 use crate::leader::{self, LeaderConfig, LeaderHandle};
 use crate::links::{self, LinkIdentity, Links};
 use crate::retention;
@@ -116,12 +117,13 @@ async fn serve(
 
     let (handle, requests) = LeaderHandle::new();
     let advertised = config.link_address.clone().unwrap_or_else(|| link_address.to_string());
+    let process = ProcessId::new(clock.wall(), random_bytes());
     let leader = LeaderConfig {
         store: store.clone(),
         clock,
         spawner: spawner.clone(),
         tasks: tasks.clone(),
-        process: ProcessId::new(clock.wall(), random_bytes()),
+        process,
         is_sole,
         link_address: advertised.clone(),
         listeners: listeners.clone(),
@@ -135,6 +137,7 @@ async fn serve(
     let policy = Policy::new(config.allow_nets.clone(), listeners);
     let teller = Arc::new(Teller::new(config.tell.clone(), policy, sealer.clone())?);
     tell::start(spawner, &tasks, store.clone(), teller, handle.deliveries_due.clone());
+    fold::start(spawner, &tasks, store.clone(), (clock, process), handle.clone());
     retention::start(spawner, &tasks, store.clone(), clock);
 
     let state = ApiState { store: store.clone(), sealer, leader: handle, tasks, sandbox, clock };

@@ -3,30 +3,53 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use farwatch_proto::time::UnixMs;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::spawn::Spawner;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::tasks::TaskList;
 
-/// Journal rows are kept this long.
-const JOURNAL_MS: i64 = 48 * 3_600_000;
+/// Journal rows are kept this long, and until their hours are folded.
+pub(crate) const JOURNAL_MS: i64 = 48 * 3_600_000;
+/// A row holds results of slots up to this long after it was committed at most: clocks of hosts may differ by less.
+const SLOT_AHEAD_MAX_MS: i64 = 60_000;
+/// Blocks are kept this long.
+const BLOCKS_MS: i64 = 90 * 86_400_000;
 /// Marks of segments that no longer grow are kept as long as the spool they are of may come back.
 const MARKS_MS: i64 = 26 * 3_600_000;
 /// How often old rows are looked for.
 const PERIOD: Duration = Duration::from_secs(600);
+/// Deletions of one kind in one run, each of which takes a limited number of rows: far more than a period brings.
+const DELETIONS_MAX: usize = 100;
 
 /// Deletes what is too old, now and then.
 pub(crate) fn start(spawner: &Spawner, tasks: &TaskList, store: Store, clock: Clock) {
-    let about = ("retention", "Deletes journal rows and marks that are too old.", PERIOD);
+    let about = ("retention", "Deletes journal rows that are folded, blocks and marks that are too old.", PERIOD);
     tasks.run(spawner, about, Arc::new(Notify::new()), move || {
         let store = store.clone();
         async move {
-            let now = clock.wall();
-            store.journal().delete_before(now - JOURNAL_MS).await?;
-            store.host_marks().delete_before(now - MARKS_MS).await?;
+            forget(&store, clock.wall()).await?;
             Ok(())
         }
     });
+}
+
+/// Deletes what is too old at `now`.
+pub async fn forget(store: &Store, now: UnixMs) -> Result<(), StoreError> {
+    let mark = store.blocks().fold_mark().await?;
+    let moment = (now - JOURNAL_MS).min(mark.until - SLOT_AHEAD_MAX_MS);
+    for _ in 0..DELETIONS_MAX {
+        if store.journal().delete_before(moment, mark.seq).await? == 0 {
+            break;
+        }
+    }
+    for _ in 0..DELETIONS_MAX {
+        if store.blocks().delete_before(now - BLOCKS_MS).await? == 0 {
+            break;
+        }
+    }
+    store.host_marks().delete_before(now - MARKS_MS).await?;
+    Ok(())
 }

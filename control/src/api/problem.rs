@@ -245,7 +245,7 @@ impl From<LedgerError> for ApiError {
             LedgerError::BadPeriod => Self::parameter("to", error.to_string()),
             LedgerError::TooManySlots => Self::parameter("from", error.to_string()),
             LedgerError::Store(store) => store.into(),
-            LedgerError::Damaged { .. } => Self::Internal(error.to_string()),
+            LedgerError::Damaged { .. } | LedgerError::DamagedBlock { .. } => Self::Internal(error.to_string()),
         }
     }
 }

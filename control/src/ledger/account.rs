@@ -2,15 +2,17 @@
 //!
 //! It keeps one byte and one moment per due slot, whatever the journal holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use farwatch_core::block::{Block, SlotOnRecord};
 use farwatch_core::ledger::{
     Balance, DueSlot, InForce, PENDING_MAX_MS, RunOnRecord, SlotState, due_slots, settled_at, slot_state,
 };
 use farwatch_core::revision::Cadence;
 use farwatch_core::slot::streams_of;
 use farwatch_proto::check::{Repeat, StreamId};
-use farwatch_proto::id::HostId;
+use farwatch_proto::id::{CheckId, HostId};
+use farwatch_proto::outcome::Status;
 use farwatch_proto::run::{Purpose, RunResult};
 use farwatch_proto::time::UnixMs;
 
@@ -20,6 +22,8 @@ use crate::store::LedgerRevision;
 
 /// Runs that cover nothing whose story is kept, to tell why slots were missed.
 const TROUBLES_MAX: usize = 10_000;
+/// Runs of slots that were not due that are told apart; more of them is a house on fire, whatever their number.
+const EXTRA_MAX: usize = 100_000;
 
 /// The best that is on record of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +31,17 @@ enum Best {
     Uncovered,
     Late,
     OnTime,
+}
+
+impl Best {
+    /// Of a slot that stands so on record.
+    const fn of(state: SlotState) -> Self {
+        match state {
+            SlotState::OnTime => Self::OnTime,
+            SlotState::Late => Self::Late,
+            SlotState::Missed | SlotState::Pending => Self::Uncovered,
+        }
+    }
 }
 
 /// One stream: its due slots in order, and the best on record of each.
@@ -56,7 +71,7 @@ pub(super) struct Account<'r> {
     streams: Vec<StreamAccount>,
     by_stream: HashMap<StreamId, usize>,
     troubles: HashMap<(StreamId, UnixMs), MissCause>,
-    extra: u64,
+    extra: HashSet<(StreamId, UnixMs, HostId)>,
 }
 
 impl<'r> Account<'r> {
@@ -69,7 +84,7 @@ impl<'r> Account<'r> {
             streams: Vec::new(),
             by_stream: HashMap::new(),
             troubles: HashMap::new(),
-            extra: 0,
+            extra: HashSet::new(),
         };
         let mut slots = 0;
         for of_check in revisions.chunk_by(|one, next| one.check == next.check) {
@@ -102,6 +117,11 @@ impl<'r> Account<'r> {
         slots
     }
 
+    /// The checks that had a slot due.
+    pub(super) fn checks(&self) -> Vec<CheckId> {
+        self.checks.iter().map(|revisions| revisions[0].check).collect()
+    }
+
     /// Enters one result. Votes are no runs of slots.
     pub(super) fn enter(&mut self, host: HostId, result: &RunResult) {
         let in_period = self.from <= result.slot && result.slot < self.to;
@@ -112,19 +132,43 @@ impl<'r> Account<'r> {
         let Some(stream) = self.by_stream.get(&result.stream) else { return };
         let stream = &mut self.streams[*stream];
         let Some(index) = stream.index_of(result.slot) else {
-            self.extra += 1;
+            self.note_extra(result.stream, result.slot, host);
             return;
         };
         let run = RunOnRecord { host, view: result.terms.view, started: result.started, status: result.outcome.status };
         // Time plays no part here: a covering run is on time or late whenever one looks.
-        let best = match slot_state(stream.due[index], &[run], UnixMs(i64::MAX), false) {
-            SlotState::OnTime => Best::OnTime,
-            SlotState::Late => Best::Late,
-            SlotState::Missed | SlotState::Pending => Best::Uncovered,
-        };
+        let best = Best::of(slot_state(stream.due[index], &[run], UnixMs(i64::MAX), false));
         stream.best[index] = stream.best[index].max(best);
         if best == Best::Uncovered && self.troubles.len() < TROUBLES_MAX {
-            self.troubles.insert((result.stream, result.slot), trouble(host, result));
+            let cause = trouble(host, run.status, result.outcome.code());
+            self.troubles.insert((result.stream, result.slot), cause);
+        }
+    }
+
+    /// Enters what is on record of a folded hour.
+    pub(super) fn enter_block(&mut self, block: &Block) {
+        let Some(stream) = self.by_stream.get(&block.key().stream) else { return };
+        let account = &mut self.streams[*stream];
+        for SlotOnRecord { due, state, run } in block.slots() {
+            let Some(index) = account.index_of(due.slot) else { continue };
+            let best = Best::of(state);
+            account.best[index] = account.best[index].max(best);
+            let story = run.filter(|_| best == Best::Uncovered && self.troubles.len() < TROUBLES_MAX);
+            if let Some(run) = story {
+                let cause = trouble(run.runner.host, run.status, run.code);
+                self.troubles.insert((account.stream, due.slot), cause);
+            }
+        }
+        let stream = account.stream;
+        for (slot, host) in block.extra() {
+            self.note_extra(stream, *slot, *host);
+        }
+    }
+
+    fn note_extra(&mut self, stream: StreamId, slot: UnixMs, host: HostId) {
+        let in_period = self.from <= slot && slot < self.to;
+        if in_period && self.extra.len() < EXTRA_MAX {
+            self.extra.insert((stream, slot, host));
         }
     }
 
@@ -149,7 +193,7 @@ impl<'r> Account<'r> {
 
     /// Closes it. `undelivered` says whether somebody may still hold a result of the slot.
     pub(super) fn close(mut self, now: UnixMs, undelivered: impl Fn(StreamId, UnixMs) -> bool) -> Ledger {
-        let mut ledger = Ledger { extra: self.extra, ..Ledger::default() };
+        let mut ledger = Ledger { extra: self.extra.len() as u64, ..Ledger::default() };
         let mut balances = vec![Balance::default(); self.checks.len()];
         for account in &self.streams {
             for (due, best) in account.due.iter().zip(&account.best) {
@@ -180,22 +224,22 @@ fn of_check(revisions: &[LedgerRevision], balance: Balance) -> CheckAccount {
     CheckAccount { check: revisions[0].check, tenant: revisions[0].tenant, balance }
 }
 
-fn in_force(revision: &LedgerRevision) -> InForce {
+pub(crate) fn in_force(revision: &LedgerRevision) -> InForce {
     let LedgerRevision { activity, interval, streams, in_force_from, .. } = *revision;
     InForce { from: in_force_from, cadence: Cadence { activity, interval, streams } }
 }
 
 /// The revision that made the slot due: the last one in force by then.
-fn revision_at(revisions: &[LedgerRevision], slot: UnixMs) -> &LedgerRevision {
+pub(crate) fn revision_at(revisions: &[LedgerRevision], slot: UnixMs) -> &LedgerRevision {
     let after = revisions.iter().position(|revision| revision.in_force_from > slot).unwrap_or(revisions.len());
     &revisions[after.saturating_sub(1)]
 }
 
-fn trouble(host: HostId, result: &RunResult) -> MissCause {
-    if result.outcome.status.covers() {
+fn trouble(host: HostId, status: Status, code: &str) -> MissCause {
+    if status.covers() {
         MissCause::OutsideWindow { host }
     } else {
-        MissCause::HostTrouble { host, code: result.outcome.code().to_owned() }
+        MissCause::HostTrouble { host, code: code.to_owned() }
     }
 }
 

@@ -156,18 +156,20 @@ impl Journal<'_> {
             .await
     }
 
-    /// Deletes rows that, with all before them, were committed before this moment, and returns how many; a limited
-    /// number at once, so ask again until it is none. The newest row always stays, for the next one must name it.
-    pub async fn delete_before(self, moment: UnixMs) -> Result<u64, StoreError> {
+    /// Deletes rows up to this number that, with all before them, were committed before this moment, and returns how
+    /// many; a limited number at once, so ask again until it is none. The newest row always stays, for the next one
+    /// must name it.
+    pub async fn delete_before(self, moment: UnixMs, up_to: u64) -> Result<u64, StoreError> {
         self.0
             .write(|tx| {
                 Box::pin(async move {
                     let deleted = sqlx::query(
                         "delete from journal where seq < coalesce((select min(seq) from journal where committed_ms >= $1), \
-                         (select max(seq) from journal)) and seq < (select min(seq) from journal) + $2",
+                         (select max(seq) from journal)) and seq < (select min(seq) from journal) + $2 and seq <= $3",
                     )
                     .bind(moment.0)
                     .bind(DELETED_AT_ONCE)
+                    .bind(stored(up_to))
                     .execute(&mut *tx.connection)
                     .await?;
                     Ok(deleted.rows_affected())

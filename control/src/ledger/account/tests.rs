@@ -1,5 +1,7 @@
 //! Accounts of small histories, entered by hand.
 
+use farwatch_core::block::{BlockKey, Hour, Latency, Rank, Runner, SlotRun};
+use farwatch_core::hash::hash64;
 use farwatch_proto::check::Activity;
 use farwatch_proto::id::{CheckId, ModuleHash, TenantId};
 use farwatch_proto::interval::Interval;
@@ -126,4 +128,43 @@ fn a_period_with_too_many_slots_is_refused() {
         (0..120_u8).map(|check| LedgerRevision { streams: 8, ..revision(check, 1, Activity::Active, 0) }).collect();
     let day = Account::open(&many, UnixMs(0), UnixMs(48 * 3_600_000));
     assert!(day.is_err_and(|error| matches!(error, LedgerError::TooManySlots)));
+}
+
+/// Runs of some slots, on time, late and outside, and now and then of a moment that is no slot.
+fn some_runs(seed: u64, due: &[UnixMs]) -> Vec<(HostId, RunResult)> {
+    let draw = |n: u64, of: u64| hash64(&[seed.to_be_bytes(), n.to_be_bytes()].concat()) % of;
+    let one = |n: u64| {
+        let slot = due[draw(n, 10) as usize] + i64::from(draw(n + 1, 12) == 0);
+        let delay = [5, 6_000, 9_990][draw(n + 2, 3) as usize];
+        let status = Status::from_code(draw(n + 3, 5) as u8).unwrap();
+        (host(draw(n + 4, 3) as u8), run(1, slot, delay, status))
+    };
+    (0..draw(0, 25)).map(|n| one(1 + n * 5)).collect()
+}
+
+#[test]
+fn the_account_of_blocks_is_that_of_the_raw_results() {
+    let revisions = [revision(1, 1, Activity::Active, 0)];
+    let history: Vec<InForce> = revisions.iter().map(in_force).collect();
+    let stream = StreamId { check: revisions[0].check, number: 0 };
+    let hour = Hour::of(PERIOD.0);
+    let of_hour = due_slots(stream, &history, hour.start(), hour.end());
+    let due = slots(1, &revisions);
+    for seed in 0..500 {
+        let mut raw = Account::open(&revisions, PERIOD.0, PERIOD.1).unwrap();
+        let mut folded = Account::open(&revisions, PERIOD.0, PERIOD.1).unwrap();
+        let mut block = Block::open(BlockKey { stream, hour }, &of_hour).unwrap();
+        for (host, result) in some_runs(seed, &due) {
+            raw.enter(host, &result);
+            let runner = Runner { host, view: result.terms.view, rank: Rank(0) };
+            let (started, status, latency) = (result.started, result.outcome.status, Latency::of_us(1));
+            block.enter(result.slot, SlotRun { runner, started, latency, status, code: result.outcome.code() });
+        }
+        block.settle(LONG_AFTER, |_| false);
+        folded.enter_block(&block);
+        let [raw, folded] = [raw, folded].map(|account| account.close(LONG_AFTER, |_, _| false));
+        assert_eq!((balance_of(&raw), raw.extra), (balance_of(&folded), folded.extra), "seed {seed}");
+        let missed = |ledger: &Ledger| ledger.missed.iter().map(|missed| missed.slot).collect::<Vec<_>>();
+        assert_eq!(missed(&raw), missed(&folded), "seed {seed}");
+    }
 }

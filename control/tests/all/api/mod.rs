@@ -21,6 +21,7 @@ macro_rules! on_both_engines {
 mod access;
 mod bad_input;
 mod checks;
+mod folding;
 mod history;
 mod house;
 mod isolation;

@@ -288,11 +288,12 @@ async fn old_rows_go_and_the_newest_stays(database: Database) {
     }
     let journal = world.store.journal();
     // The row of second 20 stands behind one of second 30 and stays with it, so that there is never a gap.
-    assert_eq!(journal.delete_before(START + 25_000).await.unwrap(), 3);
+    assert_eq!(journal.delete_before(START + 25_000, 1).await.unwrap(), 2, "no row behind the named one goes");
+    assert_eq!(journal.delete_before(START + 25_000, u64::MAX).await.unwrap(), 1);
     let left: Vec<_> = journal.read_after(0, 10).await.unwrap().iter().map(|row| row.seq).collect();
     assert_eq!(left, [3, 4, 5]);
-    assert_eq!(journal.delete_before(START + 99_000).await.unwrap(), 2);
-    assert_eq!(journal.delete_before(START + 99_000).await.unwrap(), 0);
+    assert_eq!(journal.delete_before(START + 99_000, u64::MAX).await.unwrap(), 2);
+    assert_eq!(journal.delete_before(START + 99_000, u64::MAX).await.unwrap(), 0);
     assert_eq!(journal.head().await.unwrap(), leader.head);
     leader.commit(&world.store, &leader.flush()).await;
 }

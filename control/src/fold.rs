@@ -1,0 +1,156 @@
+//! Folding: what the journal holds of an hour that is over becomes blocks, and what comes later is entered into them.
+//!
+//! A run of it loads, lets `core` decide and saves; where it stands is a row, so that restart, takeover and a killed
+//! process are one path and whatever was done twice is done once. Only the leader folds. It judges nobody and tells
+//! nobody, and it reads no more at once than its limits say.
+
+mod hour;
+mod late;
+mod ranks;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use farwatch_core::block::{Block, Hour, Latency, Runner, SlotRun};
+use farwatch_core::fleet::SILENCE_MS;
+use farwatch_proto::fleet::Standing;
+use farwatch_proto::id::{HostId, ProcessId};
+use farwatch_proto::run::{Purpose, RunResult};
+use farwatch_proto::time::UnixMs;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::leader::LeaderHandle;
+use crate::retention::JOURNAL_MS;
+use crate::spawn::Spawner;
+use crate::store::{Epoch, FoldMark, Store, StoredBlock};
+use crate::tasks::TaskList;
+use ranks::Ranks;
+
+/// How often it looks whether there is something to fold. A late result waits this long for its block.
+const PERIOD: Duration = Duration::from_secs(60);
+/// Hours that one run folds, so that the task shows how it stands while it catches up.
+const HOURS_AT_ONCE: usize = 6;
+/// Blocks settled by one question.
+const SETTLED_AT_ONCE: u32 = 250;
+/// Questions for blocks to settle in one run: what is left is settled by the next.
+const SETTLE_ROUNDS_MAX: usize = 100;
+
+/// What is folded by, and for whom.
+#[derive(Debug)]
+pub struct Folding<'s> {
+    /// The database.
+    pub store: &'s Store,
+    /// The leadership that writes.
+    pub leader: Epoch,
+    /// Hosts that the leader does not hear now, and that may hold results.
+    pub silent: BTreeSet<HostId>,
+    /// The moment.
+    pub now: UnixMs,
+}
+
+/// Folds, now and then, while this process leads.
+pub(crate) fn start(
+    spawner: &Spawner,
+    tasks: &TaskList,
+    store: Store,
+    (clock, process): (Clock, ProcessId),
+    handle: LeaderHandle,
+) {
+    let about = ("fold", "Makes blocks of hours that are over, and enters results that come late.", PERIOD);
+    let signal = Arc::new(Notify::new());
+    tasks.run(spawner, about, signal.clone(), move || {
+        let (store, handle, signal) = (store.clone(), handle.clone(), signal.clone());
+        async move {
+            let lease = store.lease().read().await?;
+            if lease.holder != Some(process) {
+                return Ok(());
+            }
+            let folding =
+                Folding { store: &store, leader: lease.epoch, silent: silent_hosts(&handle), now: clock.wall() };
+            if folding.run().await? {
+                signal.notify_one();
+            }
+            Ok(())
+        }
+    });
+}
+
+/// The hosts that the leader does not hear now.
+fn silent_hosts(handle: &LeaderHandle) -> BTreeSet<HostId> {
+    let hosts = handle.status().hosts.into_iter();
+    hosts.filter(|(_, host)| !host.connected || host.silent_ms >= SILENCE_MS).map(|(id, _)| id).collect()
+}
+
+impl Folding<'_> {
+    /// One run. Says whether there is more to fold at once.
+    pub async fn run(&self) -> anyhow::Result<bool> {
+        let mut mark = self.store.blocks().fold_mark().await?;
+        if mark.until == UnixMs::default() {
+            // Of the oldest hour that the journal reaches into, a part may be gone already.
+            mark.until = Hour::of(self.now - JOURNAL_MS).end();
+        }
+        let awaits = self.awaits_somebody().await?;
+        let mut mark = self.enter_late(mark, awaits).await.context("entering late results")?;
+        for _ in 0..HOURS_AT_ONCE {
+            let hour = Hour::of(mark.until);
+            if self.now < hour.folds_at() {
+                break;
+            }
+            self.fold_hour(hour, awaits).await.with_context(|| format!("folding the hour of {}", hour.start()))?;
+            mark = FoldMark { until: hour.end(), ..mark };
+            self.store.blocks().advance(self.leader, mark).await?;
+        }
+        self.settle(awaits).await.context("settling pending slots")?;
+        Ok(self.now >= Hour::of(mark.until).folds_at())
+    }
+
+    /// Whether any host may hold results that it has not delivered. Who owned which slot is not asked: a slot that is
+    /// pending for nothing is settled a quarter of an hour later.
+    async fn awaits_somebody(&self) -> anyhow::Result<bool> {
+        let newest = self.store.views().latest_in_force().await?;
+        let mut hosts = newest.iter().flat_map(|newest| &newest.view.hosts);
+        Ok(!self.silent.is_empty() || hosts.any(|host| host.standing == Standing::Away))
+    }
+
+    /// Decides pending slots whose time has come.
+    async fn settle(&self, awaits: bool) -> anyhow::Result<()> {
+        for _ in 0..SETTLE_ROUNDS_MAX {
+            let unsettled = self.store.blocks().unsettled(self.now, SETTLED_AT_ONCE).await?;
+            if unsettled.is_empty() {
+                break;
+            }
+            let blocks = unsettled.iter().map(StoredBlock::read).collect::<Result<Vec<Block>, _>>()?;
+            self.save(blocks, awaits).await?;
+        }
+        Ok(())
+    }
+
+    /// Settles blocks and writes them.
+    async fn save(&self, blocks: impl IntoIterator<Item = Block>, awaits: bool) -> anyhow::Result<()> {
+        let settled = blocks.into_iter().map(|mut block| {
+            block.settle(self.now, |_| awaits);
+            StoredBlock::of(&block, self.now)
+        });
+        self.store.blocks().put(self.leader, &settled.collect::<Vec<_>>()).await?;
+        Ok(())
+    }
+}
+
+/// Enters a result of this host. Votes are no runs of slots.
+fn enter(block: &mut Block, host: HostId, result: &RunResult, ranks: &mut Ranks) {
+    if result.purpose != Purpose::Slot {
+        return;
+    }
+    let rank = ranks.rank(result.stream, result.slot, host);
+    let run = SlotRun {
+        runner: Runner { host, view: result.terms.view, rank },
+        started: result.started,
+        latency: Latency::of_us(result.outcome.latency_us),
+        status: result.outcome.status,
+        code: result.outcome.code(),
+    };
+    block.enter(result.slot, run);
+}

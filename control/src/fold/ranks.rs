@@ -1,0 +1,63 @@
+//! Who owned a slot by which rank, for many results of a few hours at a time.
+//!
+//! Nothing per stream is stored, so owners are computed anew, once per check, revision and view.
+
+use std::collections::{BTreeMap, HashMap};
+
+use farwatch_core::block::Rank;
+use farwatch_proto::check::StreamId;
+use farwatch_proto::fleet::View;
+use farwatch_proto::id::{CheckId, HostId};
+use farwatch_proto::time::{Stamp, UnixMs};
+
+use crate::ledger::{Placed, placed, revision_at};
+use crate::store::{LedgerRevision, Store, StoreError};
+
+/// The revisions of one check that counted, oldest first, and where each wanted to be.
+struct Placements {
+    revisions: Vec<LedgerRevision>,
+    placed: HashMap<u32, Placed>,
+}
+
+/// See the file's documentation.
+pub(super) struct Ranks {
+    views: Vec<View>,
+    checks: BTreeMap<CheckId, Placements>,
+    /// The owners of each stream, by rank.
+    owners: HashMap<(CheckId, u32, Stamp), Vec<Vec<HostId>>>,
+}
+
+impl Ranks {
+    /// For slots in `[from, to)` of the checks of these revisions, in order of check and revision.
+    pub(super) async fn load(
+        store: &Store,
+        revisions: &[LedgerRevision],
+        (from, to): (UnixMs, UnixMs),
+    ) -> Result<Self, StoreError> {
+        let in_force = store.views().in_force_during(from, to).await?;
+        let mut checks = BTreeMap::new();
+        for of_check in revisions.chunk_by(|one, next| one.check == next.check) {
+            let mut placements = Placements { revisions: of_check.to_vec(), placed: HashMap::new() };
+            for LedgerRevision { check, revision, .. } in of_check {
+                if let Some(placed) = placed(store, *check, *revision).await? {
+                    placements.placed.insert(*revision, placed);
+                }
+            }
+            checks.insert(of_check[0].check, placements);
+        }
+        let views = in_force.into_iter().map(|stored| stored.view).collect();
+        Ok(Self { views, checks, owners: HashMap::new() })
+    }
+
+    /// The rank of the host under the view in force at the slot. Where none was, everybody is a stranger.
+    pub(super) fn rank(&mut self, stream: StreamId, slot: UnixMs, host: HostId) -> Rank {
+        let Self { views, checks, owners } = self;
+        let view = views.iter().rev().find(|view| view.in_force_from <= slot);
+        let (Some(view), Some(placements)) = (view, checks.get(&stream.check)) else { return Rank::STRANGER };
+        let revision = revision_at(&placements.revisions, slot).revision;
+        let Some(placed) = placements.placed.get(&revision) else { return Rank::STRANGER };
+        let of_streams =
+            owners.entry((stream.check, revision, view.number)).or_insert_with(|| placed.owners(stream.check, view));
+        of_streams.get(usize::from(stream.number)).map_or(Rank::STRANGER, |owners| Rank::among(owners, host))
+    }
+}

@@ -1,0 +1,90 @@
+//! What the account reads: blocks for the hours that are folded, the journal for those that are not.
+//!
+//! Results that came for a folded hour and are not entered yet stand in the last rows of the journal, so that the
+//! account is as fresh as the journal is.
+
+use farwatch_core::block::{HOUR_MS, Hour};
+use farwatch_proto::id::CheckId;
+use farwatch_proto::time::UnixMs;
+
+use super::account::Account;
+use super::{LedgerError, Scan};
+use crate::store::{Store, StoredBlock};
+
+/// Blocks asked for at once when one check is read through its hours.
+const BLOCKS_AT_ONCE: u32 = 500;
+
+/// Enters all that is on record of slots in `[from, to)`.
+pub(super) async fn enter_record(
+    store: &Store,
+    account: &mut Account<'_>,
+    (from, to): (UnixMs, UnixMs),
+) -> Result<(), LedgerError> {
+    // Read before the blocks: what is folded meanwhile is read from the journal as well, which is harmless.
+    let mark = store.blocks().fold_mark().await?;
+    let folded = mark.until.clamp(from, to);
+    if from < folded {
+        enter_blocks(store, account, (from, folded)).await?;
+        enter_journal(account, Scan::new(store, from, folded, mark.seq)).await?;
+    }
+    if folded < to {
+        enter_journal(account, Scan::new(store, folded, to, 0)).await?;
+    }
+    Ok(())
+}
+
+async fn enter_journal(account: &mut Account<'_>, mut scan: Scan<'_>) -> Result<(), LedgerError> {
+    while let Some(row) = scan.next().await? {
+        for section in &row.sections {
+            section.results.iter().for_each(|result| account.enter(section.host, result));
+        }
+    }
+    Ok(())
+}
+
+/// Few checks are read through their hours, many checks hour by hour.
+async fn enter_blocks(
+    store: &Store,
+    account: &mut Account<'_>,
+    (from, to): (UnixMs, UnixMs),
+) -> Result<(), LedgerError> {
+    let checks = account.checks();
+    let first = Hour::of(from);
+    let hours = (to.since(first.start()) + HOUR_MS - 1) / HOUR_MS;
+    if (checks.len() as i64) < hours {
+        for check in checks {
+            enter_check(store, account, check, (first.start(), to)).await?;
+        }
+        return Ok(());
+    }
+    let mut hour = first;
+    while hour.start() < to {
+        enter_all(account, &store.blocks().of_hour(hour, &checks).await?)?;
+        hour = hour.next();
+    }
+    Ok(())
+}
+
+async fn enter_check(
+    store: &Store,
+    account: &mut Account<'_>,
+    check: CheckId,
+    period: (UnixMs, UnixMs),
+) -> Result<(), LedgerError> {
+    let mut after = None;
+    loop {
+        let blocks = store.blocks().of_check(check, period, after, BLOCKS_AT_ONCE).await?;
+        let Some(last) = blocks.last() else { return Ok(()) };
+        after = Some((last.key.hour, last.key.stream.number));
+        enter_all(account, &blocks)?;
+    }
+}
+
+fn enter_all(account: &mut Account<'_>, blocks: &[StoredBlock]) -> Result<(), LedgerError> {
+    for stored in blocks {
+        let (check, hour) = (stored.key.stream.check, stored.key.hour.start());
+        let block = stored.read().map_err(|wrong| LedgerError::DamagedBlock { check, hour, wrong })?;
+        account.enter_block(&block);
+    }
+    Ok(())
+}
