@@ -46,7 +46,7 @@ pub use enforcement::{Enforcement, LedgerRevision, LedgerScope};
 pub use error::{StoreError, Unique};
 pub use host_marks::{HostMarks, MARKS_PER_HOST_MAX};
 pub use hosts::{Host, Hosts};
-pub use incidents::{Incident, IncidentEvent, IncidentFilter, IncidentPosition, IncidentState, Incidents};
+pub use incidents::{Incident, IncidentEvent, IncidentFilter, IncidentPosition, IncidentState, Incidents, OVERLAP_MAX};
 pub use journal::{FlushId, Journal, JournalHead, JournalKind, JournalRow, SlotRange};
 pub use journal_write::{DetectorChange, Flush, FlushCommitted, Takeover};
 pub use judged_checks::JudgedChecks;

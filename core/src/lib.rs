@@ -25,6 +25,8 @@ pub mod confirm;
 
 pub mod incident;
 
+pub mod uptime;
+
 pub mod delivery;
 
 pub mod target;

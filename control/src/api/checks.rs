@@ -8,6 +8,7 @@ mod explain;
 mod judged;
 mod recorded;
 mod trial;
+mod uptime;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,7 @@ pub(super) fn router() -> Router<Api> {
         .route("/v1/checks/{id}", get(show).patch(write::patch).delete(write::delete))
         .route("/v1/checks/{id}/test", post(trial::run))
         .route("/v1/checks/{id}/results", get(recorded::list))
+        .route("/v1/checks/{id}/uptime", get(uptime::show))
         .route("/v1/checks/{id}/explain", get(explain::show))
 }
 

@@ -15,7 +15,7 @@ use super::transaction::Tx;
 use super::{Page, Store, StoreError};
 
 /// The most incidents one overlap returns; a report over more asks for shorter periods.
-const OVERLAP_MAX: i64 = 10_000;
+pub const OVERLAP_MAX: usize = 10_000;
 /// The most events one incident shows: a check that flaps for days must not fill a page.
 const EVENTS_MAX: i64 = 1000;
 
@@ -195,7 +195,7 @@ impl Incidents<'_> {
                     .bind(check.as_bytes().as_slice())
                     .bind(from.0)
                     .bind(to.0)
-                    .bind(OVERLAP_MAX)
+                    .bind(OVERLAP_MAX as i64)
                     .fetch_all(&mut *reading.connection)
                     .await?;
                     rows.iter().map(incident).collect()

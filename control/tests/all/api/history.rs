@@ -20,6 +20,7 @@ on_both_engines!(
     a_silent_owner_keeps_a_slot_pending,
     an_incident_is_told_with_its_votes_and_deliveries,
     a_check_has_no_verdict_before_its_first_result,
+    uptime_is_counted_from_incidents_while_it_was_watched,
     a_placement_is_explained_by_the_newest_view,
     too_many_slots_are_refused_with_what_to_do,
 );
@@ -159,6 +160,39 @@ async fn an_incident_is_told_with_its_votes_and_deliveries(house: House) {
     }
     let told = house.ask(&stranger, Method::GET, &format!("/v1/deliveries?incident={id}"), None).await;
     assert_eq!(told.expect(200)["items"], json!([]));
+}
+
+async fn uptime_is_counted_from_incidents_while_it_was_watched(house: House) {
+    let mut scribe = Scribe::new(&house).await;
+    let slots = scribe.slots(now() - 50 * MINUTE_MS, now() - MINUTE_MS);
+    let mut flush = scribe.flush(Vec::new());
+    for (slot, resolved) in [(slots[0], Some(slots[0] + 6 * MINUTE_MS)), (slots[60], None)] {
+        flush.incidents.push(Incident {
+            id: incident_id(scribe.check, slot),
+            tenant: scribe.tenant,
+            check: scribe.check,
+            state: resolved
+                .map_or(IncidentState::Open, |at| IncidentState::Resolved { at, reason: "recovered".to_owned() }),
+            first_failed_slot: slot,
+            seen_since: slot,
+            opened: slot + 2_000,
+            summary: "{}".to_owned(),
+        });
+    }
+    scribe.commit(&flush).await;
+    let uptime = async |from: UnixMs, to: UnixMs| {
+        house.get(&format!("/v1/checks/{}/uptime?from={from}&to={to}", scribe.check)).await.expect(200)
+    };
+    let of_first = uptime(slots[0] - MINUTE_MS, slots[0] + 11 * MINUTE_MS).await;
+    assert_eq!((&of_first["watched_ms"], &of_first["down_ms"]), (&json!(12 * MINUTE_MS), &json!(7 * MINUTE_MS)));
+    let open = uptime(slots[60], slots[66]).await;
+    assert_eq!((&open["uptime"], &open["incidents"]), (&json!(0.0), &json!(1)));
+    let before = uptime(now() - 100 * MINUTE_MS, now() - 90 * MINUTE_MS).await;
+    assert_eq!((&before["watched_ms"], &before["uptime"]), (&json!(0), &json!(null)));
+    let since_long = uptime(now() - 100 * MINUTE_MS, now() + 100 * MINUTE_MS).await;
+    assert!(since_long["watched_ms"].as_i64().unwrap() <= 61 * MINUTE_MS, "neither before it was in force nor to come");
+    let too_long = house.get(&format!("/v1/checks/{}/uptime?from=0", scribe.check)).await;
+    assert_eq!((too_long.status.as_u16(), too_long.text("pointer")), (400, "/from".to_owned()));
 }
 
 async fn a_check_has_no_verdict_before_its_first_result(house: House) {

@@ -14,7 +14,7 @@ const fn route(method: &'static str, path: &'static str) -> Route {
     Route { method, path }
 }
 
-pub(super) const ROUTES: [Route; 30] = [
+pub(super) const ROUTES: [Route; 31] = [
     route("DELETE", "/v1/channels/{id}"),
     route("GET", "/v1/checks"),
     route("POST", "/v1/checks"),
@@ -24,6 +24,7 @@ pub(super) const ROUTES: [Route; 30] = [
     route("GET", "/v1/checks/{id}/explain"),
     route("GET", "/v1/checks/{id}/results"),
     route("POST", "/v1/checks/{id}/test"),
+    route("GET", "/v1/checks/{id}/uptime"),
     route("GET", "/v1/contacts"),
     route("POST", "/v1/contacts"),
     route("GET", "/v1/contacts/{id}"),
