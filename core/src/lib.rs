@@ -32,3 +32,5 @@ pub mod delivery;
 pub mod target;
 
 pub mod egress;
+
+pub mod rate;
