@@ -1,22 +1,27 @@
 //! The API under `/v1`: JSON over HTTP, the only way in for people, the CLI and the panel.
 //!
 //! One file per resource, with its requests, views and handlers together; a handler authorises, reads,
-//! asks the store or `core`, and shows. Only [`problem`] knows status codes of refusals. Nothing here holds
+//! asks the store or `core`, and shows. What every request passes stands in [`gate`]. Only [`problem`] knows status codes of refusals. Nothing here holds
 //! state: every process of the control plane answers alike, and what only the leader can do says so.
 
+mod audit;
 mod auth;
 mod checks;
 mod contacts;
 mod deliveries;
 mod extract;
+mod gate;
 mod health;
 mod hosts;
 mod incidents;
 mod judge;
 mod ledger;
+mod limits;
 mod modules;
 mod problem;
+mod refusals;
 mod results;
+mod routes;
 mod serve;
 mod tasks;
 mod tenants;
@@ -28,11 +33,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
+use axum::middleware;
 use farwatch_proto::id::TenantId;
 use farwatch_proto::time::UnixMs;
 use farwatch_sandbox::Sandbox;
+use serde_json::json;
 use tokio::net::TcpListener;
-use tracing::warn;
 
 use crate::clock::Clock;
 use crate::leader::LeaderHandle;
@@ -42,7 +48,12 @@ use crate::store::{AuditEntry, Store};
 use crate::tasks::TaskList;
 use auth::Caller;
 use judge::ModuleJudge;
+use limits::Limiter;
 use problem::ApiError;
+use routes::Routes;
+
+pub use limits::ApiLimits;
+pub use routes::Route;
 
 /// The largest body: far above any check, far below what would hurt.
 pub const BODY_MAX_BYTES: usize = 1024 * 1024;
@@ -50,7 +61,7 @@ pub const BODY_MAX_BYTES: usize = 1024 * 1024;
 /// What the API is made of.
 #[derive(Clone)]
 pub struct ApiState {
-    /// The database.
+    /// The database. The API signs whatever it writes there.
     pub store: Store,
     /// Seals the secrets of channels.
     pub sealer: Arc<Sealer>,
@@ -62,6 +73,8 @@ pub struct ApiState {
     ///
     /// [`SandboxConfig::CONTROL_RUN_PLACES`]: farwatch_sandbox::SandboxConfig::CONTROL_RUN_PLACES
     pub sandbox: Sandbox,
+    /// How much anybody may ask.
+    pub limits: ApiLimits,
     /// What time it is.
     pub clock: Clock,
 }
@@ -74,29 +87,45 @@ struct Api {
     leader: LeaderHandle,
     tasks: TaskList,
     modules: ModuleJudge,
+    limiter: Arc<Limiter>,
     clock: Clock,
 }
 
 /// The API.
 pub fn router(state: ApiState) -> Router {
-    let ApiState { store, sealer, leader, tasks, sandbox, clock } = state;
+    let ApiState { store, sealer, leader, tasks, sandbox, limits, clock } = state;
+    let store = store.unsigned();
     let modules = ModuleJudge::new(store.clone(), sandbox);
-    Router::new()
-        .merge(checks::router())
-        .merge(contacts::router())
-        .merge(deliveries::router())
-        .merge(health::router())
-        .merge(hosts::router())
-        .merge(incidents::router())
-        .merge(ledger::router())
-        .merge(modules::router())
-        .merge(tasks::router())
-        .merge(tenants::router())
-        .merge(tokens::router())
+    let limiter = Arc::new(Limiter::new(limits));
+    let api = Api { store, sealer, leader, tasks, modules, limiter, clock };
+    all_routes()
+        .into_router()
         .fallback(nothing_here)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
-        .with_state(Api { store, sealer, leader, tasks, modules, clock })
+        .layer(middleware::from_fn_with_state(api.clone(), gate::pass))
+        .with_state(api)
+}
+
+/// Every route there is.
+pub fn routes() -> Vec<Route> {
+    all_routes().list()
+}
+
+fn all_routes() -> Routes {
+    Routes::default()
+        .merge(audit::routes())
+        .merge(checks::routes())
+        .merge(contacts::routes())
+        .merge(deliveries::routes())
+        .merge(health::routes())
+        .merge(hosts::routes())
+        .merge(incidents::routes())
+        .merge(ledger::routes())
+        .merge(modules::routes())
+        .merge(tasks::routes())
+        .merge(tenants::routes())
+        .merge(tokens::routes())
 }
 
 /// Serves the API on this port until the process stops.
@@ -108,9 +137,9 @@ async fn nothing_here(uri: Uri) -> ApiError {
     ApiError::NotFound(format!("there is nothing at {}; the API is under /v1", uri.path()))
 }
 
-/// Something that was written, for whoever must hear of it.
-struct Written {
-    /// What was done, such as `check.create`.
+/// Something that is about to be written, as the audit log tells of it.
+struct Deed {
+    /// What is done, such as `check.create`.
     action: &'static str,
     /// To what.
     entity: String,
@@ -121,19 +150,20 @@ struct Written {
 }
 
 impl Api {
-    /// Wakes the leader and notes who did it. The change stands already, so a note that fails is only logged.
-    async fn tell(&self, caller: &Caller, written: Written) {
-        self.leader.config_changed.notify_one();
-        let entry = AuditEntry {
-            at: written.now,
-            tenant: written.tenant,
+    /// The store for one config write of this caller, whose row in the audit log is in the transaction of the write.
+    fn signed(&self, caller: &Caller, deed: Deed) -> Store {
+        self.store.signed(AuditEntry {
+            at: deed.now,
+            tenant: deed.tenant,
             actor: caller.token.to_string(),
-            action: written.action.to_owned(),
-            entity: written.entity,
-            detail: "{}".to_owned(),
-        };
-        if let Err(error) = self.store.audit().append(&entry).await {
-            warn!(%error, action = entry.action, entity = entry.entity, "a change is not in the audit log");
-        }
+            action: deed.action.to_owned(),
+            entity: deed.entity,
+            detail: json!({ "address": caller.address }).to_string(),
+        })
+    }
+
+    /// Wakes the leader: something was written that it may have to act on.
+    fn tell_leader(&self) {
+        self.leader.config_changed.notify_one();
     }
 }

@@ -9,7 +9,7 @@ use farwatch_proto::time::UnixMs;
 use farwatch_sandbox::{Description, Sandbox};
 use serde::{Deserialize, Serialize};
 
-use crate::store::{NewModule, Store, StoreError, Unique};
+use crate::store::{AuditEntry, NewModule, Store, StoreError, Unique};
 
 /// The components, as `setup/build-guests.sh` makes them.
 const COMPONENTS: [&[u8]; 1] = [include_bytes!(concat!(env!("OUT_DIR"), "/http.wasm"))];
@@ -68,11 +68,12 @@ async fn install_one(
         description: serde_json::to_string(&description)?,
         bytes: bytes.to_vec(),
     };
-    match store.modules().put(&module, now).await {
+    let signed = store.signed(AuditEntry::of_house("module.release", hash.to_string(), now));
+    match signed.modules().put(&module, now).await {
         // Another build of this version is released already; checks that name it keep it.
         Err(StoreError::Conflict(Unique::ModuleVersion)) => {
             module.version = format!("{}+{}", description.version, &hash.hex()[..BUILD_DIGITS]);
-            store.modules().put(&module, now).await?;
+            signed.modules().put(&module, now).await?;
         }
         put => {
             put?;

@@ -13,7 +13,7 @@ use farwatch_sandbox::{CompileCommand, Sandbox, SandboxConfig};
 use tokio::net::TcpListener;
 use tracing::info;
 
-use crate::api::{self, ApiState};
+use crate::api::{self, ApiLimits, ApiState};
 use crate::builtin;
 use crate::clock::Clock;
 use crate::config::ControlConfig;
@@ -140,7 +140,8 @@ async fn serve(
     fold::start(spawner, &tasks, store.clone(), (clock, process), handle.clone());
     retention::start(spawner, &tasks, store.clone(), clock);
 
-    let state = ApiState { store: store.clone(), sealer, leader: handle, tasks, sandbox, clock };
+    let limits = ApiLimits::GENEROUS;
+    let state = ApiState { store: store.clone(), sealer, leader: handle, tasks, sandbox, limits, clock };
     let token = api::token::create_first_admin(&store, clock.wall()).await?;
     api::serve(state, api_listener, spawner);
     announce(&config.data, api_address, &advertised, token)

@@ -5,6 +5,7 @@
 //! leader, claims. It never asks what time it is and draws no randomness: both are passed in.
 
 mod audit;
+mod authorship;
 mod blocks;
 mod checks;
 mod columns;
@@ -25,6 +26,7 @@ mod judged_checks;
 mod lease;
 mod migrations;
 mod modules;
+mod owners;
 mod page;
 mod revisions;
 mod statements;
@@ -52,6 +54,7 @@ pub use journal_write::{DetectorChange, Flush, FlushCommitted, Takeover};
 pub use judged_checks::JudgedChecks;
 pub use lease::{Epoch, Held, Lease, LeaseTable};
 pub use modules::{Module, Modules, NewModule};
+pub use owners::Owned;
 pub use page::{PAGE_MAX, Page};
 pub use revisions::{InForce, Revision};
 pub use tenants::{NewTenant, Tenant, Tenants};

@@ -2,17 +2,19 @@
 //!
 //! What belongs to another tenant is answered as if it were not there.
 
+use std::net::IpAddr;
+
 use axum::extract::FromRequestParts;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri};
 use farwatch_proto::id::{TenantId, TokenId};
-use tracing::warn;
 
 use super::Api;
 use super::extract::Params;
+use super::gate::{Peer, Presented};
 use super::problem::ApiError;
-use super::token::{Scope, TokenText};
-use crate::store::Tenant;
+use super::token::Scope;
+use crate::store::{StoreError, Tenant};
 
 /// The header by which an operator names a tenant; the parameter `tenant` does the same.
 const TENANT_HEADER: &str = "farwatch-tenant";
@@ -26,6 +28,8 @@ pub(crate) struct Caller {
     pub scope: Scope,
     /// Whose it is; `None` is the operator's.
     pub tenant: Option<TenantId>,
+    /// Where it asks from; unknown where the request came over no socket.
+    pub address: Option<IpAddr>,
     /// The tenant it names in this request, by id or name.
     named: Option<String>,
 }
@@ -79,11 +83,18 @@ impl Caller {
     }
 }
 
-async fn find_tenant(api: &Api, named: &str) -> Result<Option<Tenant>, ApiError> {
+/// The tenant of this id or name.
+pub(super) async fn find_tenant(api: &Api, named: &str) -> Result<Option<Tenant>, StoreError> {
     match named.parse() {
-        Ok(id) => Ok(api.store.tenants().get(id).await?),
-        Err(_) => Ok(api.store.tenants().named(named).await?),
+        Ok(id) => api.store.tenants().get(id).await,
+        Err(_) => api.store.tenants().named(named).await,
     }
+}
+
+/// The tenant that a request names, by id or name.
+pub(super) fn named_tenant(uri: &Uri, headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let header = headers.get(TENANT_HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Ok(Params::of(uri)?.text("tenant").map(str::to_owned).or(header))
 }
 
 async fn only_tenant(api: &Api) -> Result<TenantId, ApiError> {
@@ -102,31 +113,21 @@ async fn only_tenant(api: &Api) -> Result<TenantId, ApiError> {
 impl FromRequestParts<Api> for Caller {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        let text = bearer(parts)?;
-        let now = api.clock.wall();
-        let unknown = || ApiError::Unauthenticated("this token is not known, has expired, or was revoked".to_owned());
-        let token = api.store.tokens().find_by_hash(&text.hash(), now).await?.ok_or_else(unknown)?;
-        if let Err(error) = api.store.tokens().touch_last_used(&token, now).await {
-            warn!(%error, token = %token.id, "the last use of a token is not noted");
-        }
+    async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, ApiError> {
+        let token = match parts.extensions.get::<Presented>() {
+            Some(Presented::Known(token)) => token,
+            Some(Presented::Bad(why)) => return Err(ApiError::Unauthenticated((*why).to_owned())),
+            Some(Presented::Nothing) | None => {
+                let advice = "send the header Authorization: Bearer with a token; `farwatch token create` makes one";
+                return Err(ApiError::Unauthenticated(advice.to_owned()));
+            }
+        };
         let scope = Scope::of_word(&token.scope)
             .ok_or_else(|| ApiError::Internal(format!("token {} has the unknown scope {}", token.id, token.scope)))?;
-        let header = parts.headers.get(TENANT_HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let named = Params::of(parts)?.text("tenant").map(str::to_owned).or(header);
-        Ok(Self { token: token.id, scope, tenant: token.tenant, named })
+        let named = named_tenant(&parts.uri, &parts.headers)?;
+        let address = parts.extensions.get::<Peer>().map(|peer| peer.0);
+        Ok(Self { token: token.id, scope, tenant: token.tenant, address, named })
     }
-}
-
-fn bearer(parts: &Parts) -> Result<TokenText, ApiError> {
-    let refuse = |detail: &str| ApiError::Unauthenticated(detail.to_owned());
-    let Some(header) = parts.headers.get(AUTHORIZATION) else {
-        return Err(refuse("send the header Authorization: Bearer with a token; `farwatch token create` makes one"));
-    };
-    let said = header.to_str().unwrap_or_default();
-    let (scheme, text) = said.split_once(' ').unwrap_or((said, ""));
-    let token = TokenText::parse(text.trim()).filter(|_| scheme.eq_ignore_ascii_case("bearer"));
-    token.ok_or_else(|| refuse("the header Authorization must be Bearer, a space, and a token that begins with fw_"))
 }
 
 impl FromRequestParts<Api> for Operator {

@@ -14,11 +14,9 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use farwatch_core::detect::{Detector, Verdict};
 use farwatch_proto::check::Activity;
 use farwatch_proto::id::{CheckId, IncidentId, ModuleHash, TenantId};
@@ -29,17 +27,21 @@ use super::Api;
 use super::auth::Reader;
 use super::extract::{Id, PageView, Params, page_of};
 use super::problem::ApiError;
+use super::routes::Routes;
 use crate::spec::{Spec, Wish};
 use crate::store::{Check, CheckFilter};
 
-pub(super) fn router() -> Router<Api> {
-    Router::new()
-        .route("/v1/checks", get(list).post(write::create))
-        .route("/v1/checks/{id}", get(show).patch(write::patch).delete(write::delete))
-        .route("/v1/checks/{id}/test", post(trial::run))
-        .route("/v1/checks/{id}/results", get(recorded::list))
-        .route("/v1/checks/{id}/uptime", get(uptime::show))
-        .route("/v1/checks/{id}/explain", get(explain::show))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .get("/v1/checks", list)
+        .post("/v1/checks", write::create)
+        .get("/v1/checks/{id}", show)
+        .patch("/v1/checks/{id}", write::patch)
+        .delete("/v1/checks/{id}", write::delete)
+        .post("/v1/checks/{id}/test", trial::run)
+        .get("/v1/checks/{id}/results", recorded::list)
+        .get("/v1/checks/{id}/uptime", uptime::show)
+        .get("/v1/checks/{id}/explain", explain::show)
 }
 
 /// The verdict of a check of which no result was judged yet.

@@ -3,10 +3,8 @@
 mod channels;
 
 use axum::Json;
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
 use farwatch_proto::id::{ContactId, TenantId};
 use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
@@ -14,17 +12,20 @@ use serde::{Deserialize, Serialize};
 use super::auth::{Reader, Writer};
 use super::extract::{Body, Id, PageView, Params, page_of};
 use super::problem::ApiError;
-use super::{Api, Written};
+use super::routes::Routes;
+use super::{Api, Deed};
 use crate::secret::random_bytes;
 use crate::spec::check_name;
 use crate::store::{Change, Contact, NewContact};
 use channels::ChannelView;
 
-pub(super) fn router() -> Router<Api> {
-    Router::new()
-        .route("/v1/contacts", get(list).post(create))
-        .route("/v1/contacts/{id}", get(show).delete(delete))
-        .merge(channels::router())
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .get("/v1/contacts", list)
+        .post("/v1/contacts", create)
+        .get("/v1/contacts/{id}", show)
+        .delete("/v1/contacts/{id}", delete)
+        .merge(channels::routes())
 }
 
 #[derive(Deserialize)]
@@ -49,9 +50,9 @@ async fn create(
     check_name(&wish.name).map_err(|what| ApiError::field("/name", format!("the name {what}")))?;
     let now = api.clock.wall();
     let new = NewContact { id: ContactId::new(now, random_bytes()), tenant, name: wish.name };
-    api.store.contacts().create(&new, now).await?;
-    api.tell(&caller, Written { action: "contact.create", entity: new.id.to_string(), tenant: Some(tenant), now })
-        .await;
+    let deed = Deed { action: "contact.create", entity: new.id.to_string(), tenant: Some(tenant), now };
+    api.signed(&caller, deed).contacts().create(&new, now).await?;
+    api.tell_leader();
     let view = ContactView { id: new.id, name: new.name, created: now, channels: Vec::new() };
     Ok((StatusCode::CREATED, Json(view)))
 }
@@ -91,13 +92,11 @@ async fn delete(
     Id(id): Id<ContactId>,
 ) -> Result<StatusCode, ApiError> {
     let now = api.clock.wall();
-    match api.store.contacts().delete(tenant, id, now).await? {
+    let deed = Deed { action: "contact.delete", entity: id.to_string(), tenant: Some(tenant), now };
+    match api.signed(&caller, deed).contacts().delete(tenant, id, now).await? {
         Change::NotFound => return Err(ApiError::no_such("contact", id)),
         Change::Already => {}
-        Change::Made(_) => {
-            api.tell(&caller, Written { action: "contact.delete", entity: id.to_string(), tenant: Some(tenant), now })
-                .await;
-        }
+        Change::Made(_) => api.tell_leader(),
     }
     Ok(StatusCode::NO_CONTENT)
 }

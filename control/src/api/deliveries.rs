@@ -1,9 +1,7 @@
 //! Deliveries: what was told to whom, what waits, and what was given up.
 
 use axum::Json;
-use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
 use farwatch_proto::id::{ChannelId, ContactId, DeliveryId, IncidentId};
 use farwatch_proto::time::UnixMs;
 use serde::Serialize;
@@ -12,10 +10,11 @@ use super::Api;
 use super::auth::Reader;
 use super::extract::{PageView, Params, page_of};
 use super::problem::ApiError;
+use super::routes::Routes;
 use crate::store::{Delivery, DeliveryState, Step};
 
-pub(super) fn router() -> Router<Api> {
-    Router::new().route("/v1/deliveries", get(list))
+pub(super) fn routes() -> Routes {
+    Routes::default().get("/v1/deliveries", list)
 }
 
 #[derive(Serialize)]

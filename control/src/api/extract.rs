@@ -6,6 +6,6 @@ mod id;
 mod params;
 
 pub(crate) use body::{Body, decode};
-pub(crate) use cursor::{Cursor, PageView, page_of};
+pub(crate) use cursor::{AuditPlace, Cursor, PageView, page_of};
 pub(crate) use id::Id;
 pub(crate) use params::Params;

@@ -1,12 +1,10 @@
 //! Whether this process and what it depends on are well: a word for anybody, the reasons for whoever has a token.
 
 use axum::Json;
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{extract::FromRequestParts, http::request::Parts};
 use farwatch_core::fleet::SILENCE_MS;
 use farwatch_proto::time::{Stamp, UnixMs};
@@ -15,14 +13,15 @@ use serde::Serialize;
 use super::Api;
 use super::auth::Caller;
 use super::problem::ApiError;
+use super::routes::Routes;
 use super::token::Scope;
 use crate::leader::handle::LeaderStatus;
 
 /// A leader shows that it leads about every second; one that has not for this long is stuck.
 const STUCK_MS: i64 = 10_000;
 
-pub(super) fn router() -> Router<Api> {
-    Router::new().route("/v1/health", get(show))
+pub(super) fn routes() -> Routes {
+    Routes::default().get("/v1/health", show)
 }
 
 /// Whoever asks, with a token or without one. A token that is sent must be good.

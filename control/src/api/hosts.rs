@@ -6,10 +6,8 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
 use farwatch_proto::fleet::{HostFacts, Standing, WEIGHT_MAX};
 use farwatch_proto::id::{CheckId, HostId, TenantId};
 use farwatch_proto::time::UnixMs;
@@ -18,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::auth::{Caller, Operator};
 use super::extract::{Body, Id, Params};
 use super::problem::ApiError;
+use super::routes::Routes;
 use super::token::Scope;
-use super::{Api, Written};
+use super::{Api, Deed};
 use crate::leader::handle::{HostStatus, LeaderStatus};
 use crate::secret::random_bytes;
 use crate::spec::{CONTINENTS, FieldProblem, check_name, check_word, pointer_key};
@@ -28,8 +27,8 @@ use crate::store::Host;
 /// The most labels a host may carry: all of them stand in every view.
 const LABELS_MAX: usize = 32;
 
-pub(super) fn router() -> Router<Api> {
-    Router::new().route("/v1/hosts", get(list).post(register)).route("/v1/hosts/{id}", get(show))
+pub(super) fn routes() -> Routes {
+    Routes::default().get("/v1/hosts", list).post("/v1/hosts", register).get("/v1/hosts/{id}", show)
 }
 
 /// A host as an operator says it.
@@ -113,8 +112,9 @@ async fn register(
         return Err(ApiError::Conflict(FieldProblem::new("/id", detail)));
     }
     if before.is_none() {
-        api.store.hosts().register(id, &facts, now).await?;
-        api.tell(&caller, Written { action: "host.register", entity: id.to_string(), tenant: None, now }).await;
+        let deed = Deed { action: "host.register", entity: id.to_string(), tenant: facts.tenant, now };
+        api.signed(&caller, deed).hosts().register(id, &facts, now).await?;
+        api.tell_leader();
     }
     let status = if before.is_none() { StatusCode::CREATED } else { StatusCode::OK };
     let fleet = Fleet::load(&api).await?;

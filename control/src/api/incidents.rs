@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
-use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
 use farwatch_core::incident::{Ending, IncidentEvent as CoreEvent, Voice};
 use farwatch_proto::id::{CheckId, HostId, IncidentId, TenantId};
 use farwatch_proto::time::UnixMs;
@@ -17,10 +15,11 @@ use super::deliveries::DeliveryView;
 use super::extract::{Id, PageView, Params, page_of};
 use super::problem::ApiError;
 use super::results::HostNames;
+use super::routes::Routes;
 use crate::store::{Incident, IncidentEvent, IncidentFilter, IncidentPosition, IncidentState};
 
-pub(super) fn router() -> Router<Api> {
-    Router::new().route("/v1/incidents", get(list)).route("/v1/incidents/{id}", get(show))
+pub(super) fn routes() -> Routes {
+    Routes::default().get("/v1/incidents", list).get("/v1/incidents/{id}", show)
 }
 
 #[derive(Serialize)]

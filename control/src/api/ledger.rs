@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::Json;
-use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
 use farwatch_core::fleet::SILENCE_MS;
 use farwatch_core::ledger::Balance;
 use farwatch_proto::id::{CheckId, HostId, TenantId};
@@ -17,6 +15,7 @@ use super::auth::Caller;
 use super::extract::Params;
 use super::problem::ApiError;
 use super::results::HostNames;
+use super::routes::Routes;
 use super::token::Scope;
 use crate::ledger::{CheckAccount, Ledger, LedgerRequest, MISSED_LISTED_MAX, MissCause, MissedSlot, account};
 use crate::store::LedgerScope;
@@ -26,8 +25,8 @@ const PERIOD_DEFAULT_MS: i64 = 3_600_000;
 /// Checks that are listed one by one, those that stand worst first; all are counted.
 const CHECKS_LISTED_MAX: usize = 200;
 
-pub(super) fn router() -> Router<Api> {
-    Router::new().route("/v1/ledger", get(show))
+pub(super) fn routes() -> Routes {
+    Routes::default().get("/v1/ledger", show)
 }
 
 #[derive(Serialize)]

@@ -1,9 +1,7 @@
 //! Modules: what can be run, and what each says of itself.
 
 use axum::Json;
-use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
 use farwatch_proto::id::ModuleHash;
 use farwatch_proto::time::UnixMs;
 use serde::Serialize;
@@ -11,11 +9,12 @@ use serde::Serialize;
 use super::Api;
 use super::auth::Reader;
 use super::problem::ApiError;
+use super::routes::Routes;
 use crate::builtin::ModuleDescription;
 use crate::store::Module;
 
-pub(super) fn router() -> Router<Api> {
-    Router::new().route("/v1/modules", get(list))
+pub(super) fn routes() -> Routes {
+    Routes::default().get("/v1/modules", list)
 }
 
 #[derive(Serialize)]

@@ -55,6 +55,13 @@ pub(crate) enum ApiError {
     },
     /// The body is not said to be JSON.
     NotJson,
+    /// Too much was asked.
+    TooMany {
+        /// Of what, in words.
+        what: &'static str,
+        /// After how long the next request may come.
+        wait_ms: i64,
+    },
     /// It cannot be done just now, or not by this process.
     Unavailable(String),
     /// It failed in a way that no caller can mend; what went wrong is in the log.
@@ -112,6 +119,7 @@ impl ApiError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -131,6 +139,7 @@ impl ApiError {
             Self::Stale { .. } => ("stale", "It was changed meanwhile"),
             Self::TooLarge { .. } => ("too-large", "The body is too large"),
             Self::NotJson => ("not-json", "The body must be JSON"),
+            Self::TooMany { .. } => ("too-many-requests", "Too much was asked"),
             Self::Unavailable(_) => ("unavailable", "It cannot be done just now"),
             Self::Internal(_) => ("internal", "Farwatch failed"),
         }
@@ -151,6 +160,9 @@ impl ApiError {
                 format!("it is at revision {latest} by now; read it again and repeat the change")
             }
             Self::TooLarge { most_bytes } => format!("a body may have {most_bytes} bytes"),
+            Self::TooMany { what, wait_ms } => {
+                format!("{what}; ask again in {} s", whole_seconds(*wait_ms))
+            }
             Self::NotJson => "send the header Content-Type: application/json".to_owned(),
             Self::Internal(_) => "the log of this process says what went wrong".to_owned(),
         }
@@ -180,11 +192,17 @@ impl ApiError {
         let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, PROBLEM_JSON)]);
         match self {
             Self::Unauthenticated(_) => headers.insert(header::WWW_AUTHENTICATE, BEARER),
+            Self::TooMany { wait_ms, .. } => headers.insert(header::RETRY_AFTER, whole_seconds(*wait_ms).into()),
             Self::Unavailable(_) => headers.insert(header::RETRY_AFTER, RETRY_AFTER_S),
             _ => None,
         };
         headers
     }
+}
+
+/// The seconds after which this much has passed; the header knows nothing finer.
+fn whole_seconds(wait_ms: i64) -> u64 {
+    u64::try_from(wait_ms).unwrap_or(0).div_ceil(1000).max(1)
 }
 
 impl IntoResponse for ApiError {

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tower::Layer;
 use tracing::{debug, warn};
 
+use super::gate::Peer;
 use crate::spawn::{Spawner, Stopping};
 
 /// Connections at once; more wait to be accepted. Each costs some kilobytes while it is idle.
@@ -33,11 +35,11 @@ pub(super) fn serve(router: Router, listener: TcpListener, spawner: &Spawner) {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, from)) => {
                     let (router, stopping) = (router.clone(), keeper.stopping());
                     keeper.spawn("api connection", async move {
                         let _place = place;
-                        serve_connection(stream, router, stopping).await;
+                        serve_connection(stream, Peer(from.ip()), router, stopping).await;
                     });
                 }
                 Err(error) => {
@@ -49,8 +51,8 @@ pub(super) fn serve(router: Router, listener: TcpListener, spawner: &Spawner) {
     });
 }
 
-async fn serve_connection(stream: TcpStream, router: Router, stopping: Stopping) {
-    let service = TowerToHyperService::new(router);
+async fn serve_connection(stream: TcpStream, peer: Peer, router: Router, stopping: Stopping) {
+    let service = TowerToHyperService::new(Extension(peer).layer(router));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT)

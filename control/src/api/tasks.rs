@@ -1,18 +1,17 @@
 //! The background work of this process, as it stands.
 
 use axum::Json;
-use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
 use farwatch_proto::time::UnixMs;
 use serde::Serialize;
 
 use super::Api;
 use super::auth::Operator;
+use super::routes::Routes;
 use crate::tasks::TaskStatus;
 
-pub(super) fn router() -> Router<Api> {
-    Router::new().route("/v1/tasks", get(list))
+pub(super) fn routes() -> Routes {
+    Routes::default().get("/v1/tasks", list)
 }
 
 #[derive(Serialize)]

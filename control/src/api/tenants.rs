@@ -1,10 +1,8 @@
 //! Tenants: customers of the fleet. Only operators make them.
 
 use axum::Json;
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
 use farwatch_proto::id::TenantId;
 use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
@@ -12,14 +10,15 @@ use serde::{Deserialize, Serialize};
 use super::auth::{Caller, Operator};
 use super::extract::{Body, Id, PageView, Params, page_of};
 use super::problem::ApiError;
+use super::routes::Routes;
 use super::token::Scope;
-use super::{Api, Written};
+use super::{Api, Deed};
 use crate::secret::random_bytes;
 use crate::spec::check_name;
 use crate::store::{NewTenant, Tenant};
 
-pub(super) fn router() -> Router<Api> {
-    Router::new().route("/v1/tenants", get(list).post(create)).route("/v1/tenants/{id}", get(show))
+pub(super) fn routes() -> Routes {
+    Routes::default().get("/v1/tenants", list).post("/v1/tenants", create).get("/v1/tenants/{id}", show)
 }
 
 #[derive(Deserialize)]
@@ -50,8 +49,9 @@ async fn create(
     check_name(&wish.name).map_err(|what| ApiError::field("/name", format!("the name {what}")))?;
     let now = api.clock.wall();
     let new = NewTenant { id: TenantId::new(now, random_bytes()), name: wish.name };
-    api.store.tenants().create(&new, now).await?;
-    api.tell(&caller, Written { action: "tenant.create", entity: new.id.to_string(), tenant: Some(new.id), now }).await;
+    let deed = Deed { action: "tenant.create", entity: new.id.to_string(), tenant: Some(new.id), now };
+    api.signed(&caller, deed).tenants().create(&new, now).await?;
+    api.tell_leader();
     Ok((StatusCode::CREATED, Json(TenantView { id: new.id, name: new.name, created: now })))
 }
 

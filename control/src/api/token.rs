@@ -7,7 +7,7 @@ use farwatch_proto::time::UnixMs;
 use sha2::{Digest, Sha256};
 
 use crate::secret::random_bytes;
-use crate::store::{NewTenant, NewToken, Store, StoreError};
+use crate::store::{AuditEntry, NewTenant, NewToken, Store, StoreError};
 
 /// What every token begins with, so that a leaked one can be found by its looks.
 const PREFIX: &str = "fw_";
@@ -85,12 +85,14 @@ pub async fn create_first_admin(store: &Store, now: UnixMs) -> Result<Option<Str
         hash: text.hash(),
         expires: None,
     };
-    if !store.tokens().create_first_of_operator(&token, now).await? {
+    let signed = store.signed(AuditEntry::of_house("token.create", token.id.to_string(), now));
+    if !signed.tokens().create_first_of_operator(&token, now).await? {
         return Ok(None);
     }
     if store.tenants().list(None, 1).await?.items.is_empty() {
         let tenant = NewTenant { id: TenantId::new(now, random_bytes()), name: FIRST_TENANT.to_owned() };
-        store.tenants().create(&tenant, now).await?;
+        let signed = store.signed(AuditEntry::of_house("tenant.create", tenant.id.to_string(), now));
+        signed.tenants().create(&tenant, now).await?;
     }
     Ok(Some(text.reveal()))
 }

@@ -2,10 +2,8 @@
 //! makes it.
 
 use axum::Json;
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, get};
 use farwatch_proto::id::{TenantId, TokenId};
 use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
@@ -13,14 +11,15 @@ use serde::{Deserialize, Serialize};
 use super::auth::Caller;
 use super::extract::{Body, Id, PageView, Params, page_of};
 use super::problem::ApiError;
+use super::routes::Routes;
 use super::token::{Scope, TokenText};
-use super::{Api, Written};
+use super::{Api, Deed};
 use crate::secret::random_bytes;
 use crate::spec::{FieldProblem, check_name};
 use crate::store::{Change, NewToken, Token};
 
-pub(super) fn router() -> Router<Api> {
-    Router::new().route("/v1/tokens", get(list).post(create)).route("/v1/tokens/{id}", delete(revoke))
+pub(super) fn routes() -> Routes {
+    Routes::default().get("/v1/tokens", list).post("/v1/tokens", create).delete("/v1/tokens/{id}", revoke)
 }
 
 #[derive(Deserialize)]
@@ -78,8 +77,9 @@ async fn create(
         hash: text.hash(),
         expires: wish.expires,
     };
-    api.store.tokens().create(&new, now).await?;
-    api.tell(&caller, Written { action: "token.create", entity: new.id.to_string(), tenant, now }).await;
+    let deed = Deed { action: "token.create", entity: new.id.to_string(), tenant, now };
+    api.signed(&caller, deed).tokens().create(&new, now).await?;
+    api.tell_leader();
     let NewToken { id, name, scope, expires, .. } = new;
     let token = TokenView { id, name, scope, tenant, created: now, expires, last_used: None, revoked: None };
     Ok((StatusCode::CREATED, Json(NewTokenView { token, secret: text.reveal() })))
@@ -119,13 +119,14 @@ async fn revoke(State(api): State<Api>, caller: Caller, Id(id): Id<TokenId>) -> 
         return Err(ApiError::Conflict(FieldProblem::new("", detail)));
     }
     let now = api.clock.wall();
-    match api.store.tokens().revoke(owner, id, now).await? {
+    let deed = Deed { action: "token.revoke", entity: id.to_string(), tenant: owner, now };
+    match api.signed(&caller, deed).tokens().revoke(owner, id, now).await? {
         Change::NotFound => Err(ApiError::NotFound(format!(
             "there is no token {id} here; an operator names the tenant of a token with ?tenant="
         ))),
         Change::Already => Ok(StatusCode::NO_CONTENT),
         Change::Made(_) => {
-            api.tell(&caller, Written { action: "token.revoke", entity: id.to_string(), tenant: owner, now }).await;
+            api.tell_leader();
             Ok(StatusCode::NO_CONTENT)
         }
     }

@@ -1,4 +1,6 @@
-//! Who did what, when: only ever appended to.
+//! Who did what, when, and who was refused: only ever appended to.
+//!
+//! An entry of a change stands in the transaction of the change; see `authorship.rs`.
 
 use farwatch_proto::id::TenantId;
 use farwatch_proto::time::UnixMs;
@@ -6,7 +8,11 @@ use sqlx::any::AnyRow;
 
 use super::columns::Columns;
 use super::page::{page_of, rows_for};
+use super::transaction::Tx;
 use super::{Page, Store, StoreError};
+
+/// Who acts when it is no person.
+const HOUSE: &str = "farwatch";
 
 /// Something that was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +29,14 @@ pub struct AuditEntry {
     pub entity: String,
     /// JSON: the rest.
     pub detail: String,
+}
+
+impl AuditEntry {
+    /// What the house does by itself, such as at its first start.
+    pub fn of_house(action: &str, entity: String, at: UnixMs) -> Self {
+        let (actor, action) = (HOUSE.to_owned(), action.to_owned());
+        Self { at, tenant: None, actor, action, entity, detail: "{}".to_owned() }
+    }
 }
 
 /// An entry with its place.
@@ -46,27 +60,10 @@ impl Store {
 }
 
 impl Audit<'_> {
-    /// Appends an entry. After a failover it may stand there twice, which is better than not at all.
+    /// Appends an entry of something that changed nothing. After a failover it may stand there twice, which is
+    /// better than not at all.
     pub async fn append(self, entry: &AuditEntry) -> Result<(), StoreError> {
-        self.0
-            .write(|tx| {
-                Box::pin(async move {
-                    sqlx::query(
-                        "insert into audit (at_ms, tenant_id, actor, action, entity, detail) \
-                         values ($1, $2, $3, $4, $5, $6)",
-                    )
-                    .bind(entry.at.0)
-                    .bind(entry.tenant.map(|tenant| tenant.as_bytes().to_vec()))
-                    .bind(entry.actor.as_str())
-                    .bind(entry.action.as_str())
-                    .bind(entry.entity.as_str())
-                    .bind(entry.detail.as_str())
-                    .execute(&mut *tx.connection)
-                    .await?;
-                    Ok(())
-                })
-            })
-            .await
+        self.0.write(|tx| Box::pin(insert(tx, entry))).await
     }
 
     /// The entries of a tenant, or of all, before this one, newest first.
@@ -93,6 +90,20 @@ impl Audit<'_> {
             })
             .await
     }
+}
+
+/// Writes an entry in the transaction under way.
+pub(super) async fn insert(tx: &mut Tx<'_>, entry: &AuditEntry) -> Result<(), StoreError> {
+    sqlx::query("insert into audit (at_ms, tenant_id, actor, action, entity, detail) values ($1, $2, $3, $4, $5, $6)")
+        .bind(entry.at.0)
+        .bind(entry.tenant.map(|tenant| tenant.as_bytes().to_vec()))
+        .bind(entry.actor.as_str())
+        .bind(entry.action.as_str())
+        .bind(entry.entity.as_str())
+        .bind(entry.detail.as_str())
+        .execute(&mut *tx.connection)
+        .await?;
+    Ok(())
 }
 
 fn record(row: &AnyRow) -> Result<AuditRecord, StoreError> {

@@ -105,8 +105,8 @@ impl ConfigLog<'_> {
 }
 
 impl Tx<'_> {
-    /// Takes the next number for a write that touches this. The first statement of every config write: it makes
-    /// them queue, so none of them can meet another halfway.
+    /// Takes the next number for a write that touches this, and notes whose write it is. The first statement of
+    /// every config write: it makes them queue, so none of them can meet another halfway.
     pub(super) async fn next_stamp(&mut self, entity: Entity, now: UnixMs) -> Result<Stamp, StoreError> {
         let row = sqlx::query("update config_counter set n = n + 1 where id = 1 returning era, n")
             .fetch_one(&mut *self.connection)
@@ -121,6 +121,7 @@ impl Tx<'_> {
             .bind(now.0)
             .execute(&mut *self.connection)
             .await?;
+        self.note_author().await?;
         Ok(stamp)
     }
 

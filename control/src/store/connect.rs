@@ -12,6 +12,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection};
 use tokio::sync::Mutex;
 
+use super::authorship::Author;
 use super::transaction::retried;
 use super::{DatabaseUrl, Engine, StoreError, migrations};
 
@@ -51,6 +52,8 @@ pub struct Store {
     pub(super) engine: Engine,
     /// SQLite has one writer. Waiting here is in order of arrival; its own busy handler polls and can starve.
     pub(super) writer: Arc<Mutex<()>>,
+    /// In whose name it writes.
+    pub(super) author: Author,
 }
 
 impl Store {
@@ -61,7 +64,7 @@ impl Store {
         let engine = url.engine();
         // Several may start at once on an empty file, and SQLite does not let them wait for each other there.
         retried(|| prepare(&options, engine)).await?;
-        Ok(Self { pool: pool(engine, options), engine, writer: Arc::default() })
+        Ok(Self { pool: pool(engine, options), engine, writer: Arc::default(), author: Author::House })
     }
 
     /// Waits for running questions and closes every connection.

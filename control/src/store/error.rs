@@ -42,8 +42,11 @@ pub enum StoreError {
     /// Another row has that already.
     #[error("another row has the same {0:?}")]
     Conflict(Unique),
-    /// The check was changed since the caller read it.
-    #[error("the check was changed meanwhile; its latest revision is {latest}")]
+    /// Nobody signed a config write that must be signed.
+    #[error("a config write was not signed, so that the audit log would not tell of it")]
+    Unsigned,
+    /// It was changed since the caller read it.
+    #[error("it was changed meanwhile; its latest revision is {latest}")]
     StaleRevision {
         /// The latest revision now.
         latest: u32,

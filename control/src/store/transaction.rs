@@ -12,6 +12,7 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection};
 
+use super::authorship::Author;
 use super::{Engine, Store, StoreError};
 
 /// One attempt may take this long with all its statements; a session that exceeds it is thrown away.
@@ -33,6 +34,7 @@ pub(super) struct Reading<'a> {
 /// A write under way. `'a` is how long whatever the work borrows lives.
 pub(super) struct Tx<'a> {
     pub(super) connection: Borrowed,
+    pub(super) author: Author,
     engine: Engine,
     unchanged: bool,
     asked: PhantomData<&'a ()>,
@@ -130,7 +132,8 @@ impl Store {
             Engine::Postgres => "begin",
         };
         sqlx::raw_sql(begin).execute(&mut *connection).await?;
-        Ok(Tx { connection, engine: self.engine, unchanged: false, asked: PhantomData })
+        let author = self.author.clone();
+        Ok(Tx { connection, author, engine: self.engine, unchanged: false, asked: PhantomData })
     }
 }
 

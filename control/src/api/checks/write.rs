@@ -6,13 +6,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use farwatch_proto::check::Activity;
 use farwatch_proto::id::{CheckId, TenantId};
-use farwatch_proto::time::UnixMs;
 use serde_json::Value;
 
-use super::super::auth::Writer;
+use super::super::auth::{Caller, Writer};
 use super::super::extract::{Body, Id, decode};
 use super::super::problem::ApiError;
-use super::super::{Api, Written};
+use super::super::{Api, Deed};
 use super::judged::{Before, revision_of};
 use super::{find, parsed_spec, shown, view};
 use crate::secret::random_bytes;
@@ -27,8 +26,9 @@ pub(super) async fn create(
     let revision = revision_of(&api, tenant, wish, None).await?;
     let now = api.clock.wall();
     let id = CheckId::new(now, random_bytes());
-    api.store.checks().create(&NewCheck { id, tenant, revision }, now).await?;
-    api.tell(&caller, Written { action: "check.create", entity: id.to_string(), tenant: Some(tenant), now }).await;
+    let deed = Deed { action: "check.create", entity: id.to_string(), tenant: Some(tenant), now };
+    api.signed(&caller, deed).checks().create(&NewCheck { id, tenant, revision }, now).await?;
+    api.tell_leader();
     let check = find(&api, tenant, id).await?;
     let mut response = shown(view(&api, check).await?);
     *response.status_mut() = StatusCode::CREATED;
@@ -55,9 +55,7 @@ pub(super) async fn patch(
     if is_unchanged(&check, &revision) {
         return Ok(shown(view(&api, check).await?));
     }
-    let now = api.clock.wall();
-    add_revision(&api, &check, &revision, now).await?;
-    api.tell(&caller, Written { action: "check.change", entity: id.to_string(), tenant: Some(tenant), now }).await;
+    add_revision(&api, &caller, "check.change", &check, &revision).await?;
     let check = find(&api, tenant, id).await?;
     Ok(shown(view(&api, check).await?))
 }
@@ -72,9 +70,7 @@ pub(super) async fn delete(
     let check = find(&api, tenant, id).await?;
     if check.latest.activity != Activity::Deleted {
         demand_seen(&headers, check.latest.revision)?;
-        let now = api.clock.wall();
-        add_revision(&api, &check, &deletion_of(&check), now).await?;
-        api.tell(&caller, Written { action: "check.delete", entity: id.to_string(), tenant: Some(tenant), now }).await;
+        add_revision(&api, &caller, "check.delete", &check, &deletion_of(&check)).await?;
     }
     match api.store.checks().get(tenant, id).await? {
         Some(check) => Ok((StatusCode::ACCEPTED, Json(view(&api, check).await?)).into_response()),
@@ -125,8 +121,18 @@ fn deletion_of(check: &Check) -> NewRevision {
     }
 }
 
-async fn add_revision(api: &Api, check: &Check, new: &NewRevision, now: UnixMs) -> Result<(), ApiError> {
+async fn add_revision(
+    api: &Api,
+    caller: &Caller,
+    action: &'static str,
+    check: &Check,
+    new: &NewRevision,
+) -> Result<(), ApiError> {
     let (tenant, id, seen) = (check.latest.tenant, check.latest.check, check.latest.revision);
-    let added = api.store.checks().add_revision(tenant, id, seen, new, now).await?;
-    added.map(|_| ()).ok_or_else(|| ApiError::no_such("check", id))
+    let now = api.clock.wall();
+    let deed = Deed { action, entity: id.to_string(), tenant: Some(tenant), now };
+    let added = api.signed(caller, deed).checks().add_revision(tenant, id, seen, new, now).await?;
+    added.ok_or_else(|| ApiError::no_such("check", id))?;
+    api.tell_leader();
+    Ok(())
 }

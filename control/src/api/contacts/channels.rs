@@ -5,10 +5,8 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, post};
 use farwatch_proto::id::{ChannelId, ContactId, TenantId};
 use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
@@ -17,15 +15,16 @@ use serde_json::{Value, json};
 use super::super::auth::Writer;
 use super::super::extract::{Body, Id};
 use super::super::problem::ApiError;
-use super::super::{Api, Written};
+use super::super::routes::Routes;
+use super::super::{Api, Deed};
 use crate::secret::random_bytes;
 use crate::spec::FieldProblem;
 use crate::store::{Change, Channel, ChannelKind, NewChannel};
 use crate::tell::channel::{BadChannel, ChannelConfig};
 use crate::tell::signing::SigningSecret;
 
-pub(super) fn router() -> Router<Api> {
-    Router::new().route("/v1/contacts/{id}/channels", post(create)).route("/v1/channels/{id}", delete(remove))
+pub(super) fn routes() -> Routes {
+    Routes::default().post("/v1/contacts/{id}/channels", create).delete("/v1/channels/{id}", remove)
 }
 
 /// A channel as it is said: the kind, and the fields of that kind.
@@ -108,9 +107,10 @@ async fn create(
     };
     let sealed_secret = secret.as_ref().map(|secret| secret.seal(&api.sealer, id));
     let new = NewChannel { id, contact, kind, config: config.to_json(), sealed_secret };
-    let added = api.store.contacts().add_channel(tenant, &new, now).await?;
+    let deed = Deed { action: "channel.create", entity: id.to_string(), tenant: Some(tenant), now };
+    let added = api.signed(&caller, deed).contacts().add_channel(tenant, &new, now).await?;
     added.ok_or_else(|| ApiError::no_such("contact", contact))?;
-    api.tell(&caller, Written { action: "channel.create", entity: id.to_string(), tenant: Some(tenant), now }).await;
+    api.tell_leader();
     let stored = Channel { id, contact, kind, config: new.config, sealed_secret: None, created: now, deleted: None };
     let view = NewChannelView { channel: stored.into(), secret: secret.map(|secret| secret.reveal()) };
     Ok((StatusCode::CREATED, Json(view)))
@@ -163,13 +163,11 @@ async fn remove(
     Id(id): Id<ChannelId>,
 ) -> Result<StatusCode, ApiError> {
     let now = api.clock.wall();
-    match api.store.contacts().delete_channel(tenant, id, now).await? {
+    let deed = Deed { action: "channel.delete", entity: id.to_string(), tenant: Some(tenant), now };
+    match api.signed(&caller, deed).contacts().delete_channel(tenant, id, now).await? {
         Change::NotFound => return Err(ApiError::no_such("channel", id)),
         Change::Already => {}
-        Change::Made(_) => {
-            api.tell(&caller, Written { action: "channel.delete", entity: id.to_string(), tenant: Some(tenant), now })
-                .await;
-        }
+        Change::Made(_) => api.tell_leader(),
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -55,6 +55,20 @@ impl Cursor for IncidentPosition {
     }
 }
 
+/// The place of an entry in the audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AuditPlace(pub i64);
+
+impl Cursor for AuditPlace {
+    fn plain(&self) -> String {
+        format!("audit.{}", self.0)
+    }
+
+    fn of_plain(plain: &str) -> Option<Self> {
+        plain.strip_prefix("audit.")?.parse().ok().map(Self)
+    }
+}
+
 /// The place of a delivery among those that were given up.
 impl Cursor for (UnixMs, DeliveryId) {
     fn plain(&self) -> String {

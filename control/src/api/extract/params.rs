@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Query};
+use axum::http::Uri;
 use axum::http::request::Parts;
 use farwatch_proto::time::UnixMs;
 
@@ -23,9 +24,9 @@ pub(crate) struct Params(BTreeMap<String, String>);
 
 impl Params {
     /// Reads them.
-    pub(crate) fn of(parts: &Parts) -> Result<Self, ApiError> {
+    pub(crate) fn of(uri: &Uri) -> Result<Self, ApiError> {
         let unreadable = |_| ApiError::parameter("", "the query cannot be read; write name=value&name=value");
-        let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_err(unreadable)?;
+        let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(unreadable)?;
         let mut params = BTreeMap::new();
         for (name, value) in pairs.0 {
             if params.insert(name.clone(), value).is_some() {
@@ -98,19 +99,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        Self::of(parts)
+        Self::of(&parts.uri)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::Request;
-
     use super::*;
 
     fn params(query: &str) -> Result<Params, ApiError> {
-        let request = Request::get(format!("/v1/checks?{query}")).body(()).unwrap();
-        Params::of(&request.into_parts().0)
+        Params::of(&format!("/v1/checks?{query}").parse().unwrap())
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
-use farwatch_control::api::{self, ApiState, token};
+use farwatch_control::api::{self, ApiLimits, ApiState, token};
 use farwatch_control::builtin;
 use farwatch_control::clock::Clock;
 use farwatch_control::leader::LeaderHandle;
@@ -48,6 +48,7 @@ impl Reply {
 pub(super) struct House {
     pub(super) store: Store,
     router: Router,
+    state: ApiState,
     /// The first token of the operator.
     pub(super) operator: String,
     _directory: TempDir,
@@ -76,9 +77,17 @@ impl House {
             leader: LeaderHandle::new().0,
             tasks: TaskList::default(),
             sandbox,
+            limits: ApiLimits::GENEROUS,
             clock: Clock,
         };
-        Self { store, router: api::router(state), operator, _directory: directory }
+        Self { store, router: api::router(state.clone()), state, operator, _directory: directory }
+    }
+
+    /// The same house with other limits.
+    pub(super) fn limited(mut self, limits: ApiLimits) -> Self {
+        self.state.limits = limits;
+        self.router = api::router(self.state.clone());
+        self
     }
 
     /// Sends a request as it is.

@@ -19,12 +19,14 @@ macro_rules! on_both_engines {
 }
 
 mod access;
+mod audit;
 mod bad_input;
 mod checks;
 mod folding;
 mod history;
 mod house;
 mod isolation;
+mod limits;
 mod people;
 mod routes;
 mod scribe;

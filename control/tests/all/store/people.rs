@@ -1,7 +1,7 @@
 //! Tenants, tokens, contacts, channels, modules, audit: made, listed by pages, kept apart, taken away.
 
 use farwatch_control::store::{
-    AuditEntry, Change, ChannelKind, NewChannel, NewContact, NewModule, NewToken, StoreError, Unique,
+    AuditEntry, Change, ChannelKind, NewChannel, NewContact, NewModule, NewToken, Owned, StoreError, Unique,
 };
 use farwatch_proto::id::{ChannelId, ContactId, ModuleHash, TenantId, TokenId};
 
@@ -17,6 +17,8 @@ on_both_engines!(
     a_module_is_released_once,
     a_name_means_the_newest_and_ones_own_first,
     audit_is_read_backwards,
+    a_signed_change_and_its_entry_stand_or_fall_together,
+    things_are_known_by_their_owner,
 );
 
 async fn tenants_come_in_pages(database: Database) {
@@ -240,4 +242,51 @@ async fn audit_is_read_backwards(database: Database) {
     let rest = audit.list(None, newest.items.last().map(|record| record.id), 2).await.unwrap();
     assert_eq!((rest.items[0].entry.action.as_str(), rest.more), ("check.0", false));
     assert_eq!(audit.list(Some(world.tenant), None, 9).await.unwrap().items.len(), 2);
+}
+
+async fn a_signed_change_and_its_entry_stand_or_fall_together(database: Database) {
+    let world = World::new(&database).await;
+    let noted = async || {
+        let page = world.store.audit().list(None, None, 9).await.unwrap();
+        page.items.into_iter().map(|record| record.entry.entity).collect::<Vec<_>>()
+    };
+    let new =
+        |name: &str| NewContact { id: ContactId::new(START, random()), tenant: world.tenant, name: name.to_owned() };
+    let unsigned = world.store.unsigned();
+    let refused = unsigned.contacts().create(&new("ops"), START).await;
+    assert!(matches!(refused, Err(StoreError::Unsigned)), "{refused:?}");
+    assert_eq!(unsigned.contacts().list(world.tenant, None, 9).await.unwrap().items, []);
+
+    let entry = |entity: &str| AuditEntry::of_house("contact.create", entity.to_owned(), START);
+    let ops = new("ops");
+    unsigned.signed(entry("ops")).contacts().create(&ops, START).await.unwrap();
+    assert_eq!(noted().await, ["ops"]);
+    unsigned.signed(entry("ops again")).contacts().create(&ops, START).await.unwrap();
+    let taken = unsigned.signed(entry("same name")).contacts().create(&new("ops"), START).await;
+    assert!(matches!(taken, Err(StoreError::Conflict(Unique::ContactName))), "{taken:?}");
+    assert_eq!(noted().await, ["ops"], "what changed nothing is not told");
+}
+
+async fn things_are_known_by_their_owner(database: Database) {
+    let world = World::new(&database).await;
+    let (check, contact) = (world.check("shop").await, world.contact("ops").await);
+    let mail = channel(contact, ChannelKind::Email);
+    world.store.contacts().add_channel(world.tenant, &mail, START).await.unwrap();
+    let (own, operators) = (token(Some(world.tenant), "own"), token(None, "operator"));
+    for token in [&own, &operators] {
+        world.store.tokens().create(token, START).await.unwrap();
+    }
+    let cases = [
+        (Owned::Channel, mail.id.as_bytes(), Some(world.tenant)),
+        (Owned::Check, check.as_bytes(), Some(world.tenant)),
+        (Owned::Contact, contact.as_bytes(), Some(world.tenant)),
+        (Owned::Tenant, world.tenant.as_bytes(), Some(world.tenant)),
+        (Owned::Token, own.id.as_bytes(), Some(world.tenant)),
+        (Owned::Token, operators.id.as_bytes(), None),
+        (Owned::Incident, check.as_bytes(), None),
+        (Owned::Check, contact.as_bytes(), None),
+    ];
+    for (kind, id, owner) in cases {
+        assert_eq!(world.store.owner_of(kind, id).await.unwrap(), owner, "{kind:?}");
+    }
 }
