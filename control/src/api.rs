@@ -21,6 +21,7 @@ mod modules;
 mod problem;
 mod refusals;
 mod results;
+mod revision;
 mod routes;
 mod serve;
 mod tasks;
@@ -44,7 +45,7 @@ use crate::clock::Clock;
 use crate::leader::LeaderHandle;
 use crate::seal::Sealer;
 use crate::spawn::Spawner;
-use crate::store::{AuditEntry, Store};
+use crate::store::{AuditEntry, Change, Store};
 use crate::tasks::TaskList;
 use auth::Caller;
 use judge::ModuleJudge;
@@ -160,6 +161,13 @@ impl Api {
             entity: deed.entity,
             detail: json!({ "address": caller.address }).to_string(),
         })
+    }
+
+    /// Wakes the leader where something became of a wish.
+    fn tell_leader_of(&self, change: Change) {
+        if matches!(change, Change::Made(_)) {
+            self.tell_leader();
+        }
     }
 
     /// Wakes the leader: something was written that it may have to act on.

@@ -40,7 +40,7 @@ pub use blocks::{BLOCKS_AT_ONCE, Blocks, FoldMark, StoredBlock};
 pub use checks::{Check, CheckFilter, Checks, NewCheck, NewRevision};
 pub use config_log::{Change, ConfigChange, ConfigLog, Entity};
 pub use connect::Store;
-pub use contacts::{Channel, ChannelKind, Contact, Contacts, NewChannel, NewContact};
+pub use contacts::{Channel, ChannelChange, ChannelKind, Contact, Contacts, NewChannel, NewContact};
 pub use database_url::{BadDatabaseUrl, DatabaseUrl, Engine};
 pub use deliveries::{ClaimId, ClaimRequest, Claimed, Deliveries, Delivery, DeliveryState, NewDelivery, Step};
 pub use detectors::{DetectorRow, Detectors};

@@ -15,8 +15,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
 use farwatch_core::detect::{Detector, Verdict};
 use farwatch_proto::check::Activity;
 use farwatch_proto::id::{CheckId, IncidentId, ModuleHash, TenantId};
@@ -27,6 +25,7 @@ use super::Api;
 use super::auth::Reader;
 use super::extract::{Id, PageView, Params, page_of};
 use super::problem::ApiError;
+use super::revision::Tagged;
 use super::routes::Routes;
 use crate::spec::{Spec, Wish};
 use crate::store::{Check, CheckFilter};
@@ -140,12 +139,9 @@ impl CheckView {
     }
 }
 
-/// The answer that shows a check, with its revision as its entity tag.
-fn shown(view: CheckView) -> Response {
-    let tag = HeaderValue::from_str(&format!("\"{}\"", view.revision)).expect("digits in quotes are a header value");
-    let mut response = Json(view).into_response();
-    response.headers_mut().insert(header::ETAG, tag);
-    response
+/// The answer that shows a check.
+fn shown(view: CheckView) -> Tagged<CheckView> {
+    Tagged(view.revision, view)
 }
 
 fn parsed_spec(stored: &str, check: CheckId) -> Result<Spec, ApiError> {
@@ -164,7 +160,11 @@ async fn view(api: &Api, check: Check) -> Result<CheckView, ApiError> {
     CheckView::of(check, &mut held)
 }
 
-async fn show(State(api): State<Api>, Reader { tenant }: Reader, Id(id): Id<CheckId>) -> Result<Response, ApiError> {
+async fn show(
+    State(api): State<Api>,
+    Reader { tenant }: Reader,
+    Id(id): Id<CheckId>,
+) -> Result<Tagged<CheckView>, ApiError> {
     let check = find(&api, tenant, id).await?;
     Ok(shown(view(&api, check).await?))
 }

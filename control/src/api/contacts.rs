@@ -4,14 +4,17 @@ mod channels;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use farwatch_proto::id::{ContactId, TenantId};
 use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::auth::{Reader, Writer};
-use super::extract::{Body, Id, PageView, Params, page_of};
+use super::extract::{Body, Id, PageView, Params, page_of, patched};
 use super::problem::ApiError;
+use super::revision::{IfMatch, Tagged};
 use super::routes::Routes;
 use super::{Api, Deed};
 use crate::secret::random_bytes;
@@ -24,11 +27,12 @@ pub(super) fn routes() -> Routes {
         .get("/v1/contacts", list)
         .post("/v1/contacts", create)
         .get("/v1/contacts/{id}", show)
+        .patch("/v1/contacts/{id}", patch)
         .delete("/v1/contacts/{id}", delete)
         .merge(channels::routes())
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ContactWish {
     name: String,
@@ -39,6 +43,8 @@ struct ContactView {
     id: ContactId,
     name: String,
     created: UnixMs,
+    /// Counts up with every change of it and of its channels.
+    revision: u32,
     channels: Vec<ChannelView>,
 }
 
@@ -46,15 +52,39 @@ async fn create(
     State(api): State<Api>,
     Writer { tenant, caller }: Writer,
     Body(wish): Body<ContactWish>,
-) -> Result<(StatusCode, Json<ContactView>), ApiError> {
-    check_name(&wish.name).map_err(|what| ApiError::field("/name", format!("the name {what}")))?;
+) -> Result<impl IntoResponse, ApiError> {
+    judge(&wish)?;
     let now = api.clock.wall();
     let new = NewContact { id: ContactId::new(now, random_bytes()), tenant, name: wish.name };
     let deed = Deed { action: "contact.create", entity: new.id.to_string(), tenant: Some(tenant), now };
     api.signed(&caller, deed).contacts().create(&new, now).await?;
     api.tell_leader();
-    let view = ContactView { id: new.id, name: new.name, created: now, channels: Vec::new() };
-    Ok((StatusCode::CREATED, Json(view)))
+    let view = ContactView { id: new.id, name: new.name, created: now, revision: 1, channels: Vec::new() };
+    let location = [(header::LOCATION, format!("/v1/contacts/{}", view.id))];
+    Ok((StatusCode::CREATED, location, Tagged(1, view)))
+}
+
+fn judge(wish: &ContactWish) -> Result<(), ApiError> {
+    check_name(&wish.name).map_err(|what| ApiError::field("/name", format!("the name {what}")))
+}
+
+/// Changes a contact by a merge patch of the body that made it. Its channels are changed by themselves.
+async fn patch(
+    State(api): State<Api>,
+    Writer { tenant, caller }: Writer,
+    Id(id): Id<ContactId>,
+    if_match: IfMatch,
+    Body(patch): Body<Value>,
+) -> Result<Tagged<ContactView>, ApiError> {
+    let contact = find(&api, tenant, id).await?;
+    if_match.demand(contact.revision)?;
+    let wish = patched(&ContactWish { name: contact.name }, &patch)?;
+    judge(&wish)?;
+    let now = api.clock.wall();
+    let deed = Deed { action: "contact.change", entity: id.to_string(), tenant: Some(tenant), now };
+    let changed = api.signed(&caller, deed).contacts().rename(tenant, id, contact.revision, &wish.name, now).await?;
+    api.tell_leader_of(changed);
+    shown(&api, tenant, id).await
 }
 
 async fn list(
@@ -80,20 +110,28 @@ async fn show(
     State(api): State<Api>,
     Reader { tenant }: Reader,
     Id(id): Id<ContactId>,
-) -> Result<Json<ContactView>, ApiError> {
-    let contact = find(&api, tenant, id).await?;
-    let own = channels::of_contacts(&api, tenant, &[id]).await?.remove(&id).unwrap_or_default();
-    Ok(Json(view_of(contact, own)))
+) -> Result<Tagged<ContactView>, ApiError> {
+    shown(&api, tenant, id).await
+}
+
+async fn shown(api: &Api, tenant: TenantId, id: ContactId) -> Result<Tagged<ContactView>, ApiError> {
+    let contact = find(api, tenant, id).await?;
+    let own = channels::of_contacts(api, tenant, &[id]).await?.remove(&id).unwrap_or_default();
+    Ok(Tagged(contact.revision, view_of(contact, own)))
 }
 
 async fn delete(
     State(api): State<Api>,
     Writer { tenant, caller }: Writer,
     Id(id): Id<ContactId>,
+    if_match: IfMatch,
 ) -> Result<StatusCode, ApiError> {
+    let found = api.store.contacts().get(tenant, id).await?;
+    // Where there is none, the store knows whether there ever was.
+    let seen = found.map_or(Ok(0), |contact| if_match.demand(contact.revision).map(|()| contact.revision))?;
     let now = api.clock.wall();
     let deed = Deed { action: "contact.delete", entity: id.to_string(), tenant: Some(tenant), now };
-    match api.signed(&caller, deed).contacts().delete(tenant, id, now).await? {
+    match api.signed(&caller, deed).contacts().delete(tenant, id, seen, now).await? {
         Change::NotFound => return Err(ApiError::no_such("contact", id)),
         Change::Already => {}
         Change::Made(_) => api.tell_leader(),
@@ -107,6 +145,6 @@ async fn find(api: &Api, tenant: TenantId, id: ContactId) -> Result<Contact, Api
 }
 
 fn view_of(contact: Contact, channels: Vec<ChannelView>) -> ContactView {
-    let Contact { id, name, created, .. } = contact;
-    ContactView { id, name, created, channels }
+    let Contact { id, name, created, revision, .. } = contact;
+    ContactView { id, name, created, revision, channels }
 }

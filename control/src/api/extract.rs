@@ -5,7 +5,7 @@ mod cursor;
 mod id;
 mod params;
 
-pub(crate) use body::{Body, decode};
+pub(crate) use body::{Body, patched};
 pub(crate) use cursor::{AuditPlace, Cursor, PageView, page_of};
 pub(crate) use id::Id;
 pub(crate) use params::Params;

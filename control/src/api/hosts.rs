@@ -12,23 +12,29 @@ use farwatch_proto::fleet::{HostFacts, Standing, WEIGHT_MAX};
 use farwatch_proto::id::{CheckId, HostId, TenantId};
 use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::auth::{Caller, Operator};
-use super::extract::{Body, Id, Params};
+use super::extract::{Body, Id, Params, patched};
 use super::problem::ApiError;
+use super::revision::{IfMatch, Tagged};
 use super::routes::Routes;
 use super::token::Scope;
 use super::{Api, Deed};
 use crate::leader::handle::{HostStatus, LeaderStatus};
 use crate::secret::random_bytes;
 use crate::spec::{CONTINENTS, FieldProblem, check_name, check_word, pointer_key};
-use crate::store::Host;
+use crate::store::{Change, Host};
 
 /// The most labels a host may carry: all of them stand in every view.
 const LABELS_MAX: usize = 32;
 
 pub(super) fn routes() -> Routes {
-    Routes::default().get("/v1/hosts", list).post("/v1/hosts", register).get("/v1/hosts/{id}", show)
+    Routes::default()
+        .get("/v1/hosts", list)
+        .post("/v1/hosts", register)
+        .get("/v1/hosts/{id}", show)
+        .patch("/v1/hosts/{id}", patch)
 }
 
 /// A host as an operator says it.
@@ -63,6 +69,8 @@ struct HostView {
     registered: UnixMs,
     drained: bool,
     retired: Option<UnixMs>,
+    /// Counts up with every change of what is stored.
+    revision: u32,
     /// What the newest view says; absent until one has it.
     standing: Option<Standing>,
     /// Whether it shares no machine with another host.
@@ -102,7 +110,7 @@ async fn register(
     State(api): State<Api>,
     Operator(caller): Operator,
     Body(wish): Body<HostWish>,
-) -> Result<(StatusCode, Json<HostView>), ApiError> {
+) -> Result<(StatusCode, Tagged<HostView>), ApiError> {
     let now = api.clock.wall();
     let id = wish.id.unwrap_or_else(|| HostId::new(now, random_bytes()));
     let facts = judge(&api, wish).await?;
@@ -117,46 +125,86 @@ async fn register(
         api.tell_leader();
     }
     let status = if before.is_none() { StatusCode::CREATED } else { StatusCode::OK };
-    let fleet = Fleet::load(&api).await?;
-    let host = fleet.hosts.iter().find(|host| host.id == id).cloned();
-    let host = host.ok_or_else(|| ApiError::Internal(format!("host {id} was registered and is not there")))?;
-    Ok((status, Json(fleet.view(host))))
+    Ok((status, shown(&api, &caller, id).await?))
+}
+
+/// What may be said anew of a host. Where it stands and whose it is are not among it: results count by that, so a
+/// machine that moves is another host.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HostChange {
+    name: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default = "one_ticket")]
+    weight: u16,
+}
+
+/// Changes a host by a merge patch of its name, labels and weight.
+async fn patch(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(id): Id<HostId>,
+    if_match: IfMatch,
+    Body(patch): Body<Value>,
+) -> Result<Tagged<HostView>, ApiError> {
+    let Host { facts, revision, .. } = find(&Fleet::load(&api).await?, &caller, id)?;
+    caller.demand(Scope::Operator)?;
+    if_match.demand(revision)?;
+    let said = HostChange { name: facts.name.clone(), labels: facts.labels.clone(), weight: facts.weight };
+    let HostChange { name, labels, weight } = patched(&said, &patch)?;
+    let facts = HostFacts { name, labels, weight, ..facts };
+    let problems = facts_problems(&facts);
+    if !problems.is_empty() {
+        return Err(ApiError::Invalid(problems));
+    }
+    let now = api.clock.wall();
+    let deed = Deed { action: "host.change", entity: id.to_string(), tenant: facts.tenant, now };
+    match api.signed(&caller, deed).hosts().set_facts(id, revision, &facts, now).await? {
+        Change::NotFound => {
+            return Err(ApiError::NotFound(format!("the host {id} is retired; register a new one instead")));
+        }
+        changed => api.tell_leader_of(changed),
+    }
+    shown(&api, &caller, id).await
 }
 
 async fn judge(api: &Api, wish: HostWish) -> Result<HostFacts, ApiError> {
-    let mut problems = facts_problems(&wish);
-    if let Some(tenant) = wish.tenant
+    let facts = facts_of(wish);
+    let mut problems = facts_problems(&facts);
+    if let Some(tenant) = facts.tenant
         && api.store.tenants().get(tenant).await?.is_none()
     {
         problems.push(FieldProblem::new("/tenant", format!("there is no tenant {tenant}; leave it away to serve all")));
     }
-    if !problems.is_empty() {
-        return Err(ApiError::Invalid(problems));
-    }
-    let HostWish { name, provider, asn, country, continent, region, labels, weight, tenant, shared_machine, .. } = wish;
-    Ok(HostFacts { name, provider, asn, country, continent, region, labels, weight, tenant, shared_machine })
+    if problems.is_empty() { Ok(facts) } else { Err(ApiError::Invalid(problems)) }
 }
 
-fn facts_problems(wish: &HostWish) -> Vec<FieldProblem> {
+fn facts_of(wish: HostWish) -> HostFacts {
+    let HostWish { name, provider, asn, country, continent, region, labels, weight, tenant, shared_machine, .. } = wish;
+    HostFacts { name, provider, asn, country, continent, region, labels, weight, tenant, shared_machine }
+}
+
+fn facts_problems(facts: &HostFacts) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
     let mut note = |pointer: &str, judged: Result<(), String>| {
         problems.extend(judged.err().map(|detail| FieldProblem::new(pointer, detail)));
     };
     let word = |what: &str, said: &str| check_word(said).map_err(|wrong| format!("the {what} {wrong}"));
-    note("/name", check_name(&wish.name).map_err(|wrong| format!("the name {wrong}")));
-    note("/provider", word("provider", &wish.provider));
-    note("/region", word("region", &wish.region));
-    if let Some(machine) = &wish.shared_machine {
+    note("/name", check_name(&facts.name).map_err(|wrong| format!("the name {wrong}")));
+    note("/provider", word("provider", &facts.provider));
+    note("/region", word("region", &facts.region));
+    if let Some(machine) = &facts.shared_machine {
         note("/shared_machine", word("machine", machine));
     }
-    let is_country = wish.country.len() == 2 && wish.country.bytes().all(|byte| byte.is_ascii_uppercase());
+    let is_country = facts.country.len() == 2 && facts.country.bytes().all(|byte| byte.is_ascii_uppercase());
     note("/country", demand(is_country, "write the country as two capitals (ISO 3166), such as DE"));
-    let is_continent = CONTINENTS.contains(&wish.continent.as_str());
+    let is_continent = CONTINENTS.contains(&facts.continent.as_str());
     note("/continent", demand(is_continent, &format!("use one of {}", CONTINENTS.join(", "))));
-    let fits = (1..=WEIGHT_MAX).contains(&wish.weight);
+    let fits = (1..=WEIGHT_MAX).contains(&facts.weight);
     note("/weight", demand(fits, &format!("a weight is 1 to {WEIGHT_MAX} whole tickets")));
-    note("/labels", demand(wish.labels.len() <= LABELS_MAX, &format!("a host may carry {LABELS_MAX} labels")));
-    for (key, value) in &wish.labels {
+    note("/labels", demand(facts.labels.len() <= LABELS_MAX, &format!("a host may carry {LABELS_MAX} labels")));
+    for (key, value) in &facts.labels {
         let pointer = format!("/labels/{}", pointer_key(key));
         note(&pointer, word("label", key).and_then(|()| word("value", value)));
     }
@@ -175,11 +223,19 @@ async fn list(State(api): State<Api>, caller: Caller, params: Params) -> Result<
     Ok(Json(HostsView { items: visible.map(|host| fleet.view(host.clone())).collect() }))
 }
 
-async fn show(State(api): State<Api>, caller: Caller, Id(id): Id<HostId>) -> Result<Json<HostView>, ApiError> {
-    let fleet = Fleet::load(&api).await?;
-    let found = fleet.hosts.iter().find(|host| host.id == id && is_visible(host, &caller));
-    let found = found.cloned().ok_or_else(|| ApiError::no_such("host", id))?;
-    Ok(Json(fleet.view(found)))
+async fn show(State(api): State<Api>, caller: Caller, Id(id): Id<HostId>) -> Result<Tagged<HostView>, ApiError> {
+    shown(&api, &caller, id).await
+}
+
+async fn shown(api: &Api, caller: &Caller, id: HostId) -> Result<Tagged<HostView>, ApiError> {
+    let fleet = Fleet::load(api).await?;
+    let host = find(&fleet, caller, id)?;
+    Ok(Tagged(host.revision, fleet.view(host)))
+}
+
+fn find(fleet: &Fleet, caller: &Caller, id: HostId) -> Result<Host, ApiError> {
+    let found = fleet.hosts.iter().find(|host| host.id == id && is_visible(host, caller));
+    found.cloned().ok_or_else(|| ApiError::no_such("host", id))
 }
 
 fn is_visible(host: &Host, caller: &Caller) -> bool {
@@ -205,13 +261,14 @@ impl Fleet {
     fn view(&self, host: Host) -> HostView {
         let because = shares_machine(&host, &self.hosts);
         let seen = self.status.leads.then(|| self.status.hosts.get(&host.id).cloned()).flatten();
-        let Host { id, facts, registered, drained, retired } = host;
+        let Host { id, facts, registered, drained, retired, revision } = host;
         HostView {
             id,
             facts,
             registered,
             drained,
             retired,
+            revision,
             standing: self.standings.get(&id).copied(),
             independent: because.is_none(),
             not_independent_because: because,
@@ -236,18 +293,18 @@ mod tests {
 
     use super::*;
 
-    fn wish(changes: &serde_json::Value) -> HostWish {
+    fn facts(changes: &Value) -> HostFacts {
         let mut said = json!({
             "name": "fra-1", "provider": "hetzner", "asn": 24940, "country": "DE", "continent": "EU",
             "region": "eu-central"
         });
         crate::spec::merge_patch(&mut said, changes);
-        serde_json::from_value(said).unwrap()
+        facts_of(serde_json::from_value(said).unwrap())
     }
 
     #[test]
     fn facts_are_judged_field_by_field() {
-        assert_eq!(facts_problems(&wish(&json!({}))), []);
+        assert_eq!(facts_problems(&facts(&json!({}))), []);
         for (changes, pointer) in [
             (json!({"name": ""}), "/name"),
             (json!({"provider": "a b"}), "/provider"),
@@ -259,7 +316,7 @@ mod tests {
             (json!({"shared_machine": ""}), "/shared_machine"),
         ] {
             let pointers: Vec<String> =
-                facts_problems(&wish(&changes)).into_iter().map(|problem| problem.pointer).collect();
+                facts_problems(&facts(&changes)).into_iter().map(|problem| problem.pointer).collect();
             assert_eq!(pointers, [pointer], "{changes}");
         }
     }

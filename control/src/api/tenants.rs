@@ -1,15 +1,18 @@
-//! Tenants: customers of the fleet. Only operators make them.
+//! Tenants: customers of the fleet. Only operators make and change them.
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use farwatch_proto::id::TenantId;
 use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::auth::{Caller, Operator};
-use super::extract::{Body, Id, PageView, Params, page_of};
+use super::extract::{Body, Id, PageView, Params, page_of, patched};
 use super::problem::ApiError;
+use super::revision::{IfMatch, Tagged};
 use super::routes::Routes;
 use super::token::Scope;
 use super::{Api, Deed};
@@ -18,10 +21,14 @@ use crate::spec::check_name;
 use crate::store::{NewTenant, Tenant};
 
 pub(super) fn routes() -> Routes {
-    Routes::default().get("/v1/tenants", list).post("/v1/tenants", create).get("/v1/tenants/{id}", show)
+    Routes::default()
+        .get("/v1/tenants", list)
+        .post("/v1/tenants", create)
+        .get("/v1/tenants/{id}", show)
+        .patch("/v1/tenants/{id}", patch)
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TenantWish {
     name: String,
@@ -32,12 +39,13 @@ struct TenantView {
     id: TenantId,
     name: String,
     created: UnixMs,
+    revision: u32,
 }
 
 impl From<Tenant> for TenantView {
     fn from(tenant: Tenant) -> Self {
-        let Tenant { id, name, created } = tenant;
-        Self { id, name, created }
+        let Tenant { id, name, created, revision } = tenant;
+        Self { id, name, created, revision }
     }
 }
 
@@ -45,14 +53,40 @@ async fn create(
     State(api): State<Api>,
     Operator(caller): Operator,
     Body(wish): Body<TenantWish>,
-) -> Result<(StatusCode, Json<TenantView>), ApiError> {
-    check_name(&wish.name).map_err(|what| ApiError::field("/name", format!("the name {what}")))?;
+) -> Result<impl IntoResponse, ApiError> {
+    judge(&wish)?;
     let now = api.clock.wall();
     let new = NewTenant { id: TenantId::new(now, random_bytes()), name: wish.name };
     let deed = Deed { action: "tenant.create", entity: new.id.to_string(), tenant: Some(new.id), now };
     api.signed(&caller, deed).tenants().create(&new, now).await?;
     api.tell_leader();
-    Ok((StatusCode::CREATED, Json(TenantView { id: new.id, name: new.name, created: now })))
+    let view = TenantView { id: new.id, name: new.name, created: now, revision: 1 };
+    let location = [(header::LOCATION, format!("/v1/tenants/{}", view.id))];
+    Ok((StatusCode::CREATED, location, Tagged(1, view)))
+}
+
+fn judge(wish: &TenantWish) -> Result<(), ApiError> {
+    check_name(&wish.name).map_err(|what| ApiError::field("/name", format!("the name {what}")))
+}
+
+/// Changes a tenant by a merge patch of the body that made it.
+async fn patch(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(id): Id<TenantId>,
+    if_match: IfMatch,
+    Body(patch): Body<Value>,
+) -> Result<Tagged<TenantView>, ApiError> {
+    let tenant = find(&api, &caller, id).await?;
+    caller.demand(Scope::Operator)?;
+    if_match.demand(tenant.revision)?;
+    let wish = patched(&TenantWish { name: tenant.name }, &patch)?;
+    judge(&wish)?;
+    let now = api.clock.wall();
+    let deed = Deed { action: "tenant.change", entity: id.to_string(), tenant: Some(id), now };
+    let changed = api.signed(&caller, deed).tenants().rename(id, tenant.revision, &wish.name, now).await?;
+    api.tell_leader_of(changed);
+    Ok(shown(find(&api, &caller, id).await?))
 }
 
 async fn list(
@@ -66,8 +100,16 @@ async fn list(
 }
 
 /// A tenant may see itself.
-async fn show(State(api): State<Api>, caller: Caller, Id(id): Id<TenantId>) -> Result<Json<TenantView>, ApiError> {
+async fn show(State(api): State<Api>, caller: Caller, Id(id): Id<TenantId>) -> Result<Tagged<TenantView>, ApiError> {
+    Ok(shown(find(&api, &caller, id).await?))
+}
+
+fn shown(tenant: Tenant) -> Tagged<TenantView> {
+    Tagged(tenant.revision, tenant.into())
+}
+
+async fn find(api: &Api, caller: &Caller, id: TenantId) -> Result<Tenant, ApiError> {
     let may_see = caller.scope == Scope::Operator || caller.tenant == Some(id);
     let tenant = if may_see { api.store.tenants().get(id).await? } else { None };
-    tenant.map(|tenant| Json(tenant.into())).ok_or_else(|| ApiError::no_such("tenant", id))
+    tenant.ok_or_else(|| ApiError::no_such("tenant", id))
 }

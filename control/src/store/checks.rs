@@ -11,7 +11,7 @@ use sqlx::any::AnyRow;
 
 use super::columns::{Columns, word_of};
 use super::page::{page_of, rows_for};
-use super::revisions::{self, ACTIVITIES, Revision, RevisionKey, revision_columns};
+use super::revisions::{self, ACTIVITIES, Revision, RevisionKey, demand_latest, revision_columns};
 use super::transaction::Tx;
 use super::{Entity, Page, Store, StoreError};
 
@@ -152,9 +152,7 @@ impl Checks<'_> {
                         tx.leave_unchanged();
                         return Ok(None);
                     }
-                    if found.latest.revision != seen {
-                        return Err(StoreError::StaleRevision { latest: found.latest.revision });
-                    }
+                    demand_latest(seen, found.latest.revision)?;
                     let key = RevisionKey { check, revision: seen + 1, written };
                     rename(tx, key, new, now).await?;
                     revisions::insert(tx, key, new, now).await?;

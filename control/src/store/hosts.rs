@@ -7,8 +7,11 @@ use farwatch_proto::time::{Stamp, UnixMs};
 use sqlx::any::AnyRow;
 
 use super::columns::{Columns, document_of};
+use super::revisions::demand_latest;
 use super::transaction::Tx;
 use super::{Change, Entity, Store, StoreError};
+
+const HOST_BY_ID: &str = "select id, facts, registered_ms, drained, retired_ms, revision from host where id = $1";
 
 /// A registered host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct Host {
     pub drained: bool,
     /// When it was retired.
     pub retired: Option<UnixMs>,
+    /// Counts up with every change, from 1.
+    pub revision: u32,
 }
 
 /// The hosts.
@@ -70,10 +75,11 @@ impl Hosts<'_> {
         self.0
             .read(|reading| {
                 Box::pin(async move {
-                    let rows =
-                        sqlx::query("select id, facts, registered_ms, drained, retired_ms from host order by id")
-                            .fetch_all(&mut *reading.connection)
-                            .await?;
+                    let rows = sqlx::query(
+                        "select id, facts, registered_ms, drained, retired_ms, revision from host order by id",
+                    )
+                    .fetch_all(&mut *reading.connection)
+                    .await?;
                     rows.iter().map(host).collect()
                 })
             })
@@ -85,11 +91,10 @@ impl Hosts<'_> {
         self.0
             .read(|reading| {
                 Box::pin(async move {
-                    let row =
-                        sqlx::query("select id, facts, registered_ms, drained, retired_ms from host where id = $1")
-                            .bind(id.as_bytes().as_slice())
-                            .fetch_optional(&mut *reading.connection)
-                            .await?;
+                    let row = sqlx::query(HOST_BY_ID)
+                        .bind(id.as_bytes().as_slice())
+                        .fetch_optional(&mut *reading.connection)
+                        .await?;
                     row.as_ref().map(host).transpose()
                 })
             })
@@ -102,31 +107,45 @@ impl Hosts<'_> {
             .write(|tx| {
                 Box::pin(async move {
                     let stamp = tx.next_stamp(Entity::Host(id), now).await?;
-                    let updated = sqlx::query("update host set drained = $2 where id = $1 and drained <> $2")
-                        .bind(id.as_bytes().as_slice())
-                        .bind(i64::from(drained))
-                        .execute(&mut *tx.connection)
-                        .await?;
+                    let updated = sqlx::query(
+                        "update host set drained = $2, revision = revision + 1 where id = $1 and drained <> $2",
+                    )
+                    .bind(id.as_bytes().as_slice())
+                    .bind(i64::from(drained))
+                    .execute(&mut *tx.connection)
+                    .await?;
                     outcome(tx, stamp, updated.rows_affected(), id).await
                 })
             })
             .await
     }
 
-    /// Says anew what it is and where it stands.
-    pub async fn set_facts(self, id: HostId, facts: &HostFacts, now: UnixMs) -> Result<Change, StoreError> {
+    /// Says anew what the host that `seen` is the latest revision of is, and where it stands. A retired one is what it
+    /// was.
+    pub async fn set_facts(self, id: HostId, seen: u32, facts: &HostFacts, now: UnixMs) -> Result<Change, StoreError> {
         let document = &document_of(facts)?;
         self.0
             .write(|tx| {
                 Box::pin(async move {
                     let stamp = tx.next_stamp(Entity::Host(id), now).await?;
-                    let updated = sqlx::query("update host set name = $2, facts = $3 where id = $1 and facts <> $3")
+                    let row = sqlx::query(HOST_BY_ID)
                         .bind(id.as_bytes().as_slice())
-                        .bind(facts.name.as_str())
-                        .bind(document.as_str())
-                        .execute(&mut *tx.connection)
+                        .fetch_optional(&mut *tx.connection)
                         .await?;
-                    outcome(tx, stamp, updated.rows_affected(), id).await
+                    let found = row.as_ref().map(host).transpose()?.filter(|host| host.retired.is_none());
+                    let Some(found) = found else { return Ok(tx.changed(stamp, 0, false)) };
+                    if found.facts == *facts {
+                        return Ok(tx.changed(stamp, 0, true));
+                    }
+                    demand_latest(seen, found.revision)?;
+                    let updated =
+                        sqlx::query("update host set name = $2, facts = $3, revision = revision + 1 where id = $1")
+                            .bind(id.as_bytes().as_slice())
+                            .bind(facts.name.as_str())
+                            .bind(document.as_str())
+                            .execute(&mut *tx.connection)
+                            .await?;
+                    Ok(tx.changed(stamp, updated.rows_affected(), true))
                 })
             })
             .await
@@ -138,11 +157,13 @@ impl Hosts<'_> {
             .write(|tx| {
                 Box::pin(async move {
                     let stamp = tx.next_stamp(Entity::Host(id), now).await?;
-                    let updated = sqlx::query("update host set retired_ms = $2 where id = $1 and retired_ms is null")
-                        .bind(id.as_bytes().as_slice())
-                        .bind(now.0)
-                        .execute(&mut *tx.connection)
-                        .await?;
+                    let updated = sqlx::query(
+                        "update host set retired_ms = $2, revision = revision + 1 where id = $1 and retired_ms is null",
+                    )
+                    .bind(id.as_bytes().as_slice())
+                    .bind(now.0)
+                    .execute(&mut *tx.connection)
+                    .await?;
                     outcome(tx, stamp, updated.rows_affected(), id).await
                 })
             })
@@ -174,5 +195,6 @@ fn host(row: &AnyRow) -> Result<Host, StoreError> {
         registered: row.moment("registered_ms")?,
         drained: row.flag("drained")?,
         retired: row.maybe_moment("retired_ms")?,
+        revision: row.number("revision")?,
     })
 }

@@ -61,6 +61,12 @@ pub struct Revision {
     pub in_force: Option<InForce>,
 }
 
+/// Refuses a change that was made up from an older revision than the latest, so that nobody undoes unknowingly what
+/// somebody else did. Asked in the transaction of the change.
+pub(super) const fn demand_latest(seen: u32, latest: u32) -> Result<(), StoreError> {
+    if seen == latest { Ok(()) } else { Err(StoreError::StaleRevision { latest }) }
+}
+
 /// From where a revision counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InForce {

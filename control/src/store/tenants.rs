@@ -6,7 +6,8 @@ use sqlx::any::AnyRow;
 
 use super::columns::Columns;
 use super::page::{page_of, rows_for};
-use super::{Entity, Page, Store, StoreError};
+use super::revisions::demand_latest;
+use super::{Change, Entity, Page, Store, StoreError};
 
 /// A tenant to be made.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Tenant {
     pub name: String,
     /// When it was made.
     pub created: UnixMs,
+    /// Counts up with every change, from 1.
+    pub revision: u32,
 }
 
 /// The tenants.
@@ -61,12 +64,40 @@ impl Tenants<'_> {
             .await
     }
 
+    /// Calls the tenant that `seen` is the latest revision of something else.
+    pub async fn rename(self, id: TenantId, seen: u32, name: &str, now: UnixMs) -> Result<Change, StoreError> {
+        self.0
+            .write(|tx| {
+                Box::pin(async move {
+                    let stamp = tx.next_stamp(Entity::Tenant(id), now).await?;
+                    let row = sqlx::query("select id, name, created_ms, revision from tenant where id = $1")
+                        .bind(id.as_bytes().as_slice())
+                        .fetch_optional(&mut *tx.connection)
+                        .await?;
+                    let Some(found) = row.as_ref().map(tenant).transpose()? else {
+                        return Ok(tx.changed(stamp, 0, false));
+                    };
+                    if found.name == name {
+                        return Ok(tx.changed(stamp, 0, true));
+                    }
+                    demand_latest(seen, found.revision)?;
+                    let renamed = sqlx::query("update tenant set name = $2, revision = revision + 1 where id = $1")
+                        .bind(id.as_bytes().as_slice())
+                        .bind(name)
+                        .execute(&mut *tx.connection)
+                        .await?;
+                    Ok(tx.changed(stamp, renamed.rows_affected(), true))
+                })
+            })
+            .await
+    }
+
     /// The tenant of this id.
     pub async fn get(self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
         self.0
             .read(|reading| {
                 Box::pin(async move {
-                    let row = sqlx::query("select id, name, created_ms from tenant where id = $1")
+                    let row = sqlx::query("select id, name, created_ms, revision from tenant where id = $1")
                         .bind(id.as_bytes().as_slice())
                         .fetch_optional(&mut *reading.connection)
                         .await?;
@@ -81,7 +112,7 @@ impl Tenants<'_> {
         self.0
             .read(|reading| {
                 Box::pin(async move {
-                    let row = sqlx::query("select id, name, created_ms from tenant where name = $1")
+                    let row = sqlx::query("select id, name, created_ms, revision from tenant where name = $1")
                         .bind(name)
                         .fetch_optional(&mut *reading.connection)
                         .await?;
@@ -97,12 +128,13 @@ impl Tenants<'_> {
         self.0
             .read(|reading| {
                 Box::pin(async move {
-                    let rows =
-                        sqlx::query("select id, name, created_ms from tenant where id > $1 order by id limit $2")
-                            .bind(after.as_bytes().as_slice())
-                            .bind(rows_for(limit))
-                            .fetch_all(&mut *reading.connection)
-                            .await?;
+                    let rows = sqlx::query(
+                        "select id, name, created_ms, revision from tenant where id > $1 order by id limit $2",
+                    )
+                    .bind(after.as_bytes().as_slice())
+                    .bind(rows_for(limit))
+                    .fetch_all(&mut *reading.connection)
+                    .await?;
                     page_of(&rows, limit, tenant)
                 })
             })
@@ -111,5 +143,10 @@ impl Tenants<'_> {
 }
 
 fn tenant(row: &AnyRow) -> Result<Tenant, StoreError> {
-    Ok(Tenant { id: row.id("id", TenantId::from_bytes)?, name: row.text("name")?, created: row.moment("created_ms")? })
+    Ok(Tenant {
+        id: row.id("id", TenantId::from_bytes)?,
+        name: row.text("name")?,
+        created: row.moment("created_ms")?,
+        revision: row.number("revision")?,
+    })
 }

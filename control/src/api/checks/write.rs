@@ -1,28 +1,28 @@
 //! Making, changing and deleting checks. Each is a new revision, against the latest one the caller has seen.
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use farwatch_proto::check::Activity;
 use farwatch_proto::id::{CheckId, TenantId};
 use serde_json::Value;
 
 use super::super::auth::{Caller, Writer};
-use super::super::extract::{Body, Id, decode};
+use super::super::extract::{Body, Id, patched};
 use super::super::problem::ApiError;
+use super::super::revision::{IfMatch, Tagged};
 use super::super::{Api, Deed};
 use super::judged::{Before, revision_of};
-use super::{find, parsed_spec, shown, view};
+use super::{CheckView, find, parsed_spec, shown, view};
 use crate::secret::random_bytes;
-use crate::spec::{Spec, Wish, merge_patch};
+use crate::spec::Wish;
 use crate::store::{Check, NewCheck, NewRevision};
 
 pub(super) async fn create(
     State(api): State<Api>,
     Writer { tenant, caller }: Writer,
     Body(wish): Body<Wish>,
-) -> Result<Response, ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     let revision = revision_of(&api, tenant, wish, None).await?;
     let now = api.clock.wall();
     let id = CheckId::new(now, random_bytes());
@@ -30,11 +30,8 @@ pub(super) async fn create(
     api.signed(&caller, deed).checks().create(&NewCheck { id, tenant, revision }, now).await?;
     api.tell_leader();
     let check = find(&api, tenant, id).await?;
-    let mut response = shown(view(&api, check).await?);
-    *response.status_mut() = StatusCode::CREATED;
-    let location = HeaderValue::from_str(&format!("/v1/checks/{id}")).expect("an id is plain ASCII");
-    response.headers_mut().insert(header::LOCATION, location);
-    Ok(response)
+    let location = [(header::LOCATION, format!("/v1/checks/{id}"))];
+    Ok((StatusCode::CREATED, location, shown(view(&api, check).await?)))
 }
 
 /// Changes a check by a merge patch (RFC 7396) of the body that made it.
@@ -42,13 +39,13 @@ pub(super) async fn patch(
     State(api): State<Api>,
     Writer { tenant, caller }: Writer,
     Id(id): Id<CheckId>,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(patch): Body<Value>,
-) -> Result<Response, ApiError> {
+) -> Result<Tagged<CheckView>, ApiError> {
     let check = find_live(&api, tenant, id).await?;
-    demand_seen(&headers, check.latest.revision)?;
+    if_match.demand(check.latest.revision)?;
     let spec = parsed_spec(&check.latest.spec, id)?;
-    let wish = patched(&spec, &patch)?;
+    let wish = patched(&spec.wish, &patch)?;
     let module_is_said = patch.get("module").is_some();
     let before = Before { revision: &check.latest, wish: &spec.wish, module_is_said };
     let revision = revision_of(&api, tenant, wish, Some(&before)).await?;
@@ -65,15 +62,15 @@ pub(super) async fn delete(
     State(api): State<Api>,
     Writer { tenant, caller }: Writer,
     Id(id): Id<CheckId>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
+    if_match: IfMatch,
+) -> Result<(StatusCode, Tagged<CheckView>), ApiError> {
     let check = find(&api, tenant, id).await?;
     if check.latest.activity != Activity::Deleted {
-        demand_seen(&headers, check.latest.revision)?;
+        if_match.demand(check.latest.revision)?;
         add_revision(&api, &caller, "check.delete", &check, &deletion_of(&check)).await?;
     }
     match api.store.checks().get(tenant, id).await? {
-        Some(check) => Ok((StatusCode::ACCEPTED, Json(view(&api, check).await?)).into_response()),
+        Some(check) => Ok((StatusCode::ACCEPTED, shown(view(&api, check).await?))),
         None => Err(ApiError::no_such("check", id)),
     }
 }
@@ -85,20 +82,6 @@ async fn find_live(api: &Api, tenant: TenantId, id: CheckId) -> Result<Check, Ap
         return Err(ApiError::NotFound(format!("the check {id} is being deleted; make a new one instead")));
     }
     Ok(check)
-}
-
-fn patched(spec: &Spec, patch: &Value) -> Result<Wish, ApiError> {
-    let mut document = serde_json::to_value(&spec.wish).expect("a wish is plain data, so it always serialises");
-    merge_patch(&mut document, patch);
-    decode(document)
-}
-
-/// Refuses a change to another revision than the caller has seen, where it says which it saw.
-fn demand_seen(headers: &HeaderMap, latest: u32) -> Result<(), ApiError> {
-    let Some(seen) = headers.get(header::IF_MATCH) else { return Ok(()) };
-    let seen = seen.to_str().unwrap_or_default().trim();
-    let matches = seen == "*" || seen.trim_matches('"').parse() == Ok(latest);
-    if matches { Ok(()) } else { Err(ApiError::Stale { latest }) }
 }
 
 fn is_unchanged(check: &Check, new: &NewRevision) -> bool {

@@ -4,39 +4,47 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use farwatch_proto::id::{ChannelId, ContactId, TenantId};
 use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::auth::Writer;
-use super::super::extract::{Body, Id};
+use super::super::auth::{Reader, Writer};
+use super::super::extract::{Body, Id, patched};
 use super::super::problem::ApiError;
+use super::super::revision::{IfMatch, Tagged};
 use super::super::routes::Routes;
 use super::super::{Api, Deed};
 use crate::secret::random_bytes;
 use crate::spec::FieldProblem;
-use crate::store::{Change, Channel, ChannelKind, NewChannel};
+use crate::store::{Change, Channel, ChannelChange, ChannelKind, NewChannel};
 use crate::tell::channel::{BadChannel, ChannelConfig};
 use crate::tell::signing::SigningSecret;
 
 pub(super) fn routes() -> Routes {
-    Routes::default().post("/v1/contacts/{id}/channels", create).delete("/v1/channels/{id}", remove)
+    Routes::default()
+        .post("/v1/contacts/{id}/channels", create)
+        .get("/v1/channels/{id}", show)
+        .patch("/v1/channels/{id}", patch)
+        .delete("/v1/channels/{id}", remove)
 }
 
 /// A channel as it is said: the kind, and the fields of that kind.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ChannelWish {
     kind: Kind,
     /// Of an email channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
     /// Of a webhook channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
     /// Of a webhook channel: made where none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
 }
 
@@ -45,6 +53,15 @@ struct ChannelWish {
 enum Kind {
     Email,
     Webhook,
+}
+
+impl From<ChannelKind> for Kind {
+    fn from(kind: ChannelKind) -> Self {
+        match kind {
+            ChannelKind::Email => Self::Email,
+            ChannelKind::Webhook => Self::Webhook,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -56,11 +73,12 @@ pub(super) struct ChannelView {
     #[serde(flatten)]
     config: Value,
     created: UnixMs,
+    revision: u32,
 }
 
-/// A channel that was made, with its secret.
+/// A channel that was made or got a new secret, with it.
 #[derive(Serialize)]
-struct NewChannelView {
+struct SecretChannelView {
     #[serde(flatten)]
     channel: ChannelView,
     /// Shown this once.
@@ -70,12 +88,9 @@ struct NewChannelView {
 
 impl From<Channel> for ChannelView {
     fn from(channel: Channel) -> Self {
-        let Channel { id, contact, kind, config, created, .. } = channel;
-        let kind = match kind {
-            ChannelKind::Email => Kind::Email,
-            ChannelKind::Webhook => Kind::Webhook,
-        };
-        Self { id, contact, kind, config: serde_json::from_str(&config).unwrap_or_default(), created }
+        let Channel { id, contact, kind, config, created, revision, .. } = channel;
+        let config = serde_json::from_str(&config).unwrap_or_default();
+        Self { id, contact, kind: kind.into(), config, created, revision }
     }
 }
 
@@ -97,7 +112,7 @@ async fn create(
     Writer { tenant, caller }: Writer,
     Id(contact): Id<ContactId>,
     Body(wish): Body<ChannelWish>,
-) -> Result<(StatusCode, Json<NewChannelView>), ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     let (config, secret) = judge(&wish).map_err(|problem| ApiError::Invalid(vec![problem]))?;
     let now = api.clock.wall();
     let id = ChannelId::new(now, random_bytes());
@@ -111,9 +126,70 @@ async fn create(
     let added = api.signed(&caller, deed).contacts().add_channel(tenant, &new, now).await?;
     added.ok_or_else(|| ApiError::no_such("contact", contact))?;
     api.tell_leader();
-    let stored = Channel { id, contact, kind, config: new.config, sealed_secret: None, created: now, deleted: None };
-    let view = NewChannelView { channel: stored.into(), secret: secret.map(|secret| secret.reveal()) };
-    Ok((StatusCode::CREATED, Json(view)))
+    let stored = Channel {
+        id,
+        contact,
+        kind,
+        config: new.config,
+        sealed_secret: None,
+        created: now,
+        revision: 1,
+        deleted: None,
+    };
+    let view = SecretChannelView { channel: stored.into(), secret: secret.map(|secret| secret.reveal()) };
+    let location = [(header::LOCATION, format!("/v1/channels/{id}"))];
+    Ok((StatusCode::CREATED, location, Tagged(1, view)))
+}
+
+async fn show(
+    State(api): State<Api>,
+    Reader { tenant }: Reader,
+    Id(id): Id<ChannelId>,
+) -> Result<Tagged<ChannelView>, ApiError> {
+    let channel = find(&api, tenant, id).await?;
+    Ok(Tagged(channel.revision, channel.into()))
+}
+
+async fn find(api: &Api, tenant: TenantId, id: ChannelId) -> Result<Channel, ApiError> {
+    let found = api.store.contacts().own_channel(tenant, id).await?;
+    found.ok_or_else(|| ApiError::no_such("channel", id))
+}
+
+/// Changes a channel by a merge patch of the body that made it. The secret of a webhook stays unless the patch speaks
+/// of it; where it says null, a new one is made, as for a new channel.
+async fn patch(
+    State(api): State<Api>,
+    Writer { tenant, caller }: Writer,
+    Id(id): Id<ChannelId>,
+    if_match: IfMatch,
+    Body(patch): Body<Value>,
+) -> Result<Tagged<SecretChannelView>, ApiError> {
+    let channel = find(&api, tenant, id).await?;
+    if_match.demand(channel.revision)?;
+    let wish = patched(&said_of(&channel)?, &patch)?;
+    if wish.kind != channel.kind.into() {
+        return Err(ApiError::field("/kind", "a channel keeps its kind; add another channel instead"));
+    }
+    let (config, secret) = judge(&wish).map_err(|problem| ApiError::Invalid(vec![problem]))?;
+    let secret = secret.filter(|_| patch.get("secret").is_some());
+    let sealed_secret = secret.as_ref().map(|secret| secret.seal(&api.sealer, id));
+    let change = ChannelChange { config: config.to_json(), sealed_secret };
+    let now = api.clock.wall();
+    let deed = Deed { action: "channel.change", entity: id.to_string(), tenant: Some(tenant), now };
+    let signed = api.signed(&caller, deed);
+    let changed = signed.contacts().change_channel(tenant, id, channel.revision, &change, now).await?;
+    api.tell_leader_of(changed);
+    let channel = find(&api, tenant, id).await?;
+    let secret = secret.map(|secret| secret.reveal());
+    Ok(Tagged(channel.revision, SecretChannelView { channel: channel.into(), secret }))
+}
+
+/// A stored channel as it was said, without its secret.
+fn said_of(channel: &Channel) -> Result<ChannelWish, ApiError> {
+    let damaged = |error| ApiError::Internal(format!("the config of channel {}: {error}", channel.id));
+    let config: Value = serde_json::from_str(&channel.config).map_err(damaged)?;
+    let text = |field: &str| config[field].as_str().map(str::to_owned);
+    Ok(ChannelWish { kind: channel.kind.into(), address: text("address"), url: text("url"), secret: None })
 }
 
 fn judge(wish: &ChannelWish) -> Result<(ChannelConfig, Option<SigningSecret>), FieldProblem> {
@@ -161,10 +237,14 @@ async fn remove(
     State(api): State<Api>,
     Writer { tenant, caller }: Writer,
     Id(id): Id<ChannelId>,
+    if_match: IfMatch,
 ) -> Result<StatusCode, ApiError> {
+    let found = api.store.contacts().own_channel(tenant, id).await?;
+    // Where there is none, the store knows whether there ever was.
+    let seen = found.map_or(Ok(0), |channel| if_match.demand(channel.revision).map(|()| channel.revision))?;
     let now = api.clock.wall();
     let deed = Deed { action: "channel.delete", entity: id.to_string(), tenant: Some(tenant), now };
-    match api.signed(&caller, deed).contacts().delete_channel(tenant, id, now).await? {
+    match api.signed(&caller, deed).contacts().delete_channel(tenant, id, seen, now).await? {
         Change::NotFound => return Err(ApiError::no_such("channel", id)),
         Change::Already => {}
         Change::Made(_) => api.tell_leader(),

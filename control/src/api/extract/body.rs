@@ -4,6 +4,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::error::Category;
@@ -11,7 +12,7 @@ use serde_path_to_error::{Path, Segment};
 
 use super::super::BODY_MAX_BYTES;
 use super::super::problem::ApiError;
-use crate::spec::pointer_key;
+use crate::spec::{merge_patch, pointer_key};
 
 /// The names of Rust types in messages, and what people call them.
 const PLAIN_WORDS: [(&str, &str); 8] = [
@@ -42,8 +43,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// What was said, changed by a merge patch (RFC 7396).
+pub(crate) fn patched<T: Serialize + DeserializeOwned>(said: &T, patch: &Value) -> Result<T, ApiError> {
+    let mut document = serde_json::to_value(said).expect("what was said is plain data, so it always serialises");
+    merge_patch(&mut document, patch);
+    decode(document)
+}
+
 /// A document as this type, or a pointer to what is wrong with it.
-pub(crate) fn decode<T: DeserializeOwned>(document: Value) -> Result<T, ApiError> {
+fn decode<T: DeserializeOwned>(document: Value) -> Result<T, ApiError> {
     // A list would be taken as the fields in their order, which nobody means.
     if !document.is_object() {
         return Err(ApiError::field("", "the body must be an object, such as {\"name\": \"shop\"}"));

@@ -28,5 +28,6 @@ mod house;
 mod isolation;
 mod limits;
 mod people;
+mod revisions;
 mod routes;
 mod scribe;

@@ -56,7 +56,7 @@ async fn a_write_that_changes_nothing_takes_no_number(database: Database) {
     let before = world.store.config_log().current_stamp().await.unwrap();
     let hosts = world.store.hosts();
     assert_eq!(hosts.set_drained(world.host, false, START).await.unwrap(), Change::Already);
-    assert_eq!(hosts.set_facts(world.host, &facts("alpha"), START).await.unwrap(), Change::Already);
+    assert_eq!(hosts.set_facts(world.host, 1, &facts("alpha"), START).await.unwrap(), Change::Already);
     assert_eq!(world.store.config_log().current_stamp().await.unwrap(), before);
 }
 

@@ -30,7 +30,7 @@ async fn a_host_lives_from_registration_to_retirement(database: Database) {
 
     assert!(matches!(hosts.set_drained(world.host, true, START).await.unwrap(), Change::Made(_)));
     let moved = HostFacts { region: "eu-west".to_owned(), ..facts("alpha") };
-    assert!(matches!(hosts.set_facts(world.host, &moved, START).await.unwrap(), Change::Made(_)));
+    assert!(matches!(hosts.set_facts(world.host, 2, &moved, START).await.unwrap(), Change::Made(_)));
     let found = hosts.get(world.host).await.unwrap().unwrap();
     assert_eq!((found.drained, found.facts, found.retired), (true, moved, None));
 

@@ -121,15 +121,15 @@ async fn contacts_are_the_tenants_own(database: Database) {
     contacts.create(&NewContact { tenant: stranger, ..same.clone() }, START).await.unwrap();
 
     assert_eq!(contacts.get(stranger, ops).await.unwrap(), None);
-    assert_eq!(contacts.delete(stranger, ops, START).await.unwrap(), Change::NotFound);
+    assert_eq!(contacts.delete(stranger, ops, 1, START).await.unwrap(), Change::NotFound);
     assert_eq!(contacts.get(world.tenant, ops).await.unwrap().unwrap().name, "ops");
     let first = contacts.list(world.tenant, None, 1).await.unwrap();
     assert_eq!((first.items[0].name.as_str(), first.more), ("ops", true));
     let second = contacts.list(world.tenant, Some(ops), 1).await.unwrap();
     assert_eq!((second.items[0].name.as_str(), second.more), ("boss", false));
 
-    assert!(matches!(contacts.delete(world.tenant, ops, START).await.unwrap(), Change::Made(_)));
-    assert_eq!(contacts.delete(world.tenant, ops, START).await.unwrap(), Change::Already);
+    assert!(matches!(contacts.delete(world.tenant, ops, 1, START).await.unwrap(), Change::Made(_)));
+    assert_eq!(contacts.delete(world.tenant, ops, 1, START).await.unwrap(), Change::Already);
     assert_eq!(contacts.get(world.tenant, ops).await.unwrap(), None);
     let reborn = NewContact { id: ContactId::new(START, random()), ..same };
     contacts.create(&reborn, START).await.unwrap();
@@ -163,13 +163,13 @@ async fn channels_follow_their_contact(database: Database) {
     assert_eq!(contacts.channels_of(stranger, &[boss, ops]).await.unwrap(), []);
     assert_eq!(contacts.channels_of(world.tenant, &[]).await.unwrap(), []);
 
-    assert_eq!(contacts.delete_channel(stranger, mail.id, START).await.unwrap(), Change::NotFound);
-    assert!(matches!(contacts.delete_channel(world.tenant, mail.id, START + 1).await.unwrap(), Change::Made(_)));
-    assert_eq!(contacts.delete_channel(world.tenant, mail.id, START + 2).await.unwrap(), Change::Already);
+    assert_eq!(contacts.delete_channel(stranger, mail.id, 1, START).await.unwrap(), Change::NotFound);
+    assert!(matches!(contacts.delete_channel(world.tenant, mail.id, 1, START + 1).await.unwrap(), Change::Made(_)));
+    assert_eq!(contacts.delete_channel(world.tenant, mail.id, 1, START + 2).await.unwrap(), Change::Already);
     assert_eq!(contacts.channel(mail.id).await.unwrap().unwrap().deleted, Some(START + 1));
 
     assert_eq!(contacts.channel(hook.id).await.unwrap().unwrap().deleted, None);
-    contacts.delete(world.tenant, boss, START + 3).await.unwrap();
+    contacts.delete(world.tenant, boss, 2, START + 3).await.unwrap();
     assert_eq!(contacts.channel(hook.id).await.unwrap().unwrap().deleted, Some(START + 3));
     assert_eq!(contacts.channels_of(world.tenant, &[boss, ops]).await.unwrap(), []);
 }

@@ -210,7 +210,7 @@ async fn a_deleted_channel_is_told_nothing() {
     let receiver = WebhookReceiver::start(Vec::new()).unwrap();
     let reach = world.webhook(world.tenant, &receiver.url()).await;
     let outage = world.goes_down("shop", &[&reach]).await;
-    world.store.contacts().delete_channel(world.tenant, reach.channel, Clock.wall()).await.unwrap();
+    world.store.contacts().delete_channel(world.tenant, reach.channel, 1, Clock.wall()).await.unwrap();
     let _worker = Worker::start(world.store.clone(), world.sealer.clone(), &TellFlags::default(), loopback());
     let dead = world.settled(&outage, outage.opened(), DeliveryState::Dead).await;
     assert_eq!(dead.last_answer.as_deref(), Some("the channel was deleted"));
