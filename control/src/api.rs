@@ -1,18 +1,21 @@
 //! The API under `/v1`: JSON over HTTP, the only way in for people, the CLI and the panel.
 //!
 //! One file per resource, with its requests, views and handlers together; a handler authorises, reads,
-//! asks the store or `core`, and shows. What every request passes stands in [`gate`]. Only [`problem`] knows status codes of refusals. Nothing here holds
-//! state: every process of the control plane answers alike, and what only the leader can do says so.
+//! asks the store or `core`, and shows. What every request passes stands in [`gate`]. Only [`problem`] knows status
+//! codes of refusals. Nothing here holds state but who asked how often: every process of the control plane answers
+//! alike, and what only the leader can do says so.
 
 mod audit;
 mod auth;
 mod checks;
 mod contacts;
+mod created;
 mod deliveries;
 mod extract;
 mod gate;
 mod health;
 mod hosts;
+mod idempotency;
 mod incidents;
 mod judge;
 mod ledger;
@@ -45,9 +48,10 @@ use crate::clock::Clock;
 use crate::leader::LeaderHandle;
 use crate::seal::Sealer;
 use crate::spawn::Spawner;
-use crate::store::{AuditEntry, Change, Store};
+use crate::store::{AuditEntry, Change, Signature, Store};
 use crate::tasks::TaskList;
 use auth::Caller;
+use created::Created;
 use judge::ModuleJudge;
 use limits::Limiter;
 use problem::ApiError;
@@ -153,14 +157,25 @@ struct Deed {
 impl Api {
     /// The store for one config write of this caller, whose row in the audit log is in the transaction of the write.
     fn signed(&self, caller: &Caller, deed: Deed) -> Store {
-        self.store.signed(AuditEntry {
+        self.store.signed(Self::entry(caller, deed))
+    }
+
+    /// The store for one config write of this caller that makes something. Where the caller named a key, the answer is
+    /// kept in the same transaction.
+    fn signed_once(&self, caller: &Caller, deed: Deed, answer: &Created) -> Result<Store, ApiError> {
+        let answer = caller.keyed.as_ref().map(|keyed| keyed.keep(self, answer)).transpose()?;
+        Ok(self.store.signed(Signature { entry: Self::entry(caller, deed), answer }))
+    }
+
+    fn entry(caller: &Caller, deed: Deed) -> AuditEntry {
+        AuditEntry {
             at: deed.now,
             tenant: deed.tenant,
             actor: caller.token.to_string(),
             action: deed.action.to_owned(),
             entity: deed.entity,
             detail: json!({ "address": caller.address }).to_string(),
-        })
+        }
     }
 
     /// Wakes the leader where something became of a wish.

@@ -23,6 +23,7 @@ mod incidents;
 mod journal;
 mod journal_write;
 mod judged_checks;
+mod kept_answers;
 mod lease;
 mod migrations;
 mod modules;
@@ -36,6 +37,7 @@ mod transaction;
 mod views;
 
 pub use audit::{Audit, AuditEntry, AuditRecord};
+pub use authorship::Signature;
 pub use blocks::{BLOCKS_AT_ONCE, Blocks, FoldMark, StoredBlock};
 pub use checks::{Check, CheckFilter, Checks, NewCheck, NewRevision};
 pub use config_log::{Change, ConfigChange, ConfigLog, Entity};
@@ -52,6 +54,7 @@ pub use incidents::{Incident, IncidentEvent, IncidentFilter, IncidentPosition, I
 pub use journal::{FlushId, Journal, JournalHead, JournalKind, JournalRow, SlotRange};
 pub use journal_write::{DetectorChange, Flush, FlushCommitted, Takeover};
 pub use judged_checks::JudgedChecks;
+pub use kept_answers::{KeptAnswer, KeptAnswers};
 pub use lease::{Epoch, Held, Lease, LeaseTable};
 pub use modules::{Module, Modules, NewModule};
 pub use owners::Owned;

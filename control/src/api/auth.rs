@@ -12,12 +12,13 @@ use farwatch_proto::id::{TenantId, TokenId};
 use super::Api;
 use super::extract::Params;
 use super::gate::{Peer, Presented};
+use super::idempotency::Keyed;
 use super::problem::ApiError;
 use super::token::Scope;
 use crate::store::{StoreError, Tenant};
 
 /// The header by which an operator names a tenant; the parameter `tenant` does the same.
-const TENANT_HEADER: &str = "farwatch-tenant";
+pub(super) const TENANT_HEADER: &str = "farwatch-tenant";
 
 /// Whoever has a valid token.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub(crate) struct Caller {
     pub tenant: Option<TenantId>,
     /// Where it asks from; unknown where the request came over no socket.
     pub address: Option<IpAddr>,
+    /// The key under which the answer to this request is kept, if it makes something.
+    pub keyed: Option<Keyed>,
     /// The tenant it names in this request, by id or name.
     named: Option<String>,
 }
@@ -126,7 +129,8 @@ impl FromRequestParts<Api> for Caller {
             .ok_or_else(|| ApiError::Internal(format!("token {} has the unknown scope {}", token.id, token.scope)))?;
         let named = named_tenant(&parts.uri, &parts.headers)?;
         let address = parts.extensions.get::<Peer>().map(|peer| peer.0);
-        Ok(Self { token: token.id, scope, tenant: token.tenant, address, named })
+        let keyed = parts.extensions.get::<Keyed>().cloned();
+        Ok(Self { token: token.id, scope, tenant: token.tenant, address, keyed, named })
     }
 }
 

@@ -81,6 +81,7 @@ struct CheckView {
 }
 
 /// What is held of some checks.
+#[derive(Default)]
 struct Held {
     /// Of those that are not plainly up.
     detectors: BTreeMap<CheckId, Detector>,

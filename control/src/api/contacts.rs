@@ -4,14 +4,14 @@ mod channels;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::StatusCode;
 use farwatch_proto::id::{ContactId, TenantId};
 use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::auth::{Reader, Writer};
+use super::created::Created;
 use super::extract::{Body, Id, PageView, Params, page_of, patched};
 use super::problem::ApiError;
 use super::revision::{IfMatch, Tagged};
@@ -52,16 +52,16 @@ async fn create(
     State(api): State<Api>,
     Writer { tenant, caller }: Writer,
     Body(wish): Body<ContactWish>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Created, ApiError> {
     judge(&wish)?;
     let now = api.clock.wall();
     let new = NewContact { id: ContactId::new(now, random_bytes()), tenant, name: wish.name };
     let deed = Deed { action: "contact.create", entity: new.id.to_string(), tenant: Some(tenant), now };
-    api.signed(&caller, deed).contacts().create(&new, now).await?;
+    let view = ContactView { id: new.id, name: new.name.clone(), created: now, revision: 1, channels: Vec::new() };
+    let answer = Created::at(format!("/v1/contacts/{}", new.id), &view);
+    api.signed_once(&caller, deed, &answer)?.contacts().create(&new, now).await?;
     api.tell_leader();
-    let view = ContactView { id: new.id, name: new.name, created: now, revision: 1, channels: Vec::new() };
-    let location = [(header::LOCATION, format!("/v1/contacts/{}", view.id))];
-    Ok((StatusCode::CREATED, location, Tagged(1, view)))
+    Ok(answer)
 }
 
 fn judge(wish: &ContactWish) -> Result<(), ApiError> {

@@ -12,10 +12,9 @@ use axum::response::{IntoResponse, Response};
 use farwatch_core::rate::TooMany;
 use tracing::warn;
 
-use super::Api;
 use super::problem::ApiError;
-use super::refusals;
 use super::token::TokenText;
+use super::{Api, idempotency, refusals};
 use crate::store::Token;
 
 /// The address a request came from.
@@ -59,7 +58,7 @@ pub(super) async fn pass(State(api): State<Api>, mut request: Request, next: Nex
     }
     let asked = refusals::Asked::of(&request);
     request.extensions_mut().insert(presented.clone());
-    let response = next.run(request).await;
+    let response = idempotency::once(&api, presented.token().map(|token| token.id), request, next).await;
     if response.status() == StatusCode::UNAUTHORIZED
         && let Err(too_many) = api.limiter.failed(asked.address, api.clock.boot())
     {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use farwatch_proto::fleet::{HostFacts, Standing, WEIGHT_MAX};
 use farwatch_proto::id::{CheckId, HostId, TenantId};
 use farwatch_proto::time::UnixMs;
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::auth::{Caller, Operator};
+use super::created::Created;
 use super::extract::{Body, Id, Params, patched};
 use super::problem::ApiError;
 use super::revision::{IfMatch, Tagged};
@@ -110,7 +111,7 @@ async fn register(
     State(api): State<Api>,
     Operator(caller): Operator,
     Body(wish): Body<HostWish>,
-) -> Result<(StatusCode, Tagged<HostView>), ApiError> {
+) -> Result<Response, ApiError> {
     let now = api.clock.wall();
     let id = wish.id.unwrap_or_else(|| HostId::new(now, random_bytes()));
     let facts = judge(&api, wish).await?;
@@ -119,13 +120,15 @@ async fn register(
         let detail = "a host of this id is registered with other facts, or is retired; use another id";
         return Err(ApiError::Conflict(FieldProblem::new("/id", detail)));
     }
-    if before.is_none() {
-        let deed = Deed { action: "host.register", entity: id.to_string(), tenant: facts.tenant, now };
-        api.signed(&caller, deed).hosts().register(id, &facts, now).await?;
-        api.tell_leader();
+    if before.is_some() {
+        return Ok(shown(&api, &caller, id).await?.into_response());
     }
-    let status = if before.is_none() { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, shown(&api, &caller, id).await?))
+    let new = Host { id, facts: facts.clone(), registered: now, drained: false, retired: None, revision: 1 };
+    let answer = Created::at(format!("/v1/hosts/{id}"), &Fleet::load(&api).await?.view(new));
+    let deed = Deed { action: "host.register", entity: id.to_string(), tenant: facts.tenant, now };
+    api.signed_once(&caller, deed, &answer)?.hosts().register(id, &facts, now).await?;
+    api.tell_leader();
+    Ok(answer.into_response())
 }
 
 /// What may be said anew of a host. Where it stands and whose it is are not among it: results count by that, so a

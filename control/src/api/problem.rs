@@ -55,6 +55,8 @@ pub(crate) enum ApiError {
     },
     /// The body is not said to be JSON.
     NotJson,
+    /// The key under which the answer is to be kept cannot be used.
+    BadKey(String),
     /// Too much was asked.
     TooMany {
         /// Of what, in words.
@@ -118,7 +120,7 @@ impl ApiError {
             Self::Stale { .. } => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid(_) | Self::BadKey(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -139,6 +141,7 @@ impl ApiError {
             Self::Stale { .. } => ("stale", "It was changed meanwhile"),
             Self::TooLarge { .. } => ("too-large", "The body is too large"),
             Self::NotJson => ("not-json", "The body must be JSON"),
+            Self::BadKey(_) => ("bad-key", "The Idempotency-Key cannot be used"),
             Self::TooMany { .. } => ("too-many-requests", "Too much was asked"),
             Self::Unavailable(_) => ("unavailable", "It cannot be done just now"),
             Self::Internal(_) => ("internal", "Farwatch failed"),
@@ -152,6 +155,7 @@ impl ApiError {
             | Self::Unauthenticated(detail)
             | Self::Forbidden(detail)
             | Self::NotFound(detail)
+            | Self::BadKey(detail)
             | Self::Unavailable(detail) => detail.clone(),
             Self::Conflict(problem) => problem.detail.clone(),
             Self::Invalid(problems) => problems.first().map_or_else(String::new, |problem| problem.detail.clone()),
@@ -232,6 +236,13 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Conflict(rule) => Self::Conflict(taken(rule)),
             StoreError::StaleRevision { latest } => Self::Stale { latest },
+            StoreError::KeyInUse => {
+                let detail = "the same request is under way; send it again for its answer";
+                Self::Conflict(FieldProblem::new("", detail))
+            }
+            StoreError::TooManyKeys { most } => Self::BadKey(format!(
+                "{most} answers of the last day are kept for this token, as many as may be; send the request without a key"
+            )),
             StoreError::FleetFull { most } => {
                 let detail = format!("the fleet holds {most} hosts, as many as it can; retire one first");
                 Self::Conflict(FieldProblem::new("", detail))

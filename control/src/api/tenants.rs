@@ -2,14 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
 use farwatch_proto::id::TenantId;
 use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::auth::{Caller, Operator};
+use super::created::Created;
 use super::extract::{Body, Id, PageView, Params, page_of, patched};
 use super::problem::ApiError;
 use super::revision::{IfMatch, Tagged};
@@ -53,16 +52,16 @@ async fn create(
     State(api): State<Api>,
     Operator(caller): Operator,
     Body(wish): Body<TenantWish>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Created, ApiError> {
     judge(&wish)?;
     let now = api.clock.wall();
     let new = NewTenant { id: TenantId::new(now, random_bytes()), name: wish.name };
     let deed = Deed { action: "tenant.create", entity: new.id.to_string(), tenant: Some(new.id), now };
-    api.signed(&caller, deed).tenants().create(&new, now).await?;
+    let view = TenantView { id: new.id, name: new.name.clone(), created: now, revision: 1 };
+    let answer = Created::at(format!("/v1/tenants/{}", new.id), &view);
+    api.signed_once(&caller, deed, &answer)?.tenants().create(&new, now).await?;
     api.tell_leader();
-    let view = TenantView { id: new.id, name: new.name, created: now, revision: 1 };
-    let location = [(header::LOCATION, format!("/v1/tenants/{}", view.id))];
-    Ok((StatusCode::CREATED, location, Tagged(1, view)))
+    Ok(answer)
 }
 
 fn judge(wish: &TenantWish) -> Result<(), ApiError> {

@@ -9,6 +9,7 @@ use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
 
 use super::auth::Caller;
+use super::created::Created;
 use super::extract::{Body, Id, PageView, Params, page_of};
 use super::problem::ApiError;
 use super::routes::Routes;
@@ -59,11 +60,7 @@ impl From<Token> for TokenView {
     }
 }
 
-async fn create(
-    State(api): State<Api>,
-    caller: Caller,
-    Body(wish): Body<TokenWish>,
-) -> Result<(StatusCode, Json<NewTokenView>), ApiError> {
+async fn create(State(api): State<Api>, caller: Caller, Body(wish): Body<TokenWish>) -> Result<Created, ApiError> {
     caller.demand(wish.scope.max(Scope::Tenant))?;
     let now = api.clock.wall();
     judge(&wish, now)?;
@@ -78,11 +75,12 @@ async fn create(
         expires: wish.expires,
     };
     let deed = Deed { action: "token.create", entity: new.id.to_string(), tenant, now };
-    api.signed(&caller, deed).tokens().create(&new, now).await?;
-    api.tell_leader();
-    let NewToken { id, name, scope, expires, .. } = new;
+    let NewToken { id, name, scope, expires, .. } = new.clone();
     let token = TokenView { id, name, scope, tenant, created: now, expires, last_used: None, revoked: None };
-    Ok((StatusCode::CREATED, Json(NewTokenView { token, secret: text.reveal() })))
+    let answer = Created::listed(&NewTokenView { token, secret: text.reveal() });
+    api.signed_once(&caller, deed, &answer)?.tokens().create(&new, now).await?;
+    api.tell_leader();
+    Ok(answer)
 }
 
 fn judge(wish: &TokenWish, now: UnixMs) -> Result<(), ApiError> {

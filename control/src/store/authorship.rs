@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::transaction::Tx;
-use super::{AuditEntry, Store, StoreError, audit};
+use super::{AuditEntry, KeptAnswer, Store, StoreError, audit, kept_answers};
 
 /// In whose name a store writes.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +16,23 @@ pub(super) enum Author {
     House,
     /// Nobody yet.
     Nobody,
-    /// Whoever the entry names. It is written in the transaction of the change, or not at all.
-    Signed(Arc<AuditEntry>),
+    /// Whoever the signature names.
+    Signed(Arc<Signature>),
+}
+
+/// What is written in the transaction of a change, or not at all.
+#[derive(Clone, Debug)]
+pub struct Signature {
+    /// Who does what.
+    pub entry: AuditEntry,
+    /// What is answered to whoever repeats the request.
+    pub answer: Option<KeptAnswer>,
+}
+
+impl From<AuditEntry> for Signature {
+    fn from(entry: AuditEntry) -> Self {
+        Self { entry, answer: None }
+    }
 }
 
 impl Store {
@@ -27,20 +42,24 @@ impl Store {
         Self { author: Author::Nobody, ..self.clone() }
     }
 
-    /// The same database, for the one config write that this entry tells of.
+    /// The same database, for the one config write that this signature tells of.
     #[must_use]
-    pub fn signed(&self, entry: AuditEntry) -> Self {
-        Self { author: Author::Signed(Arc::new(entry)), ..self.clone() }
+    pub fn signed(&self, signature: impl Into<Signature>) -> Self {
+        Self { author: Author::Signed(Arc::new(signature.into())), ..self.clone() }
     }
 }
 
 impl Tx<'_> {
-    /// Notes who makes this change, in the transaction that makes it.
+    /// Notes who makes this change, and keeps what they are answered, in the transaction that makes it.
     pub(super) async fn note_author(&mut self) -> Result<(), StoreError> {
-        match self.author.clone() {
-            Author::House => Ok(()),
-            Author::Nobody => Err(StoreError::Unsigned),
-            Author::Signed(entry) => audit::insert(self, &entry).await,
+        let signature = match self.author.clone() {
+            Author::House => return Ok(()),
+            Author::Nobody => return Err(StoreError::Unsigned),
+            Author::Signed(signature) => signature,
+        };
+        if let Some(answer) = &signature.answer {
+            kept_answers::insert(self, answer, signature.entry.at).await?;
         }
+        audit::insert(self, &signature.entry).await
     }
 }

@@ -45,6 +45,15 @@ pub enum StoreError {
     /// Nobody signed a config write that must be signed.
     #[error("a config write was not signed, so that the audit log would not tell of it")]
     Unsigned,
+    /// An answer is kept under this key already.
+    #[error("an answer is kept under this key already")]
+    KeyInUse,
+    /// As many answers are kept for this token as may be.
+    #[error("{most} answers are kept for this token, as many as may be")]
+    TooManyKeys {
+        /// How many that is.
+        most: usize,
+    },
     /// It was changed since the caller read it.
     #[error("it was changed meanwhile; its latest revision is {latest}")]
     StaleRevision {

@@ -15,7 +15,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         version: 1,
         sqlite: include_str!("../../migrations/sqlite/0001_first.sql"),
@@ -40,6 +40,11 @@ const MIGRATIONS: [Migration; 5] = [
         version: 5,
         sqlite: include_str!("../../migrations/sqlite/0005_revisions.sql"),
         postgres: include_str!("../../migrations/postgres/0005_revisions.sql"),
+    },
+    Migration {
+        version: 6,
+        sqlite: include_str!("../../migrations/sqlite/0006_kept_answers.sql"),
+        postgres: include_str!("../../migrations/postgres/0006_kept_answers.sql"),
     },
 ];
 

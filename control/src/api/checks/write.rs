@@ -1,37 +1,61 @@
 //! Making, changing and deleting checks. Each is a new revision, against the latest one the caller has seen.
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::StatusCode;
 use farwatch_proto::check::Activity;
 use farwatch_proto::id::{CheckId, TenantId};
+use farwatch_proto::time::{Stamp, UnixMs};
 use serde_json::Value;
 
 use super::super::auth::{Caller, Writer};
+use super::super::created::Created;
 use super::super::extract::{Body, Id, patched};
 use super::super::problem::ApiError;
 use super::super::revision::{IfMatch, Tagged};
 use super::super::{Api, Deed};
 use super::judged::{Before, revision_of};
-use super::{CheckView, find, parsed_spec, shown, view};
+use super::{CheckView, Held, find, parsed_spec, shown, view};
 use crate::secret::random_bytes;
 use crate::spec::Wish;
-use crate::store::{Check, NewCheck, NewRevision};
+use crate::store::{Check, NewCheck, NewRevision, Revision};
 
 pub(super) async fn create(
     State(api): State<Api>,
     Writer { tenant, caller }: Writer,
     Body(wish): Body<Wish>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Created, ApiError> {
     let revision = revision_of(&api, tenant, wish, None).await?;
     let now = api.clock.wall();
     let id = CheckId::new(now, random_bytes());
+    let answer = Created::at(format!("/v1/checks/{id}"), &new_view(id, tenant, &revision, now)?);
     let deed = Deed { action: "check.create", entity: id.to_string(), tenant: Some(tenant), now };
-    api.signed(&caller, deed).checks().create(&NewCheck { id, tenant, revision }, now).await?;
+    let signed = api.signed_once(&caller, deed, &answer)?;
+    signed.checks().create(&NewCheck { id, tenant, revision }, now).await?;
     api.tell_leader();
-    let check = find(&api, tenant, id).await?;
-    let location = [(header::LOCATION, format!("/v1/checks/{id}"))];
-    Ok((StatusCode::CREATED, location, shown(view(&api, check).await?)))
+    Ok(answer)
+}
+
+/// How a check looks that nobody has heard of yet.
+fn new_view(id: CheckId, tenant: TenantId, new: &NewRevision, now: UnixMs) -> Result<CheckView, ApiError> {
+    let NewRevision { name, activity, spec, prepared, module, interval, timeout_ms, streams, repeat } = new.clone();
+    let latest = Revision {
+        check: id,
+        tenant,
+        revision: 1,
+        activity,
+        spec,
+        prepared,
+        module,
+        interval,
+        timeout_ms,
+        streams,
+        repeat,
+        written: Stamp::default(),
+        created: now,
+        in_force: None,
+    };
+    let check = Check { name, created: now, deleted: None, latest, in_force_revision: None };
+    CheckView::of(check, &mut Held::default())
 }
 
 /// Changes a check by a merge patch (RFC 7396) of the body that made it.

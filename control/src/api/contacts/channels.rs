@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::StatusCode;
 use farwatch_proto::id::{ChannelId, ContactId, TenantId};
 use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::auth::{Reader, Writer};
+use super::super::created::Created;
 use super::super::extract::{Body, Id, patched};
 use super::super::problem::ApiError;
 use super::super::revision::{IfMatch, Tagged};
@@ -112,7 +112,7 @@ async fn create(
     Writer { tenant, caller }: Writer,
     Id(contact): Id<ContactId>,
     Body(wish): Body<ChannelWish>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Created, ApiError> {
     let (config, secret) = judge(&wish).map_err(|problem| ApiError::Invalid(vec![problem]))?;
     let now = api.clock.wall();
     let id = ChannelId::new(now, random_bytes());
@@ -123,22 +123,23 @@ async fn create(
     let sealed_secret = secret.as_ref().map(|secret| secret.seal(&api.sealer, id));
     let new = NewChannel { id, contact, kind, config: config.to_json(), sealed_secret };
     let deed = Deed { action: "channel.create", entity: id.to_string(), tenant: Some(tenant), now };
-    let added = api.signed(&caller, deed).contacts().add_channel(tenant, &new, now).await?;
-    added.ok_or_else(|| ApiError::no_such("contact", contact))?;
-    api.tell_leader();
-    let stored = Channel {
+    let shown = Channel {
         id,
         contact,
         kind,
-        config: new.config,
+        config: new.config.clone(),
         sealed_secret: None,
         created: now,
         revision: 1,
         deleted: None,
     };
-    let view = SecretChannelView { channel: stored.into(), secret: secret.map(|secret| secret.reveal()) };
-    let location = [(header::LOCATION, format!("/v1/channels/{id}"))];
-    Ok((StatusCode::CREATED, location, Tagged(1, view)))
+    let view = SecretChannelView { channel: shown.into(), secret: secret.map(|secret| secret.reveal()) };
+    let answer = Created::at(format!("/v1/channels/{id}"), &view);
+    let signed = api.signed_once(&caller, deed, &answer)?;
+    let added = signed.contacts().add_channel(tenant, &new, now).await?;
+    added.ok_or_else(|| ApiError::no_such("contact", contact))?;
+    api.tell_leader();
+    Ok(answer)
 }
 
 async fn show(

@@ -25,6 +25,7 @@ mod checks;
 mod folding;
 mod history;
 mod house;
+mod idempotency;
 mod isolation;
 mod limits;
 mod people;

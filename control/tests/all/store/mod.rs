@@ -26,6 +26,7 @@ mod config;
 mod fleet;
 mod incidents;
 mod journal;
+mod kept_answers;
 mod ledger;
 mod opening;
 mod people;
