@@ -2,6 +2,7 @@
 //!
 //! What the API says is said again, not judged anew; `--json` shows it as it came.
 
+pub(crate) mod audit;
 pub(crate) mod channel;
 pub(crate) mod check;
 pub(crate) mod contact;
@@ -17,6 +18,7 @@ pub(crate) mod token;
 mod answer;
 mod connection;
 mod credentials;
+mod edit;
 mod fields;
 mod reference;
 

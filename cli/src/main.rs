@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use client::audit::AuditArgs;
 use client::channel::ChannelArgs;
 use client::check::CheckArgs;
 use client::contact::ContactArgs;
@@ -74,6 +75,7 @@ enum Word {
     Module(ModuleArgs),
     Token(TokenArgs),
     Tenant(TenantArgs),
+    Audit(AuditArgs),
     Health(HealthArgs),
     Completions(CompletionsArgs),
 }
@@ -93,6 +95,7 @@ impl Word {
             Self::Module(args) => args.run(),
             Self::Token(args) => args.run(),
             Self::Tenant(args) => args.run(),
+            Self::Audit(args) => args.run(),
             Self::Health(args) => args.run(),
             Self::Completions(args) => args.run(),
         }
@@ -158,6 +161,12 @@ mod tests {
             "farwatch ledger --from 1 --to 2",
             "farwatch channel add ops --webhook https://hooks.example",
             "farwatch token create deploy --scope read --tenant acme",
+            "farwatch check edit shop interval=30s config.url=https://a.example --json",
+            "farwatch contact edit ops name=night",
+            "farwatch channel edit chn_1 secret=",
+            "farwatch host edit fra-1 weight=3 labels.disk=ssd",
+            "farwatch tenant edit acme name=corp",
+            "farwatch audit --limit 200",
         ] {
             assert!(is_taken(line), "{line}");
         }
@@ -167,6 +176,8 @@ mod tests {
             "farwatch check create http",
             "farwatch ledger --from 1",
             "farwatch channel add ops --email a@b.org --webhook https://hooks.example",
+            "farwatch check edit shop",
+            "farwatch audit --limit 201",
             "farwatch sing",
         ] {
             assert!(!is_taken(line), "{line}");

@@ -1,8 +1,9 @@
-//! `farwatch channel add`: how to reach a contact. A webhook's secret is shown here once.
+//! `farwatch channel add` and `edit`: how to reach a contact. A webhook's secret is shown here once.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::edit::Changes;
 use super::fields::text;
 use super::reference::{CONTACT, id_of};
 use super::{Client, ClientArgs};
@@ -31,6 +32,17 @@ enum Verb {
         #[command(flatten)]
         channel: ChannelFlags,
     },
+    /// Change a way to reach a contact
+    #[command(after_help = "Examples:
+  farwatch channel edit chn_… address=night@example.com
+  farwatch channel edit chn_… secret=          # a new secret for a webhook, shown this once")]
+    Edit {
+        /// Its id, as `farwatch channel add` showed it
+        #[arg(value_name = "CHANNEL")]
+        channel: String,
+        #[command(flatten)]
+        changes: Changes,
+    },
 }
 
 /// One way to reach somebody.
@@ -54,9 +66,15 @@ impl ChannelFlags {
 impl ChannelArgs {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         let client = Client::open(&self.client)?;
-        let Verb::Add { contact, channel } = &self.verb;
-        let id = id_of(&client.connection, CONTACT, contact)?;
-        add(&client, &id, channel)
+        match &self.verb {
+            Verb::Add { contact, channel } => {
+                let id = id_of(&client.connection, CONTACT, contact)?;
+                add(&client, &id, channel)
+            }
+            Verb::Edit { channel, changes } => {
+                client.show(&changes.make(&client, &format!("/v1/channels/{channel}"))?, shown)
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use self::create::CreateArgs;
+use super::edit::Changes;
 use super::fields::{interval, items, length, micros, moment, text, texts};
 use super::reference::{CHECK, encoded, id_of};
 use super::{Client, ClientArgs};
@@ -30,6 +31,16 @@ enum Verb {
     List(ListArgs),
     /// Show a check
     Show(Named),
+    /// Change what is watched, and how
+    #[command(after_help = "Examples:
+  farwatch check edit shop interval=30s
+  farwatch check edit shop config.url=https://shop.example.com labels.tier=")]
+    Edit {
+        #[command(flatten)]
+        named: Named,
+        #[command(flatten)]
+        changes: Changes,
+    },
     /// Stop watching, for good
     Delete(Named),
     /// Run a check now, from every host that holds it
@@ -62,6 +73,7 @@ impl CheckArgs {
             Verb::Create(args) => create::run(&client, args),
             Verb::List(args) => list(&client, args),
             Verb::Show(named) => client.show(&client.connection.get(&path(&client, named)?)?, shown),
+            Verb::Edit { named, changes } => client.show(&changes.make(&client, &path(&client, named)?)?, shown),
             Verb::Delete(named) => {
                 let answer = client.connection.delete(&path(&client, named)?)?;
                 client.show(&answer, |answer, _| format!("{} is on its way out\n", text(answer, "name")))

@@ -4,7 +4,9 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::channel::{ChannelFlags, add, reaches};
+use super::edit::Changes;
 use super::fields::{items, text};
+use super::reference::{CONTACT, id_of};
 use super::{Client, ClientArgs};
 use crate::exit::Failure;
 use crate::output::{Look, Table};
@@ -31,6 +33,15 @@ enum Verb {
         #[command(flatten)]
         channel: ChannelFlags,
     },
+    /// Change a contact
+    #[command(after_help = "Example:\n  farwatch contact edit ops name=night")]
+    Edit {
+        /// Its name or id
+        #[arg(value_name = "CONTACT")]
+        contact: String,
+        #[command(flatten)]
+        changes: Changes,
+    },
     /// List contacts with their channels
     List,
 }
@@ -40,6 +51,11 @@ impl ContactArgs {
         let client = Client::open(&self.client)?;
         match &self.verb {
             Verb::Create { name, channel } => create(&client, name, channel),
+            Verb::Edit { contact, changes } => {
+                let path = format!("/v1/contacts/{}", id_of(&client.connection, CONTACT, contact)?);
+                client
+                    .show(&changes.make(&client, &path)?, |contact, look| listed(&json!({ "items": [contact] }), look))
+            }
             Verb::List => client.show(&client.connection.list("/v1/contacts")?, listed),
         }
     }

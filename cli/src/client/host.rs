@@ -1,8 +1,9 @@
-//! `farwatch host list` and `show`: the machines that run checks.
+//! `farwatch host list`, `show` and `edit`: the machines that run checks.
 
 use clap::Subcommand;
 use serde_json::Value;
 
+use super::edit::Changes;
 use super::fields::{items, length, moment, text};
 use super::reference::{HOST, id_of};
 use super::{Client, ClientArgs};
@@ -25,6 +26,17 @@ pub(crate) enum HostVerb {
         #[arg(value_name = "HOST")]
         host: String,
     },
+    /// Change a host's name, labels or weight
+    #[command(after_help = "Example:\n  farwatch host edit fra-1 weight=3 labels.disk=ssd")]
+    Edit {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Its name or id
+        #[arg(value_name = "HOST")]
+        host: String,
+        #[command(flatten)]
+        changes: Changes,
+    },
 }
 
 impl HostVerb {
@@ -38,6 +50,11 @@ impl HostVerb {
                 let client = Client::open(client)?;
                 let id = id_of(&client.connection, HOST, host)?;
                 client.show(&client.connection.get(&format!("/v1/hosts/{id}"))?, shown)
+            }
+            Self::Edit { client, host, changes } => {
+                let client = Client::open(client)?;
+                let id = id_of(&client.connection, HOST, host)?;
+                client.show(&changes.make(&client, &format!("/v1/hosts/{id}"))?, shown)
             }
         }
     }

@@ -20,6 +20,8 @@ pub(super) struct Kind {
 pub(super) const CHECK: Kind = Kind { word: "check", prefix: "chk_", path: "/v1/checks", filters: true };
 /// Contacts.
 pub(super) const CONTACT: Kind = Kind { word: "contact", prefix: "con_", path: "/v1/contacts", filters: false };
+/// Tenants.
+pub(super) const TENANT: Kind = Kind { word: "tenant", prefix: "ten_", path: "/v1/tenants", filters: false };
 /// Hosts.
 pub(super) const HOST: Kind = Kind { word: "host", prefix: "hst_", path: "/v1/hosts", filters: false };
 

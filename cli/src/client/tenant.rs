@@ -3,7 +3,9 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::edit::Changes;
 use super::fields::{items, moment, text};
+use super::reference::{TENANT, id_of};
 use super::{Client, ClientArgs};
 use crate::exit::Failure;
 use crate::output::Table;
@@ -25,6 +27,15 @@ enum Verb {
         #[arg(value_name = "NAME")]
         name: String,
     },
+    /// Change a tenant
+    #[command(after_help = "Example:\n  farwatch tenant edit acme name=corp")]
+    Edit {
+        /// Its name or id
+        #[arg(value_name = "CUSTOMER")]
+        named: String,
+        #[command(flatten)]
+        changes: Changes,
+    },
     /// List tenants
     List,
 }
@@ -36,6 +47,11 @@ impl TenantArgs {
             Verb::Create { name } => {
                 let tenant = client.connection.post("/v1/tenants", &json!({ "name": name }))?;
                 client.show(&tenant, |tenant, _| format!("{name} is {}\n", text(tenant, "id")))
+            }
+            Verb::Edit { named, changes } => {
+                let path = format!("/v1/tenants/{}", id_of(&client.connection, TENANT, named)?);
+                let tenant = changes.make(&client, &path)?;
+                client.show(&tenant, |tenant, _| format!("{} is {}\n", text(tenant, "name"), text(tenant, "id")))
             }
             Verb::List => list(&client),
         }

@@ -3,6 +3,7 @@
 mod accounts;
 mod by_hand;
 mod control_dies;
+mod edits;
 mod hosts_fail;
 mod links;
 mod outages;
