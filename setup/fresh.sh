@@ -7,6 +7,8 @@ set -euo pipefail
 command -v debootstrap >/dev/null || { echo "fresh: apt-get install debootstrap" >&2; exit 69; }
 repository=$(cd "$(dirname "$0")/.." && pwd)
 root=${FRESH_ROOT:-$(mktemp -d /var/tmp/farwatch-fresh.XXXXXX)}
+# It becomes the root of a system in which not everybody is root.
+chmod 755 "$root"
 echo "fresh: a bare Debian in $root"
 
 mirror=$(find /etc/apt -maxdepth 2 \( -name '*.list' -o -name '*.sources' \) -exec \
