@@ -65,7 +65,9 @@ pub(crate) fn prepared(prepared: Prepared) -> Result<Prepared, Vec<Problem>> {
         0..=PREPARED_MAX_BYTES => Ok(prepared),
         len => Err(vec![Problem {
             code: "config-too-large".to_owned(),
-            message: format!("the config has {len} bytes; prepared, it may have {PREPARED_MAX_BYTES}"),
+            message: format!(
+                "the config is too large: prepared, it may have {PREPARED_MAX_BYTES} bytes, and has {len}"
+            ),
             field: None,
         }]),
     }

@@ -129,15 +129,13 @@ async fn a_run_without_a_place_is_the_hosts_fault() {
 #[tokio::test]
 async fn validate_is_held_to_its_limits_too() {
     let hostile = shared("hostile").await;
-    for (behaviour, code) in [
-        ("validate-trap", StopCode::Trapped),
-        ("validate-loop", StopCode::CpuLimit),
-        ("validate-huge", StopCode::AnswerInvalid),
-    ] {
+    for (behaviour, code) in [("validate-trap", StopCode::Trapped), ("validate-loop", StopCode::CpuLimit)] {
         let config = format!(r#"{{"behaviour": "{behaviour}"}}"#);
         let stop = hostile.0.validate(&hostile.1, &config).await.expect_err(behaviour);
         assert_eq!(stop.code, code, "{behaviour}: {stop}");
     }
+    let huge = hostile.0.validate(&hostile.1, r#"{"behaviour": "validate-huge"}"#).await;
+    assert_eq!(huge.expect("it ends").expect_err("it is too large")[0].code, "config-too-large");
     let many = hostile.0.validate(&hostile.1, r#"{"behaviour": "validate-many-problems"}"#).await;
     assert_eq!(many.expect("it ends").expect_err("it has problems").len(), 64);
 }

@@ -117,7 +117,8 @@ fn what_cannot_be_read_is_refused_and_counted() {
     stage.refused_since(before, 5);
     link.say(&batch(100, &[])).unwrap();
     link.hear("the next batch to be taken all the same", committed).unwrap();
-    link.send(Message::text("x".repeat(FRAME_MAX_BYTES + 1))).unwrap();
+    // Control may have hung up before all of it is sent.
+    let _ = link.send(Message::text("x".repeat(FRAME_MAX_BYTES + 1)));
     assert!(link.hear("an end of the link", committed).is_err());
     stage.refused_since(before, 6);
     stage.greeted();
