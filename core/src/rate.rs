@@ -1,4 +1,4 @@
-//! How often somebody may ask: a bucket of tokens per key, in bounded memory.
+//! How often somebody may ask: a token bucket per key, in bounded memory.
 //!
 //! A bucket is one number, the moment at which it is full again. Buckets of those who have not asked for longest are
 //! forgotten when there are too many, which can only be to their advantage. Nothing here knows what a key stands for.

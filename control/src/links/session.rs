@@ -41,6 +41,8 @@ pub(super) async fn upgrade(
 }
 
 async fn converse(mut socket: WebSocket, links: Links, peer: Peer) {
+    // Whoever closes with the hello unread may take back what it answered, so that is read first.
+    let first = first_message(&mut socket, peer).await;
     let destination = links.destination.borrow().clone();
     let inbox = match destination {
         Destination::Here(inbox) => inbox,
@@ -49,7 +51,7 @@ async fn converse(mut socket: WebSocket, links: Links, peer: Peer) {
             return;
         }
     };
-    let hello = match first_message(&mut socket, peer).await {
+    let hello = match first {
         Ok(Some(hello)) => hello,
         Ok(None) => return debug!(host = %peer.host, "a link ended without a hello"),
         Err(reason) => {
