@@ -3,6 +3,7 @@
 //! Each server block gets a free port of its own and can be replaced while nginx runs. A machine without
 //! nginx fails the test: none may pass by skipping.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -102,8 +103,16 @@ impl Nginx {
         self.servers[index].1.body = body.to_owned();
         self.generation += 1;
         write_config(self.directory.path(), &self.servers, self.generation)?;
+        let old = self.workers()?;
         kill_process(self.pid()?, Signal::HUP)?;
-        self.wait_until_serving()
+        self.wait_until_serving()?;
+        // Until it ends, an old worker may take one more connection and answer it as before.
+        eventually("nginx's old workers to end", PATIENCE, || Ok(self.workers()?.is_disjoint(&old).then_some(())))
+    }
+
+    fn workers(&self) -> anyhow::Result<BTreeSet<String>> {
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.child.id()))?;
+        Ok(children.split_whitespace().map(str::to_owned).collect())
     }
 
     fn pid(&self) -> anyhow::Result<Pid> {
