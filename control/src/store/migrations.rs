@@ -15,37 +15,24 @@ struct Migration {
     postgres: &'static str,
 }
 
+/// A migration by its number and the name of its scripts.
+macro_rules! migration {
+    ($version:literal, $name:literal) => {
+        Migration {
+            version: $version,
+            sqlite: include_str!(concat!("../../migrations/sqlite/", $name, ".sql")),
+            postgres: include_str!(concat!("../../migrations/postgres/", $name, ".sql")),
+        }
+    };
+}
+
 const MIGRATIONS: [Migration; 6] = [
-    Migration {
-        version: 1,
-        sqlite: include_str!("../../migrations/sqlite/0001_first.sql"),
-        postgres: include_str!("../../migrations/postgres/0001_first.sql"),
-    },
-    Migration {
-        version: 2,
-        sqlite: include_str!("../../migrations/sqlite/0002_segment_marks.sql"),
-        postgres: include_str!("../../migrations/postgres/0002_segment_marks.sql"),
-    },
-    Migration {
-        version: 3,
-        sqlite: include_str!("../../migrations/sqlite/0003_judged_checks.sql"),
-        postgres: include_str!("../../migrations/postgres/0003_judged_checks.sql"),
-    },
-    Migration {
-        version: 4,
-        sqlite: include_str!("../../migrations/sqlite/0004_blocks.sql"),
-        postgres: include_str!("../../migrations/postgres/0004_blocks.sql"),
-    },
-    Migration {
-        version: 5,
-        sqlite: include_str!("../../migrations/sqlite/0005_revisions.sql"),
-        postgres: include_str!("../../migrations/postgres/0005_revisions.sql"),
-    },
-    Migration {
-        version: 6,
-        sqlite: include_str!("../../migrations/sqlite/0006_kept_answers.sql"),
-        postgres: include_str!("../../migrations/postgres/0006_kept_answers.sql"),
-    },
+    migration!(1, "0001_first"),
+    migration!(2, "0002_segment_marks"),
+    migration!(3, "0003_judged_checks"),
+    migration!(4, "0004_blocks"),
+    migration!(5, "0005_revisions"),
+    migration!(6, "0006_kept_answers"),
 ];
 
 /// The table that lists what was applied. It is made before any migration, so its shape is final.
