@@ -30,6 +30,7 @@ use client::health::HealthArgs;
 use client::incident::IncidentArgs;
 use client::ledger::LedgerArgs;
 use client::module::ModuleArgs;
+use client::self_check::SelfCheckArgs;
 use client::tenant::TenantArgs;
 use client::token::TokenArgs;
 use completions::CompletionsArgs;
@@ -77,6 +78,7 @@ enum Word {
     Tenant(TenantArgs),
     Audit(AuditArgs),
     Health(HealthArgs),
+    SelfCheck(SelfCheckArgs),
     Completions(CompletionsArgs),
 }
 
@@ -97,6 +99,7 @@ impl Word {
             Self::Tenant(args) => args.run(),
             Self::Audit(args) => args.run(),
             Self::Health(args) => args.run(),
+            Self::SelfCheck(args) => args.run(),
             Self::Completions(args) => args.run(),
         }
     }

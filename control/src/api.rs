@@ -18,6 +18,7 @@ mod hosts;
 mod idempotency;
 mod incidents;
 mod judge;
+mod leadership;
 mod ledger;
 mod limits;
 mod modules;
@@ -126,6 +127,7 @@ fn all_routes() -> Routes {
         .merge(health::routes())
         .merge(hosts::routes())
         .merge(incidents::routes())
+        .merge(leadership::routes())
         .merge(ledger::routes())
         .merge(modules::routes())
         .merge(tasks::routes())

@@ -22,6 +22,7 @@ use farwatch_proto::time::UnixMs;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
+use crate::crash::{self, CrashPoint};
 use crate::leader::LeaderHandle;
 use crate::retention::JOURNAL_MS;
 use crate::spawn::Spawner;
@@ -100,6 +101,7 @@ impl Folding<'_> {
                 break;
             }
             self.fold_hour(hour, awaits).await.with_context(|| format!("folding the hour of {}", hour.start()))?;
+            crash::pass(CrashPoint::Fold);
             mark = FoldMark { until: hour.end(), ..mark };
             self.store.blocks().advance(self.leader, mark).await?;
         }

@@ -7,12 +7,14 @@
 mod admission;
 mod assignment;
 mod book;
+mod checkpoint;
 mod commit;
 mod draft;
 pub mod handle;
 pub mod journal_body;
 mod lease;
 mod reign;
+mod self_check;
 mod sessions;
 mod state;
 mod takeover;

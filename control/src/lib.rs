@@ -8,6 +8,7 @@ pub mod api;
 pub mod builtin;
 pub mod clock;
 pub mod config;
+mod crash;
 pub mod file;
 pub mod fold;
 pub mod leader;

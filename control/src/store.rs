@@ -24,6 +24,8 @@ mod journal;
 mod journal_write;
 mod judged_checks;
 mod kept_answers;
+mod leader_checkpoint;
+mod leader_status;
 mod lease;
 mod migrations;
 mod modules;
@@ -55,6 +57,8 @@ pub use journal::{FlushId, Journal, JournalHead, JournalKind, JournalRow, SlotRa
 pub use journal_write::{DetectorChange, Flush, FlushCommitted, Takeover};
 pub use judged_checks::JudgedChecks;
 pub use kept_answers::{KeptAnswer, KeptAnswers};
+pub use leader_checkpoint::{LeaderCheckpoint, LeaderCheckpoints};
+pub use leader_status::{LeaderStatusTable, ShownStatus};
 pub use lease::{Epoch, Held, Lease, LeaseTable};
 pub use modules::{Module, Modules, NewModule};
 pub use owners::Owned;

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod link;
 pub mod mail_server;
 pub mod nginx;
+pub mod ordeal;
 pub mod python;
 pub mod relay;
 pub mod scene;

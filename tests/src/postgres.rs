@@ -4,6 +4,7 @@
 //! what to install. A guard process ends the server and removes its directory when the test process ends, however
 //! it ends.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tempfile::TempDir;
 
+use crate::nginx::free_address;
 use crate::wait::eventually;
 
 /// What an operator of Debian types when the server is missing.
@@ -23,6 +25,8 @@ const INSTALL_HINT: &str = "PostgreSQL is not installed; run: apt-get install po
 const DATABASE_USER: &str = "farwatch";
 /// The user initdb insists on when root runs the tests: it refuses root itself.
 const SYSTEM_USER: &str = "postgres";
+/// What names the socket of a server that listens nowhere else.
+const PORT: u16 = 5432;
 /// How long a server may take to start on a machine busy with other tests.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -52,6 +56,8 @@ pub enum Durability {
 pub struct Postgres {
     binaries: PathBuf,
     directory: PathBuf,
+    /// Where it listens besides its socket.
+    address: Option<SocketAddr>,
     databases: AtomicU32,
     guard: Mutex<Child>,
 }
@@ -73,6 +79,15 @@ impl Postgres {
 
     /// Starts a server of its own. It ends when this value is dropped, or with the process.
     pub fn start(durability: Durability) -> anyhow::Result<Self> {
+        Self::start_at(durability, None)
+    }
+
+    /// The same, reached by TCP on loopback too, where a relay can stand between.
+    pub fn start_on_loopback(durability: Durability) -> anyhow::Result<Self> {
+        Self::start_at(durability, Some(free_address()?))
+    }
+
+    fn start_at(durability: Durability, address: Option<SocketAddr>) -> anyhow::Result<Self> {
         let binaries = find_binaries()?;
         let runner = Runner::of_this_process()?;
         let directory = TempDir::with_prefix("farwatch-postgres-")?;
@@ -82,9 +97,9 @@ impl Postgres {
         initdb.arg("--pgdata").arg(&data).args(["--username", DATABASE_USER, "--auth", "trust", "--no-sync"]);
         initdb.args(["--encoding", "UTF8", "--no-locale"]);
         run(&mut initdb).context("initdb")?;
-        let guard = spawn_guard(&runner, &binaries, directory.path(), durability)?;
-        let server =
-            Self { binaries, directory: directory.keep(), databases: AtomicU32::new(0), guard: Mutex::new(guard) };
+        let guard = spawn_guard(&runner, &binaries, directory.path(), durability, address)?;
+        let (databases, guard) = (AtomicU32::new(0), Mutex::new(guard));
+        let server = Self { binaries, directory: directory.keep(), address, databases, guard };
         server.wait_until_it_answers()?;
         Ok(server)
     }
@@ -98,13 +113,27 @@ impl Postgres {
 
     /// The URL of a database of this server.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres:///{database}?host={}&user={DATABASE_USER}", self.directory.display())
+        let port = self.address.map_or(PORT, |address| address.port());
+        format!("postgres:///{database}?host={}&port={port}&user={DATABASE_USER}", self.directory.display())
+    }
+
+    /// Where it listens on loopback, if it does.
+    pub const fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// The URL of a database of it by way of this address.
+    pub fn url_via(&self, url: &str, address: SocketAddr) -> String {
+        let database = url.split(['/', '?']).nth(3).unwrap_or_default();
+        format!("postgres://{DATABASE_USER}@{address}/{database}")
     }
 
     /// Runs a statement in a database, beside whatever the product does, and returns what it prints.
     pub fn sql(&self, database: &str, statement: &str) -> anyhow::Result<String> {
         let mut psql = Command::new(self.binaries.join("psql"));
-        psql.arg("--host").arg(&self.directory).args(["--username", DATABASE_USER, "--dbname", database]);
+        let port = self.address.map_or(PORT, |address| address.port());
+        psql.arg("--host").arg(&self.directory).arg(format!("--port={port}"));
+        psql.args(["--username", DATABASE_USER, "--dbname", database]);
         psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1", "--command"]);
         run(psql.arg(statement)).with_context(|| statement.to_owned())
     }
@@ -170,10 +199,18 @@ impl Runner {
     }
 }
 
-fn spawn_guard(runner: &Runner, binaries: &Path, directory: &Path, durability: Durability) -> anyhow::Result<Child> {
+fn spawn_guard(
+    runner: &Runner,
+    binaries: &Path,
+    directory: &Path,
+    durability: Durability,
+    address: Option<SocketAddr>,
+) -> anyhow::Result<Child> {
     let mut guard = Command::new("sh");
     guard.args(["-c", GUARD, "guard"]).arg(directory).args(runner.words()).arg(binaries.join("postgres"));
-    guard.arg("-D").arg(directory.join("data")).arg("-k").arg(directory).args(["-c", "listen_addresses="]);
+    guard.arg("-D").arg(directory.join("data")).arg("-k").arg(directory);
+    let (listen, port) = address.map_or((String::new(), PORT), |address| (address.ip().to_string(), address.port()));
+    guard.arg("-c").arg(format!("listen_addresses={listen}")).arg("-c").arg(format!("port={port}"));
     guard.args(["-c", "max_connections=200", "-c", "shared_buffers=32MB"]);
     if durability == Durability::Fast {
         guard.args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]);

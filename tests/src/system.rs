@@ -25,13 +25,16 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug)]
 pub struct SystemBuilder {
     hosts: usize,
+    controls: usize,
     link: Option<SocketAddr>,
     flags: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Default for SystemBuilder {
     fn default() -> Self {
-        Self { hosts: 5, link: None, flags: vec!["--allow-net=127.0.0.0/8".to_owned()] }
+        let flags = vec!["--allow-net=127.0.0.0/8".to_owned()];
+        Self { hosts: 5, controls: 1, link: None, flags, environment: Vec::new() }
     }
 }
 
@@ -40,6 +43,20 @@ impl SystemBuilder {
     #[must_use]
     pub const fn hosts(mut self, hosts: usize) -> Self {
         self.hosts = hosts;
+        self
+    }
+
+    /// So many control processes, on the database of this URL.
+    #[must_use]
+    pub fn controls(mut self, controls: usize, database: &str) -> Self {
+        self.controls = controls;
+        self.flag(format!("--database={database}"))
+    }
+
+    /// One more variable in the environment of all its processes.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
         self
     }
 
@@ -68,13 +85,15 @@ impl SystemBuilder {
         let folder = tempfile::Builder::new().prefix("farwatch-").tempdir()?;
         let data = folder.path().join("data");
         let output = fs::File::create(folder.path().join("up.log"))?;
-        let child = Command::new(farwatch()?)
-            .arg("up")
-            .arg(format!("--data={}", data.display()))
-            .arg(format!("--hosts={}", self.hosts))
-            .arg(format!("--api-listen={}", free_address()?))
-            .arg(format!("--link-listen={}", self.link.map_or_else(free_address, Ok)?))
+        let mut command = Command::new(farwatch()?);
+        command.arg("up").arg(format!("--data={}", data.display())).arg(format!("--hosts={}", self.hosts));
+        for index in 0..self.controls {
+            let link = self.link.filter(|_| index == 0).map_or_else(free_address, Ok)?;
+            command.arg(format!("--api-listen={}", free_address()?)).arg(format!("--link-listen={link}"));
+        }
+        let child = command
             .args(&self.flags)
+            .envs(self.environment)
             // What this machine is set up for is not what is tested.
             .env("FARWATCH_SETTINGS", "/dev/null")
             .stdin(Stdio::null())
@@ -82,8 +101,8 @@ impl SystemBuilder {
             .stderr(output)
             .spawn()
             .context("cannot start farwatch")?;
-        let mut system = System { child, data, folder: Some(folder), api: None };
-        system.await_ready(self.hosts)?;
+        let mut system = System { child, data, folder: Some(folder), apis: Vec::new() };
+        system.await_ready(self.hosts, self.controls)?;
         Ok(system)
     }
 }
@@ -94,7 +113,7 @@ pub struct System {
     child: Child,
     data: PathBuf,
     folder: Option<TempDir>,
-    api: Option<Api>,
+    apis: Vec<Api>,
 }
 
 impl System {
@@ -104,8 +123,13 @@ impl System {
     }
 
     /// Its API, with the operator's token.
-    pub const fn api(&self) -> &Api {
-        self.api.as_ref().expect("a started system has an API")
+    pub fn api(&self) -> &Api {
+        &self.apis[0]
+    }
+
+    /// The API of each control process.
+    pub fn apis(&self) -> &[Api] {
+        &self.apis
     }
 
     /// Where it keeps its data.
@@ -132,7 +156,17 @@ impl System {
 
     /// The process of control.
     pub fn control_pid(&self) -> anyhow::Result<Pid> {
-        self.pid_of("control", &self.data)
+        self.control_pid_of(0)
+    }
+
+    /// The n-th process of control.
+    pub fn control_pid_of(&self, index: usize) -> anyhow::Result<Pid> {
+        self.pid_of("control", &self.control_data(index))
+    }
+
+    /// Where the n-th process of control keeps its data.
+    fn control_data(&self, index: usize) -> PathBuf {
+        if index == 0 { self.data.clone() } else { self.data.join("controls").join((index + 1).to_string()) }
     }
 
     /// The process of the host of this name.
@@ -159,15 +193,17 @@ impl System {
         anyhow::bail!("no {word} runs on {}", data.display())
     }
 
-    fn await_ready(&mut self, hosts: usize) -> anyhow::Result<()> {
-        let data = self.data.clone();
-        let read =
-            |name: &str| -> anyhow::Result<String> { Ok(fs::read_to_string(data.join(name))?.trim().to_owned()) };
-        let api = eventually("the API to open", START_LIMIT, || {
-            ensure!(self.child.try_wait()?.is_none(), "farwatch up has ended: {}", self.output());
-            Ok(Some(Api::new(&read("api.url")?, &read("admin.token")?)))
-        })?;
-        self.api = Some(api.clone());
+    fn await_ready(&mut self, hosts: usize, controls: usize) -> anyhow::Result<()> {
+        let read = |path: PathBuf| -> anyhow::Result<String> { Ok(fs::read_to_string(path)?.trim().to_owned()) };
+        for index in 0..controls {
+            let (data, token) = (self.control_data(index), self.data.join("admin.token"));
+            let api = eventually("the API to open", START_LIMIT, || {
+                ensure!(self.child.try_wait()?.is_none(), "farwatch up has ended: {}", self.output());
+                Ok(Some(Api::new(&read(data.join("api.url"))?, &read(token.clone())?)))
+            })?;
+            self.apis.push(api);
+        }
+        let api = self.apis[0].clone();
         eventually("every host to own", START_LIMIT, || {
             let listed = api.get("/v1/hosts")?;
             let active = |host: &serde_json::Value| host["standing"] == "active";

@@ -50,3 +50,12 @@ pub async fn eventually_async<T>(
     let found = tokio::time::timeout(limit, looking).await;
     found.map_err(|_| anyhow::anyhow!("waited {} s in vain for {what}: {last}", limit.as_secs()))
 }
+
+/// Lets a while pass: for who torments at random instants, and never to wait for something.
+#[allow(clippy::disallowed_methods, reason = "a while needs a clock")]
+pub fn leave_alone(duration: Duration) {
+    let until = Instant::now() + duration;
+    while let Some(rest) = until.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero()) {
+        std::thread::park_timeout(rest);
+    }
+}

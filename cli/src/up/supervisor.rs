@@ -11,8 +11,6 @@ use tracing::{info, warn};
 
 /// How long a child may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
-/// A child that ends again and again is started again at most this rarely.
-const BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// A child that ran this long starts again without back-off.
 const STEADY: Duration = Duration::from_secs(60);
 
@@ -50,19 +48,28 @@ impl Role {
     }
 }
 
+/// When a child that ended is started again: after the first wait, and after twice as long each time.
+#[derive(Clone, Copy)]
+pub(super) struct Restarts {
+    /// The first wait.
+    pub(super) after: Duration,
+    /// The longest wait.
+    pub(super) at_most: Duration,
+}
+
 /// A child at work.
 pub(super) struct Supervised {
     role: Role,
     child: Child,
-    restart_after: Duration,
+    restarts: Restarts,
 }
 
 impl Supervised {
-    /// Starts the child; when it ends it is started again after `restart_after`, and later each time.
-    pub(super) fn start(role: Role, restart_after: Duration) -> anyhow::Result<Self> {
+    /// Starts the child.
+    pub(super) fn start(role: Role, restarts: Restarts) -> anyhow::Result<Self> {
         let child = role.start()?;
         info!(name = role.name, pid = child.id(), "started");
-        Ok(Self { role, child, restart_after })
+        Ok(Self { role, child, restarts })
     }
 
     /// The line to look at when it has ended before it served.
@@ -76,7 +83,8 @@ impl Supervised {
 
     /// Keeps it running until dropped.
     pub(super) async fn keep(&mut self) {
-        let mut wait = self.restart_after;
+        let Restarts { after, at_most } = self.restarts;
+        let mut wait = after;
         loop {
             let (was_steady, status) = match timeout(STEADY, self.child.wait()).await {
                 Ok(status) => (false, status),
@@ -89,10 +97,10 @@ impl Supervised {
                 "ended"
             );
             if was_steady {
-                wait = self.restart_after;
+                wait = after;
             }
             sleep(wait).await;
-            wait = (wait * 2).clamp(self.restart_after, BACKOFF_MAX.max(self.restart_after));
+            wait = (wait * 2).min(at_most.max(after));
             match self.role.start() {
                 Ok(child) => {
                     info!(name = self.role.name, pid = child.id(), "started again");

@@ -78,7 +78,7 @@ struct HostView {
     independent: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_independent_because: Option<String>,
-    /// What the leader sees; absent where this process does not lead.
+    /// What the leader sees; absent while nobody leads.
     #[serde(flatten)]
     seen: Option<SeenView>,
 }
@@ -258,7 +258,7 @@ impl Fleet {
         let newest = api.store.views().latest_in_force().await?;
         let in_view = newest.into_iter().flat_map(|stored| stored.view.hosts);
         let standings = in_view.map(|host| (host.id, host.standing)).collect();
-        Ok(Self { hosts, standings, status: api.leader.status() })
+        Ok(Self { hosts, standings, status: api.leader_status().await? })
     }
 
     fn view(&self, host: Host) -> HostView {

@@ -104,7 +104,7 @@ async fn show(State(api): State<Api>, caller: Caller, params: Params) -> Result<
     let now = api.clock.wall();
     let to = params.moment("to")?.unwrap_or(now);
     let from = params.moment("from")?.unwrap_or(to - PERIOD_DEFAULT_MS);
-    let request = LedgerRequest { scope, from, to, silent: silent_hosts(&api) };
+    let request = LedgerRequest { scope, from, to, silent: silent_hosts(&api).await? };
     let ledger = account(&api.store, &request, now).await?;
     view_of(&api, ledger, (from, to), now).await.map(Json)
 }
@@ -126,11 +126,11 @@ async fn scope(api: &Api, caller: &Caller, params: &Params) -> Result<LedgerScop
     }
 }
 
-/// The hosts that the leader does not hear now; unknown to a follower, who goes by the view alone.
-fn silent_hosts(api: &Api) -> BTreeSet<HostId> {
-    let status = api.leader.status();
+/// The hosts that the leader does not hear now; while nobody leads, the view alone tells.
+async fn silent_hosts(api: &Api) -> Result<BTreeSet<HostId>, ApiError> {
+    let status = api.leader_status().await?;
     let silent = status.hosts.into_iter().filter(|(_, host)| !host.connected || host.silent_ms >= SILENCE_MS);
-    silent.map(|(id, _)| id).collect()
+    Ok(silent.map(|(id, _)| id).collect())
 }
 
 async fn view_of(api: &Api, ledger: Ledger, (from, to): (UnixMs, UnixMs), at: UnixMs) -> Result<LedgerView, ApiError> {

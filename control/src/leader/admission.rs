@@ -85,6 +85,12 @@ impl RecentViews {
         }
     }
 
+    /// Whether these end with all that `others` hold, who may remember less.
+    pub(super) fn ends_like(&self, others: &Self) -> bool {
+        let newest_first = self.in_force.iter().rev().zip(others.in_force.iter().rev());
+        self.in_force.len() >= others.in_force.len() && newest_first.into_iter().all(|(one, other)| one == other)
+    }
+
     /// The view in force at this slot.
     fn at(&self, slot: UnixMs) -> Option<&View> {
         self.in_force.iter().rev().find(|view| view.in_force_from <= slot)

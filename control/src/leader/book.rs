@@ -14,7 +14,7 @@ use farwatch_proto::id::{CheckId, ContactId, HostId};
 use farwatch_proto::time::UnixMs;
 
 /// A revision with what only control needs of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
     /// What hosts hold.
     pub(super) definition: Definition,
@@ -29,7 +29,7 @@ pub(super) struct Entry {
 }
 
 /// One check: its live revisions, oldest first, and its streams' preference lists.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Page {
     /// Revisions in force or pending; never empty.
     pub(super) entries: Vec<Entry>,
@@ -120,6 +120,11 @@ impl Book {
     /// All pages.
     pub(super) fn pages(&self) -> impl Iterator<Item = (&CheckId, &Page)> {
         self.pages.iter()
+    }
+
+    /// All pages by check.
+    pub(super) const fn all(&self) -> &HashMap<CheckId, Page> {
+        &self.pages
     }
 
     /// Replaces what is held of a check; without entries it is forgotten.

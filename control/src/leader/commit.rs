@@ -8,6 +8,7 @@ use farwatch_proto::time::UnixMs;
 use tracing::info;
 
 use super::book::Entry;
+use super::checkpoint::remember;
 use super::draft::{Draft, Now};
 use super::journal_body;
 use super::state::State;
@@ -173,7 +174,9 @@ pub(super) fn apply(state: &mut State, draft: Draft, head: JournalHead, now: Now
     state.head = head;
     state.results += draft.results() as u64;
     state.marks.extend(draft.marks);
-    state.judged.extend(draft.judged);
+    for (stream, slot) in draft.last_slots {
+        remember(&mut state.last_slots, stream, slot);
+    }
     for check in draft.first_judged.keys() {
         state.never_judged.remove(check);
     }

@@ -17,6 +17,7 @@ use farwatch_proto::time::{BootMs, UnixMs};
 use tracing::{debug, info};
 
 use super::admission::admit;
+use super::checkpoint::{LastSlots, remember};
 use super::journal_body::HostResults;
 use super::state::{SegmentKey, State};
 
@@ -35,7 +36,8 @@ pub(super) struct Draft {
     /// Marks to acknowledge once they are committed, in the order they came.
     pub(super) acknowledge: Vec<(HostId, Mark)>,
     pub(super) detectors: HashMap<CheckId, Detector>,
-    pub(super) judged: HashMap<StreamId, UnixMs>,
+    /// The last slot of each stream in it.
+    pub(super) last_slots: LastSlots,
     /// Checks that had never been judged before, with the slot.
     pub(super) first_judged: BTreeMap<CheckId, UnixMs>,
     pub(super) events: Vec<(CheckId, IncidentEvent)>,
@@ -107,12 +109,14 @@ impl Draft {
                 self.tell(state, check, result.stream, Input::Vote { order, host, outcome: &result.outcome }, now);
             }
             Purpose::Slot => {
+                let last =
+                    self.last_slots.get(&result.stream).or_else(|| state.last_slots.get(&result.stream)).copied();
+                // One that is too old to be judged counts as well: whatever came before it is older still.
+                remember(&mut self.last_slots, result.stream, result.slot);
                 let Some(facts) = state.book.page(check).and_then(|page| page.facts(now.wall)) else { return };
-                let last = self.judged.get(&result.stream).or_else(|| state.judged.get(&result.stream));
-                if !is_fresh(result.slot, facts.interval, last.copied(), now.wall) {
+                if !is_fresh(result.slot, facts.interval, last, now.wall) {
                     return;
                 }
-                self.judged.insert(result.stream, result.slot);
                 // A run that could not tell says nothing of the target.
                 if state.never_judged.contains(&check) && !matches!(result.outcome.status, Status::Unknown(_)) {
                     self.first_judged.entry(check).or_insert(result.slot);

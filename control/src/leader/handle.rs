@@ -8,13 +8,14 @@ use std::sync::{Arc, RwLock};
 use farwatch_proto::id::{CheckId, HostId, OrderId};
 use farwatch_proto::run::RunResult;
 use farwatch_proto::time::{Stamp, UnixMs};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-/// Runs ordered by hand that wait at once; more are refused.
-const TESTS_MAX: usize = 64;
+/// Requests that wait at once; more are refused.
+const REQUESTS_MAX: usize = 64;
 
 /// What the leader knows of a connected host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostStatus {
     /// Whether a link is open.
     pub connected: bool,
@@ -34,10 +35,11 @@ pub struct HostStatus {
     pub unable: BTreeMap<CheckId, String>,
 }
 
-/// How the leader stands; a new one about every second.
-#[derive(Clone, Debug, Default)]
+/// How the leader stands; a new one about every second. In the database for processes that do not lead, so a field
+/// that is added has a default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaderStatus {
-    /// Whether this process leads.
+    /// Whether it leads: not so where nobody has shown anything.
     pub leads: bool,
     /// The epoch it leads in.
     pub epoch: Option<i64>,
@@ -55,6 +57,15 @@ pub struct LeaderStatus {
     pub at: UnixMs,
     /// What it knows of each registered host.
     pub hosts: BTreeMap<HostId, HostStatus>,
+}
+
+/// What only the leader can do.
+#[derive(Debug)]
+pub enum LeaderRequest {
+    /// Run a check now.
+    Test(TestRequest),
+    /// Compare what is held in memory with the database, and name the differences, or why that could not be done.
+    SelfCheck(oneshot::Sender<Result<Vec<String>, String>>),
 }
 
 /// A run of a check ordered by hand: from these hosts, or from all that hold it.
@@ -76,19 +87,19 @@ pub struct LeaderHandle {
     /// Signalled when deliveries may be due.
     pub deliveries_due: Arc<Notify>,
     status: Arc<RwLock<LeaderStatus>>,
-    tests: mpsc::Sender<TestRequest>,
+    requests: mpsc::Sender<LeaderRequest>,
 }
 
 impl LeaderHandle {
     /// A handle, and the end at which the leader takes requests.
-    pub fn new() -> (Self, mpsc::Receiver<TestRequest>) {
-        let (tests, requests) = mpsc::channel(TESTS_MAX);
+    pub fn new() -> (Self, mpsc::Receiver<LeaderRequest>) {
+        let (requests, to_take) = mpsc::channel(REQUESTS_MAX);
         let handle =
-            Self { config_changed: Arc::default(), deliveries_due: Arc::default(), status: Arc::default(), tests };
-        (handle, requests)
+            Self { config_changed: Arc::default(), deliveries_due: Arc::default(), status: Arc::default(), requests };
+        (handle, to_take)
     }
 
-    /// How the leader stands.
+    /// How this process leads, if it does.
     pub fn status(&self) -> LeaderStatus {
         self.status.read().expect("no holder of this lock panics").clone()
     }
@@ -98,8 +109,8 @@ impl LeaderHandle {
         *self.status.write().expect("no holder of this lock panics") = status;
     }
 
-    /// Orders a run by hand; whether the request was taken.
-    pub fn test(&self, request: TestRequest) -> bool {
-        self.tests.try_send(request).is_ok()
+    /// Asks something of the leader; whether the request was taken.
+    pub fn ask(&self, request: LeaderRequest) -> bool {
+        self.requests.try_send(request).is_ok()
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::draft::Now;
-use super::handle::{LeaderHandle, LeaderStatus, TestRequest};
+use super::handle::{LeaderHandle, LeaderRequest, LeaderStatus};
 use super::reign::Reign;
 use super::takeover::take_over;
 use crate::clock::Clock;
@@ -76,7 +76,7 @@ impl Reigning {
 }
 
 /// Follows the lease, and leads whenever it can, until the process stops.
-pub fn start(config: LeaderConfig, requests: mpsc::Receiver<TestRequest>) -> watch::Receiver<Destination> {
+pub fn start(config: LeaderConfig, requests: mpsc::Receiver<LeaderRequest>) -> watch::Receiver<Destination> {
     let (destination, hosts_go) = watch::channel(Destination::Elsewhere(None));
     let report = config.tasks.list("leader", "leads: gathers, places, judges; or follows whoever does", WATCH_PERIOD);
     let spawner = config.spawner.clone();
@@ -86,7 +86,7 @@ pub fn start(config: LeaderConfig, requests: mpsc::Receiver<TestRequest>) -> wat
 
 async fn follow(
     config: LeaderConfig,
-    mut requests: mpsc::Receiver<TestRequest>,
+    mut requests: mpsc::Receiver<LeaderRequest>,
     destination: watch::Sender<Destination>,
     report: TaskReport,
 ) {
@@ -114,7 +114,7 @@ async fn follow(
 async fn lead(
     config: &LeaderConfig,
     epoch: Epoch,
-    requests: &mut mpsc::Receiver<TestRequest>,
+    requests: &mut mpsc::Receiver<LeaderRequest>,
     destination: &watch::Sender<Destination>,
 ) -> anyhow::Result<()> {
     let (lost, reigning) = watch::channel(false);
@@ -183,6 +183,9 @@ impl Watched {
         }
         let random = u64::from_be_bytes(random_bytes());
         let held = config.store.lease().acquire(&lease, config.process, &config.link_address, random).await?;
+        if let Some(held) = &held {
+            info!(epoch = held.epoch.n, stood_still_ms = now.since(since), "the lease was free and is taken");
+        }
         Ok(held.map(|held| held.epoch))
     }
 

@@ -15,20 +15,21 @@ use farwatch_proto::id::CheckId;
 use farwatch_proto::time::UnixMs;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::book::Page;
 use super::commit::{apply, flush_of};
 use super::draft::{Draft, Now};
-use super::handle::{HostStatus, LeaderStatus, TestRequest};
+use super::handle::{HostStatus, LeaderRequest, LeaderStatus};
 use super::lease::{LeaderConfig, Reigning};
 use super::sessions::Session;
 use super::state::State;
 use super::takeover::{by_check, registered_hosts};
 use super::testing::Tests;
-use super::views;
+use super::{checkpoint, self_check, views};
+use crate::crash::{self, CrashPoint};
 use crate::links::LinkEvent;
-use crate::store::{Enforcement, Entity, JournalHead};
+use crate::store::{Enforcement, Entity, JournalHead, ShownStatus};
 
 /// How often time passes for detectors, the fleet and the journal: a flush waits at most this long.
 const TICK: Duration = Duration::from_millis(100);
@@ -42,8 +43,13 @@ const CONFIG_PERIOD_MS: i64 = 1_000;
 const CONFIG_AT_ONCE: u32 = 1_000;
 /// How often the leader shows how it stands.
 const STATUS_PERIOD_MS: i64 = 500;
-/// How often settled revisions and marks of old segments are forgotten.
-const FORGET_PERIOD_MS: i64 = 60_000;
+/// How often the leader shows that to processes which do not lead: each time is a write.
+const TELL_PERIOD_MS: i64 = 2_000;
+/// How often what is settled is forgotten, and what is remembered is written down. A takeover reads the journal since,
+/// which in the largest cell is a million results.
+const TIDY_PERIOD_MS: i64 = 120_000;
+/// The first time comes sooner, so that leaders which die again and again do not read more each time.
+const FIRST_TIDY_MS: i64 = 10_000;
 
 /// One leadership at work.
 pub(super) struct Reign<'a> {
@@ -53,7 +59,8 @@ pub(super) struct Reign<'a> {
     pub(super) tests: Tests,
     looked_at_config: i64,
     shown_at: i64,
-    forgot_at: i64,
+    told_at: i64,
+    tidied_at: i64,
 }
 
 impl<'a> Reign<'a> {
@@ -65,7 +72,8 @@ impl<'a> Reign<'a> {
             tests: Tests::default(),
             looked_at_config: 0,
             shown_at: 0,
-            forgot_at: 0,
+            told_at: 0,
+            tidied_at: config.clock.boot().0 - TIDY_PERIOD_MS + FIRST_TIDY_MS,
         }
     }
 
@@ -77,7 +85,7 @@ impl<'a> Reign<'a> {
     pub(super) async fn run(
         &mut self,
         inbox: &mut mpsc::Receiver<LinkEvent>,
-        requests: &mut mpsc::Receiver<TestRequest>,
+        requests: &mut mpsc::Receiver<LeaderRequest>,
         reigning: &Reigning,
     ) -> anyhow::Result<()> {
         let stopping = self.config.spawner.stopping();
@@ -90,7 +98,7 @@ impl<'a> Reign<'a> {
                 () = stopping.requested() => break,
                 () = reigning.lost() => anyhow::bail!("the lease was not renewed in time"),
                 () = config_changed.notified() => self.looked_at_config = 0,
-                Some(request) = requests.recv() => self.begin_test(request),
+                Some(request) = requests.recv() => self.answer(request).await?,
                 taken = inbox.recv_many(&mut events, EVENTS_AT_ONCE) => {
                     anyhow::ensure!(taken > 0, "the links are gone");
                     self.take_in(&mut events).await?;
@@ -126,18 +134,29 @@ impl<'a> Reign<'a> {
         self.draft.pass_time(&self.state, &silent, now);
         self.tests.forget_late(now.boot);
         self.commit().await?;
-        if now.boot.0 - self.forgot_at >= FORGET_PERIOD_MS {
-            self.forgot_at = now.boot.0;
-            self.state.book.forget_settled(now.wall);
-            let State { never_judged, book, .. } = &mut self.state;
-            never_judged.retain(|check| book.page(*check).is_some());
-            self.state.forget_old_marks();
+        if now.boot.0 - self.tidied_at >= TIDY_PERIOD_MS {
+            self.tidied_at = now.boot.0;
+            self.state.tidy(now.wall);
+            checkpoint::save(&self.config.store, &self.state).await?;
         }
         if now.boot.0 - self.shown_at >= STATUS_PERIOD_MS {
             self.shown_at = now.boot.0;
             self.config.handle.show(self.status(now));
         }
+        if !self.config.is_sole && now.boot.0 - self.told_at >= TELL_PERIOD_MS {
+            self.told_at = now.boot.0;
+            self.tell_followers(now).await;
+        }
         Ok(())
+    }
+
+    /// Shows the processes that do not lead how this one stands. They can do without.
+    async fn tell_followers(&self, now: Now) {
+        let body = serde_json::to_string(&self.status(now)).expect("a status is plain data");
+        let shown = ShownStatus { epoch: self.state.epoch, at: now.wall, body };
+        if let Err(error) = self.config.store.leader_status().show(&shown).await {
+            warn!(%error, "other processes were not told how this one stands");
+        }
     }
 
     /// Commits what has gathered, and acts on it.
@@ -148,7 +167,9 @@ impl<'a> Reign<'a> {
         let now = self.now();
         let draft = std::mem::take(&mut self.draft);
         let flush = flush_of(&self.config.store, &self.state, &draft, now.wall).await?;
+        crash::pass(CrashPoint::Commit);
         let committed = self.config.store.journal().commit_flush(&flush).await?;
+        crash::pass(CrashPoint::Acknowledge);
         let head = JournalHead { seq: committed.seq, epoch: flush.epoch, flush: flush.id };
         let tells = !flush.deliveries.is_empty();
         let now = self.now();
@@ -242,9 +263,23 @@ impl<'a> Reign<'a> {
         }
     }
 
-    fn begin_test(&mut self, request: TestRequest) {
-        let now = self.now();
-        self.tests.begin(&mut self.state, request, now);
+    async fn answer(&mut self, request: LeaderRequest) -> anyhow::Result<()> {
+        match request {
+            LeaderRequest::Test(request) => {
+                let now = self.now();
+                self.tests.begin(&mut self.state, request, now);
+            }
+            LeaderRequest::SelfCheck(asked) => {
+                self.follow_config(self.now()).await?;
+                self.commit().await?;
+                let now = self.now();
+                self.state.tidy(now.wall);
+                let found = self_check::run(&self.config.store, &self.state, self.config.warmup_ms, now).await;
+                // Whoever asked may have gone.
+                let _ = asked.send(found.map_err(|error| format!("{error:#}")));
+            }
+        }
+        Ok(())
     }
 
     fn status(&self, now: Now) -> LeaderStatus {

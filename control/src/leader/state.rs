@@ -16,6 +16,7 @@ use farwatch_proto::time::{BootMs, Stamp, UnixMs};
 
 use super::admission::{Orders, RecentViews};
 use super::book::{Book, Page};
+use super::checkpoint::LastSlots;
 use super::sessions::Session;
 use crate::store::{Epoch, JournalHead, MARKS_PER_HOST_MAX};
 
@@ -42,8 +43,8 @@ pub(super) struct State {
     pub(super) sessions: BTreeMap<HostId, Session>,
     /// What is held of checks that are not plainly up.
     pub(super) detectors: HashMap<CheckId, Detector>,
-    /// The last judged slot of each stream.
-    pub(super) judged: HashMap<StreamId, UnixMs>,
+    /// The last slot of each stream that the journal holds.
+    pub(super) last_slots: LastSlots,
     /// Checks of which no result was ever judged, so that nothing is held of them.
     pub(super) never_judged: HashSet<CheckId>,
     /// How far the database holds each segment, as far as hosts were told or have sent since.
@@ -93,9 +94,18 @@ impl State {
         self.marks.extend(marks.iter().map(|mark| ((host, mark.boot, mark.segment), mark.offset)));
     }
 
+    /// Forgets what nothing can ask for any more.
+    pub(super) fn tidy(&mut self, now: UnixMs) {
+        self.book.forget_settled(now);
+        let Self { never_judged, last_slots, book, .. } = self;
+        never_judged.retain(|check| book.page(*check).is_some());
+        last_slots.retain(|stream, _| book.page(stream.check).is_some());
+        self.forget_old_marks();
+    }
+
     /// Forgets the marks of the oldest segments of hosts that have sent many. Should one of those come again it is
     /// taken in again, which is harmless.
-    pub(super) fn forget_old_marks(&mut self) {
+    fn forget_old_marks(&mut self) {
         let (mut of, mut seen) = (None, 0);
         let is_surplus = |(host, ..): &&SegmentKey| {
             seen = if of == Some(*host) { seen + 1 } else { 1 };

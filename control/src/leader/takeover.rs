@@ -6,35 +6,44 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::Context;
 use farwatch_core::detect::Detector;
 use farwatch_core::fleet::{Fleet, Registered};
-use farwatch_proto::check::StreamId;
 use farwatch_proto::fleet::{PLACEMENT_VERSION, View};
 use farwatch_proto::id::{CheckId, HostId};
-use farwatch_proto::run::Purpose;
 use farwatch_proto::time::{Stamp, UnixMs};
 use tracing::info;
 
 use super::admission::{Orders, RecentViews};
 use super::book::{Book, Entry};
+use super::checkpoint;
 use super::draft::Now;
-use super::journal_body;
 use super::state::State;
+use crate::crash::{self, CrashPoint};
 use crate::secret::random_bytes;
 use crate::spec::Spec;
-use crate::store::{Epoch, FlushId, Revision, Store, Takeover};
+use crate::store::{Epoch, FlushId, JournalHead, Revision, Store, Takeover};
 
-/// Results of slots this old are no longer judged, so that nobody need know whether they were.
-const JUDGED_MEMORY_MS: i64 = 2 * 86_400_000;
 /// Views of slots this old may still be asked for by spools that come back.
 const VIEW_MEMORY_MS: i64 = 25 * 3_600_000;
-/// Journal rows read at once.
-const ROWS_AT_ONCE: u32 = 64;
 
 /// Writes the takeover row and loads all that the leader holds.
 pub(super) async fn take_over(store: &Store, epoch: Epoch, warmup_ms: i64, now: Now) -> anyhow::Result<State> {
     let before = store.journal().head().await?;
     let takeover = Takeover { id: FlushId(random_bytes()), after: before, epoch, committed: now.wall };
     let head = store.journal().takeover(&takeover).await?;
+    crash::pass(CrashPoint::Takeover);
     settle_plans(store, epoch, now.wall).await?;
+    let state = load(store, epoch, head, warmup_ms, now).await?;
+    info!(epoch = epoch.n, checks = state.book.pages().count(), not_up = state.detectors.len(), "leading");
+    Ok(state)
+}
+
+/// Everything a leader holds, as the database has it after this row of the journal.
+pub(super) async fn load(
+    store: &Store,
+    epoch: Epoch,
+    head: JournalHead,
+    warmup_ms: i64,
+    now: Now,
+) -> anyhow::Result<State> {
     let config = store.config_log().current_stamp().await?;
     let (newest, views) = load_views(store, config, now.wall).await?;
     let mut book = Book::default();
@@ -44,8 +53,8 @@ pub(super) async fn take_over(store: &Store, epoch: Epoch, warmup_ms: i64, now: 
     let mut fleet = Fleet::new(warmup_ms, now.boot);
     fleet.register(registered_hosts(store).await?);
     let detectors = load_detectors(store).await?;
-    let judged = load_judged(store, now.wall).await?;
-    info!(epoch = epoch.n, checks = book.pages().count(), not_up = detectors.len(), "leading");
+    let mut last_slots = checkpoint::load(store).await?;
+    last_slots.retain(|stream, _| book.page(stream.check).is_some());
     Ok(State {
         epoch,
         head,
@@ -56,7 +65,7 @@ pub(super) async fn take_over(store: &Store, epoch: Epoch, warmup_ms: i64, now: 
         fleet,
         sessions: BTreeMap::new(),
         detectors,
-        judged,
+        last_slots,
         never_judged: store.judged_checks().missing().await?.into_iter().collect(),
         marks: BTreeMap::new(),
         orders: Orders::default(),
@@ -99,25 +108,6 @@ async fn load_detectors(store: &Store) -> anyhow::Result<HashMap<CheckId, Detect
         Ok((row.check, detector))
     });
     read.collect()
-}
-
-/// The last slot of each stream that the journal holds.
-async fn load_judged(store: &Store, now: UnixMs) -> anyhow::Result<HashMap<StreamId, UnixMs>> {
-    let mut judged: HashMap<StreamId, UnixMs> = HashMap::new();
-    let mut after = 0;
-    loop {
-        let rows = store.journal().read_for_slots(now - JUDGED_MEMORY_MS, now, after, ROWS_AT_ONCE).await?;
-        let Some(last) = rows.last() else { return Ok(judged) };
-        after = last.seq;
-        for row in &rows {
-            let sections = journal_body::decode(&row.body).with_context(|| format!("journal row {}", row.seq))?;
-            let results = sections.iter().flat_map(|section| &section.results);
-            for result in results.filter(|result| result.purpose == Purpose::Slot) {
-                let slot = judged.entry(result.stream).or_insert(result.slot);
-                *slot = (*slot).max(result.slot);
-            }
-        }
-    }
 }
 
 /// Who is registered and not retired.

@@ -90,7 +90,7 @@ impl World {
             fleet,
             sessions,
             detectors: HashMap::new(),
-            judged: HashMap::new(),
+            last_slots: HashMap::new(),
             never_judged: [CHECK].into(),
             marks: BTreeMap::new(),
             orders: Orders::default(),

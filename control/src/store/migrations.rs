@@ -26,13 +26,14 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     migration!(1, "0001_first"),
     migration!(2, "0002_segment_marks"),
     migration!(3, "0003_judged_checks"),
     migration!(4, "0004_blocks"),
     migration!(5, "0005_revisions"),
     migration!(6, "0006_kept_answers"),
+    migration!(16, "0016_leader"),
 ];
 
 /// The table that lists what was applied. It is made before any migration, so its shape is final.

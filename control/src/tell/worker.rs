@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use super::reply::Reply;
 use super::teller::{Outcome, TELL_LIMIT, Teller};
 use crate::clock::Clock;
+use crate::crash::{self, CrashPoint};
 use crate::secret::random_bytes;
 use crate::spawn::{Spawner, Stopping};
 use crate::store::{ClaimId, ClaimRequest, Claimed, Store, StoreError};
@@ -82,6 +83,7 @@ impl Round {
             per_channel: PER_CHANNEL,
         };
         for claimed in self.store.deliveries().claim_due(&request).await? {
+            crash::pass(CrashPoint::Claim);
             // Only this task takes hands, so those that were free still are.
             let Ok(hand) = self.hands.clone().try_acquire_owned() else { break };
             let sending = Sending {
@@ -125,6 +127,7 @@ impl Sending {
             }
             Outcome::NotTried(why) => (Next::RetryAfterMs(BUSY_MS), why),
         };
+        crash::pass(CrashPoint::Send);
         info!(delivery = %id, attempt, ?next, "told");
         self.record(next, &answer, Clock.wall()).await;
         if !matches!(next, Next::RetryAfterMs(_)) {

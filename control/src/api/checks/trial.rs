@@ -18,7 +18,7 @@ use super::super::extract::Id;
 use super::super::problem::ApiError;
 use super::super::results::{HostNames, ResultView, result_view};
 use super::find;
-use crate::leader::handle::TestRequest;
+use crate::leader::handle::{LeaderRequest, TestRequest};
 
 /// The leader answers from memory; a longer wait means that it is gone.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
@@ -49,7 +49,7 @@ pub(super) async fn run(
     Id(id): Id<CheckId>,
 ) -> Result<Json<TrialView>, ApiError> {
     let check = find(&api, tenant, id).await?;
-    demand_leader(&api).await?;
+    api.demand_leader().await?;
     let (asked, answers) = ask(&api, id).await?;
     let limit = Duration::from_millis(check.latest.timeout_ms.into()) + RETURN_ALLOWANCE;
     let answers = gather(answers, asked.len(), limit).await;
@@ -64,22 +64,10 @@ pub(super) async fn run(
     Ok(Json(TrialView { check: id, asked, results }))
 }
 
-async fn demand_leader(api: &Api) -> Result<(), ApiError> {
-    if api.leader.status().leads {
-        return Ok(());
-    }
-    let lease = api.store.lease().read().await?;
-    let where_to = match lease.holder {
-        Some(_) => format!("ask the process that leads; hosts reach it at {}", lease.address),
-        None => "no process leads just now; try again in a few seconds".to_owned(),
-    };
-    Err(ApiError::Unavailable(format!("this process has no links to hosts, for it does not lead: {where_to}")))
-}
-
 async fn ask(api: &Api, check: CheckId) -> Result<(Vec<HostId>, mpsc::UnboundedReceiver<Vote>), ApiError> {
     let (results, answers) = mpsc::unbounded_channel();
     let (asked, told) = oneshot::channel();
-    if !api.leader.test(TestRequest { check, results, asked }) {
+    if !api.leader.ask(LeaderRequest::Test(TestRequest { check, results, asked })) {
         let detail = "too many runs by hand are waiting; try again in a few seconds";
         return Err(ApiError::Unavailable(detail.to_owned()));
     }

@@ -69,7 +69,7 @@ fn marks_in_memory_are_bounded_per_host_and_the_newest_stay() {
     };
     world.state.take_marks(host_id(1), &marks(MARKS_PER_HOST_MAX + 3));
     world.state.take_marks(host_id(2), &marks(2));
-    world.state.forget_old_marks();
+    world.state.tidy(world.now.wall);
     assert_eq!(world.state.marks.len(), MARKS_PER_HOST_MAX + 2);
     let oldest = world.state.marks.keys().next().unwrap();
     assert_eq!((oldest.0, oldest.2), (host_id(1), 3));
