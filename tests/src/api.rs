@@ -44,10 +44,15 @@ impl Api {
         read(request.call().with_context(|| format!("GET {path}"))?)
     }
 
+    /// The status and body that are answered to this body.
+    pub fn try_post(&self, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
+        let request = self.agent.post(self.request_url(path)).header("authorization", format!("Bearer {}", self.token));
+        read(request.send_json(body).with_context(|| format!("POST {path}"))?)
+    }
+
     /// Posts a body and returns the answer, which must be a success.
     pub fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let request = self.agent.post(self.request_url(path)).header("authorization", format!("Bearer {}", self.token));
-        let (status, answer) = read(request.send_json(body).with_context(|| format!("POST {path}"))?)?;
+        let (status, answer) = self.try_post(path, body)?;
         if !(200..300).contains(&status) {
             bail!("POST {path}: {status} {answer}");
         }

@@ -62,6 +62,11 @@ impl Ordeal {
         &self.scene
     }
 
+    /// How often the site went down.
+    pub const fn outages(&self) -> usize {
+        self.outages.len()
+    }
+
     /// Whether the site is down now.
     fn is_down(&self) -> bool {
         self.outages.last().is_some_and(|outage| outage.to.is_none())

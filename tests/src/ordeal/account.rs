@@ -57,11 +57,11 @@ impl Account {
 impl Ordeal {
     /// Brings the site up, waits until everything has settled, and counts.
     pub fn account(mut self) -> anyhow::Result<Account> {
+        self.settle();
         if self.is_down() {
             self.turn()?;
+            self.settle();
         }
-        // What does not settle is counted as lost, so a limit that is over is no error.
-        let _ = eventually("the last recovery to be told", SETTLE_LIMIT, || Ok(self.is_told().then_some(())));
         let incidents = self.incidents()?;
         let both: BTreeSet<String> =
             self.told(Step::Opened).intersection(&self.told(Step::Resolved)).cloned().collect();
@@ -76,6 +76,12 @@ impl Ordeal {
             doubled_messages: self.doubled_messages(),
             missed: self.missed()?,
         })
+    }
+
+    /// Waits until the beginning of the phase was told. What never is will be counted as lost, so a limit that is over is
+    /// no error here.
+    fn settle(&self) {
+        let _ = eventually("the phase to be told", SETTLE_LIMIT, || Ok(self.is_told().then_some(())));
     }
 
     /// All incidents there are, of whatever site.

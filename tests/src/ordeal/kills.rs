@@ -44,6 +44,11 @@ impl Kills {
         Ok(Self { ordeal: Ordeal::begin(system)?, folder, died_at, random: seed | 1 })
     }
 
+    /// How often the site went down.
+    pub const fn outages(&self) -> usize {
+        self.ordeal.outages()
+    }
+
     /// How often control died.
     pub fn count(&self) -> usize {
         self.died_at.iter().sum()

@@ -3,7 +3,9 @@
 mod accounts;
 mod by_hand;
 mod control_dies;
+mod crashes;
 mod edits;
+mod followers;
 mod hosts_fail;
 mod links;
 mod outages;
