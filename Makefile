@@ -12,7 +12,7 @@ CARGO_DENY := $(CARGO_TARGET_DIR)/tools/bin/cargo-deny --locked
 # The small workspaces are held to the rules of the whole, and need only a part of what those allow.
 PART := --allow license-not-encountered --allow unmatched-skip
 
-.PHONY: help setup guests build up demo test lint bench fresh clean
+.PHONY: help setup guests build up demo test lint bench crash follower fresh clean
 
 help:
 	@echo 'make demo   watch an outage being seen, confirmed and told, in three minutes'
@@ -20,6 +20,8 @@ help:
 	@echo 'make lint   formatting, lints, licences'
 	@echo 'make up     run Farwatch on this machine'
 	@echo 'make bench  the measurements, beside what you would use instead'
+	@echo 'make crash  kill control 300 times on each engine and count what was lost (an hour; KILLS=n)'
+	@echo 'make follower  strike the leader of two 50 times in each way (half an hour; TIMES=n)'
 	@echo 'make setup  what the others need: packages, guest toolchain, Python environment'
 	@echo 'make fresh  as root: prove demo and test on a bare Debian in a folder'
 
@@ -53,6 +55,12 @@ lint: guests
 	$(CARGO_DENY) check bans licenses sources
 	$(CARGO_DENY) --manifest-path checks-wasm/Cargo.toml check $(PART) bans licenses sources
 	$(CARGO_DENY) --manifest-path setup/componentize/Cargo.toml check $(PART) bans licenses sources
+
+crash: build
+	$(CARGO_TARGET_DIR)/ci/crash $(KILLS)
+
+follower: build
+	$(CARGO_TARGET_DIR)/ci/follower $(TIMES)
 
 bench: guests
 	@setup/debian.sh bench

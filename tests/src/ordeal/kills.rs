@@ -59,12 +59,21 @@ impl Kills {
         self.ordeal.keep_schedule()?;
         let alone_ms = self.draw() % ALONE_MAX_MS;
         leave_alone(Duration::from_millis(alone_ms));
-        let from = if self.ordeal.is_told() { TELLING_POINTS } else { 0 };
-        // As many draws again are no point: those kills come wherever control is.
-        let point = from + self.draw() as usize % (2 * (CRASH_POINTS.len() - from));
+        let point = self.choose_point();
         let died_at = if self.die_at(point)? { point } else { CRASH_POINTS.len() };
         self.died_at[died_at] += 1;
         self.must_agree()
+    }
+
+    /// Where control dies next. While somebody is to be told it dies where that is decided and done; otherwise as often
+    /// at no point in particular as at one.
+    fn choose_point(&mut self) -> usize {
+        let draw = self.draw() as usize;
+        if self.ordeal.is_told() {
+            TELLING_POINTS + draw % (2 * (CRASH_POINTS.len() - TELLING_POINTS))
+        } else {
+            draw % (2 * TELLING_POINTS)
+        }
     }
 
     /// The account of it all.

@@ -27,6 +27,7 @@ mod fleet;
 mod incidents;
 mod journal;
 mod kept_answers;
+mod leader;
 mod ledger;
 mod opening;
 mod people;

@@ -42,9 +42,11 @@ fn a_follower_answers_like_the_leader_and_what_it_is_told_comes_into_force() {
     let check = follows.post("/v1/checks", &wish).unwrap()["id"].clone();
     let path = format!("/v1/checks/{}", check.as_str().unwrap());
     for api in [leads, follows] {
-        eventually("the check to be run and found up", LIMIT, || {
-            Ok((api.get(&path)?["verdict"] == "up").then_some(()))
-        })
+        eventually(
+            "the check to be run and found up",
+            LIMIT,
+            || Ok((api.get(&path)?["verdict"] == "up").then_some(())),
+        )
         .unwrap();
     }
 

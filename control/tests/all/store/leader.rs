@@ -1,0 +1,80 @@
+//! What a leader leaves for others: its checkpoint for the next one, its status for those who follow, and, when it is
+//! stopped in the middle of a flush, its locks.
+
+use farwatch_control::store::{Engine, FlushId, LeaderCheckpoint, ShownStatus, StoreError, Takeover};
+use farwatch_proto::id::ProcessId;
+use sqlx::Executor;
+
+use super::world::{Database, START, World, random, random_16};
+
+on_both_engines!(
+    a_checkpoint_is_replaced_and_a_former_leader_writes_none,
+    what_a_later_leader_shows_is_not_replaced_by_a_former_one,
+);
+
+fn checkpoint(seq: u64) -> LeaderCheckpoint {
+    LeaderCheckpoint { seq, version: 1, body: vec![seq as u8; 40] }
+}
+
+async fn a_checkpoint_is_replaced_and_a_former_leader_writes_none(database: Database) {
+    let world = World::new(&database).await;
+    let checkpoints = world.store.leader_checkpoint();
+    assert_eq!(checkpoints.read().await.unwrap(), None);
+    let former = world.lead().await;
+    for seq in [1, 2] {
+        checkpoints.write(former.epoch, &checkpoint(seq)).await.unwrap();
+        assert_eq!(checkpoints.read().await.unwrap(), Some(checkpoint(seq)));
+    }
+    world.lead().await;
+    let refused = checkpoints.write(former.epoch, &checkpoint(3)).await;
+    assert!(matches!(refused, Err(StoreError::StaleLeader)), "{refused:?}");
+    assert_eq!(checkpoints.read().await.unwrap(), Some(checkpoint(2)));
+}
+
+async fn what_a_later_leader_shows_is_not_replaced_by_a_former_one(database: Database) {
+    let world = World::new(&database).await;
+    let shown = world.store.leader_status();
+    assert_eq!(shown.read().await.unwrap(), None);
+    let (former, later) = (world.lead().await, world.lead().await);
+    let status = |epoch, age_ms: i64| ShownStatus { epoch, at: START + -age_ms, body: "{}".to_owned() };
+    for status in [status(later.epoch, 9), status(later.epoch, 5)] {
+        shown.show(&status).await.unwrap();
+        assert_eq!(shown.read().await.unwrap(), Some(status));
+    }
+    shown.show(&status(former.epoch, 0)).await.unwrap();
+    assert_eq!(shown.read().await.unwrap(), Some(status(later.epoch, 5)));
+}
+
+/// As `SIGSTOP` leaves it: a row of the journal written and not committed, and the lease held in place by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_stopped_in_the_middle_of_a_flush_keeps_nobody_from_leading() {
+    let database = Database::postgres();
+    assert_eq!(database.url.engine(), Engine::Postgres);
+    let world = World::new(&database).await;
+    let stopped = world.lead().await;
+    let mut session = database.connect().await;
+    session.execute("set idle_in_transaction_session_timeout = '3s'").await.unwrap();
+    session.execute("begin").await.unwrap();
+    session.execute("select counter from lease where name = 'leader' for share").await.unwrap();
+    session
+        .execute(
+            "insert into journal (seq, epoch_n, epoch_random, flush_id, kind, version, committed_ms, results, body) \
+             select seq + 1, epoch_n, epoch_random, decode(repeat('07', 16), 'hex'), 'results', 1, 0, 0, ''::bytea \
+             from journal order by seq desc limit 1",
+        )
+        .await
+        .unwrap();
+
+    let seen = world.store.lease().read().await.unwrap();
+    let process = ProcessId::new(START, random());
+    let held = world.store.lease().acquire(&seen, process, "b", 77).await.unwrap().expect("the lease is free to take");
+    let after = world.store.journal().head().await.unwrap();
+    assert_eq!(after, stopped.head, "what was not committed is not there");
+    let takeover = Takeover { id: FlushId(random_16()), after, epoch: held.epoch, committed: START };
+    let head = world.store.journal().takeover(&takeover).await.unwrap();
+    assert_eq!((head.seq, head.epoch), (after.seq + 1, held.epoch));
+    // The one that was stopped wakes up, and its transaction is gone.
+    assert!(session.execute("commit").await.is_err());
+    let refused = world.store.journal().commit_flush(&stopped.flush()).await;
+    assert!(matches!(refused, Err(StoreError::StaleLeader)), "{refused:?}");
+}
