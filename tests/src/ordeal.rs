@@ -15,8 +15,9 @@ use farwatch_proto::time::UnixMs;
 use serde_json::Value;
 
 use crate::clock::now;
-use crate::scene::{Scene, text};
+use crate::scene::{Scene, moment, text};
 use crate::system::SystemBuilder;
+use crate::wait::eventually;
 
 pub use account::Account;
 pub use controls::{Blow, Controls};
@@ -32,6 +33,8 @@ const PHASE_MIN_MS: i64 = 25_000;
 const PHASE_MAX_MS: i64 = 240_000;
 /// Everything must have settled by then.
 const SETTLE_LIMIT: Duration = Duration::from_secs(240);
+/// A slot comes every ten seconds, and control has just been killed.
+const SLOT_LIMIT: Duration = Duration::from_secs(60);
 
 /// A time during which the site was down.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +63,27 @@ impl Ordeal {
     /// What it plays on.
     pub const fn scene(&self) -> &Scene {
         &self.scene
+    }
+
+    /// Waits until every site was run in a slot after this moment.
+    fn await_slots_after(&self, after: UnixMs) -> anyhow::Result<()> {
+        eventually("every site to be run", SLOT_LIMIT, || {
+            for (site, _) in self.scene.sites() {
+                let results = self.scene.results(site)?;
+                if !results.iter().any(|result| moment(&result["slot"]).is_ok_and(|slot| slot > after)) {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        })
+    }
+
+    /// Counts from now on, as soon as every site is run again.
+    fn begin_anew(&mut self) -> anyhow::Result<()> {
+        self.await_slots_after(now())?;
+        self.began = now();
+        self.phase_began = self.began;
+        Ok(())
     }
 
     /// How often the site went down.

@@ -15,6 +15,8 @@ use farwatch_tests::system::System;
 
 /// What the issue of this command asks for.
 const KILLS: usize = 300;
+/// One kill in so many comes while hours are folded.
+const FOLDING_SHARE: usize = 15;
 /// How often it says how far it is.
 const TOLD_EVERY: usize = 10;
 
@@ -51,6 +53,7 @@ fn on_engine(
     seed: u64,
 ) -> anyhow::Result<()> {
     let mut ordeal = Kills::begin(system, seed)?;
+    ordeal.strike_folding(kills.div_ceil(FOLDING_SHARE))?;
     while ordeal.count() < kills {
         ordeal.strike()?;
         if ordeal.count().is_multiple_of(TOLD_EVERY) {
