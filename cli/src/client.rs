@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod channel;
 pub(crate) mod check;
 pub(crate) mod contact;
+pub(crate) mod delivery;
 pub(crate) mod explain;
 pub(crate) mod health;
 pub(crate) mod host;

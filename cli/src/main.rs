@@ -25,6 +25,7 @@ use client::audit::AuditArgs;
 use client::channel::ChannelArgs;
 use client::check::CheckArgs;
 use client::contact::ContactArgs;
+use client::delivery::DeliveryArgs;
 use client::explain::ExplainArgs;
 use client::health::HealthArgs;
 use client::incident::IncidentArgs;
@@ -69,6 +70,7 @@ enum Word {
     Host(HostArgs),
     Check(CheckArgs),
     Incident(IncidentArgs),
+    Delivery(DeliveryArgs),
     Contact(ContactArgs),
     Channel(ChannelArgs),
     Ledger(LedgerArgs),
@@ -90,6 +92,7 @@ impl Word {
             Self::Host(args) => args.run(),
             Self::Check(args) => args.run(),
             Self::Incident(args) => args.run(),
+            Self::Delivery(args) => args.run(),
             Self::Contact(args) => args.run(),
             Self::Channel(args) => args.run(),
             Self::Ledger(args) => args.run(),
@@ -170,6 +173,9 @@ mod tests {
             "farwatch host edit fra-1 weight=3 labels.disk=ssd",
             "farwatch tenant edit acme name=corp",
             "farwatch audit --limit 200",
+            "farwatch delivery list --dead --json",
+            "farwatch delivery list --incident inc_1",
+            "farwatch delivery retry dlv_1",
         ] {
             assert!(is_taken(line), "{line}");
         }
@@ -181,6 +187,8 @@ mod tests {
             "farwatch channel add ops --email a@b.org --webhook https://hooks.example",
             "farwatch check edit shop",
             "farwatch audit --limit 201",
+            "farwatch delivery list",
+            "farwatch delivery list --dead --incident inc_1",
             "farwatch sing",
         ] {
             assert!(!is_taken(line), "{line}");

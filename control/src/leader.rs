@@ -5,6 +5,7 @@
 //! holds can be loaded again, so that a crash, a takeover and an ordinary start are one path.
 
 mod admission;
+pub mod afterwards;
 mod assignment;
 mod book;
 mod checkpoint;
@@ -13,6 +14,7 @@ mod draft;
 pub mod handle;
 pub mod journal_body;
 mod lease;
+mod outages;
 mod reign;
 mod self_check;
 mod sessions;

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::ControlConfig;
 use crate::file::write_whole;
 use crate::fold;
-use crate::leader::{self, LeaderConfig, LeaderHandle};
+use crate::leader::{self, LeaderConfig, LeaderHandle, afterwards};
 use crate::links::{self, LinkIdentity, Links};
 use crate::retention;
 use crate::seal::Sealer;
@@ -138,6 +138,7 @@ async fn serve(
     let teller = Arc::new(Teller::new(config.tell.clone(), policy, sealer.clone())?);
     tell::start(spawner, &tasks, store.clone(), teller, handle.deliveries_due.clone());
     fold::start(spawner, &tasks, store.clone(), (clock, process), handle.clone());
+    afterwards::start(spawner, &tasks, store.clone(), (clock, process), handle.clone());
     retention::start(spawner, &tasks, store.clone(), clock);
 
     let limits = ApiLimits::GENEROUS;

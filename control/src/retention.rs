@@ -19,6 +19,9 @@ const SLOT_AHEAD_MAX_MS: i64 = 60_000;
 const BLOCKS_MS: i64 = 90 * 86_400_000;
 /// Marks of segments that no longer grow are kept as long as the spool they are of may come back.
 const MARKS_MS: i64 = 26 * 3_600_000;
+/// Late failures that were not looked back at within this time are forgotten, for what the journal holds of them is
+/// about to be.
+const LATE_FAILURES_MS: i64 = 26 * 3_600_000;
 /// How often old rows are looked for.
 const PERIOD: Duration = Duration::from_secs(600);
 /// Deletions of one kind in one run, each of which takes a limited number of rows: far more than a period brings.
@@ -51,5 +54,6 @@ pub async fn forget(store: &Store, now: UnixMs) -> Result<(), StoreError> {
         }
     }
     store.host_marks().delete_before(now - MARKS_MS).await?;
+    store.late_failures().delete_before(now - LATE_FAILURES_MS).await?;
     Ok(())
 }

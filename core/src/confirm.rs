@@ -67,6 +67,9 @@ pub struct Vote {
     pub order: Option<OrderId>,
     /// Attempts before it on the same host.
     pub attempt: u32,
+    /// When it was asked; an answer counts only because that was after the failure was received.
+    #[serde(default)]
+    pub asked: UnixMs,
     /// What it said, once it did.
     pub answer: Option<Answer>,
     /// The module's code, if it gave one.
@@ -145,6 +148,7 @@ impl Round {
             host: beginning.host,
             order: None,
             attempt: 0,
+            asked: now,
             answer: Some(beginning.question.wanted()),
             code: beginning.code.to_owned(),
             message: beginning.message.to_owned(),
@@ -161,12 +165,12 @@ impl Round {
             revision: beginning.revision,
             votes: vec![first],
         };
-        round.ask(panel, usize::from(n) - 1);
+        round.ask(panel, usize::from(n) - 1, now);
         round
     }
 
     /// Adds up to `wanted` vantage points that have not been asked yet; returns how many it found.
-    fn ask(&mut self, panel: &Panel<'_>, wanted: usize) -> usize {
+    fn ask(&mut self, panel: &Panel<'_>, wanted: usize, now: UnixMs) -> usize {
         let hosts: Vec<HostId> = if self.alone {
             vec![self.votes[0].host; wanted]
         } else {
@@ -180,6 +184,7 @@ impl Round {
                 host: *host,
                 order: Some(order),
                 attempt,
+                asked: now,
                 answer: None,
                 code: String::new(),
                 message: String::new(),
@@ -219,20 +224,25 @@ impl Round {
     }
 
     /// Asks others in place of those that could not tell; whether it found any.
-    pub fn replace_void(&mut self, panel: &Panel<'_>) -> bool {
+    pub fn replace_void(&mut self, panel: &Panel<'_>, now: UnixMs) -> bool {
         let useful = self.votes.iter().filter(|vote| vote.answer != Some(Answer::Void)).count();
         let missing = usize::from(self.n).saturating_sub(useful);
-        missing > 0 && !self.alone && self.ask(panel, missing) > 0
+        missing > 0 && !self.alone && self.ask(panel, missing, now) > 0
     }
 
-    /// Spends the one extra round on those not asked yet; whether there were any.
+    /// Spends the one extra round: whoever had its time is given up and others are asked instead, whoever was asked
+    /// later keeps the time it has left. Whether anybody is left to answer.
     pub fn extend(&mut self, panel: &Panel<'_>, timeout_ms: u32, now: UnixMs) -> bool {
         if std::mem::replace(&mut self.extended, true) {
             return false;
         }
-        self.votes.iter_mut().filter(|vote| vote.answer.is_none()).for_each(|vote| vote.answer = Some(Answer::Void));
-        self.deadline = now + (i64::from(timeout_ms) + ROUND_ALLOWANCE_MS);
-        self.replace_void(panel)
+        let patience_ms = i64::from(timeout_ms) + ROUND_ALLOWANCE_MS;
+        let began = self.began;
+        let is_late = |vote: &&mut Vote| vote.answer.is_none() && now.since(vote.asked.max(began)) >= patience_ms;
+        self.votes.iter_mut().filter(is_late).for_each(|vote| vote.answer = Some(Answer::Void));
+        self.deadline = now + patience_ms;
+        self.replace_void(panel, now);
+        self.open_orders().next().is_some()
     }
 
     /// What the votes amount to at `now`.
@@ -266,7 +276,7 @@ impl Round {
                 id: vote.order?,
                 stream: self.stream,
                 revision: self.revision,
-                ordered_at: self.began,
+                ordered_at: vote.asked.max(self.began),
                 attempt: vote.attempt,
             };
             Some((vote.host, order))

@@ -4,7 +4,9 @@
 //! One function takes a detector, an input and now, and leaves the detector changed and the effects
 //! named. Whether a result is fresh is decided before (see [`is_fresh`]); what is told to whom, after.
 
+mod places;
 mod rounds;
+mod verdict;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +17,8 @@ use farwatch_proto::link::Order;
 use farwatch_proto::outcome::{Outcome, Status};
 use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
+
+pub use verdict::Verdict;
 
 use crate::confirm::{Answer, Beginning, Panel, Question, Round};
 use crate::incident::{Ending, IncidentEvent, Voice};
@@ -28,44 +32,6 @@ pub const ROUND_BACKOFF_MS: i64 = 10 * 60_000;
 /// A check that is not up is run at least this often, however long its interval.
 pub const RECHECK_MS: i64 = 60_000;
 
-/// What is held of a check.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// It works.
-    #[default]
-    Up,
-    /// It failed once, and others are being asked.
-    Suspect,
-    /// It fails, confirmed.
-    Down,
-    /// It was down and works from one place; others are being asked.
-    Recovering,
-    /// It works worse than wanted, or fails from one place only.
-    Degraded,
-    /// It failed and too few could say whether it does: a matter for the operator.
-    Unconfirmed,
-}
-
-impl Verdict {
-    /// The word people read.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Suspect => "suspect",
-            Self::Down => "down",
-            Self::Recovering => "recovering",
-            Self::Degraded => "degraded",
-            Self::Unconfirmed => "unconfirmed",
-        }
-    }
-
-    /// Whether an outage has been confirmed and its recovery has not.
-    pub const fn is_out(self) -> bool {
-        matches!(self, Self::Down | Self::Recovering)
-    }
-}
-
 /// The failure an episode began with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -77,6 +43,15 @@ pub struct Failure {
     pub code: String,
     /// The module's sentence.
     pub message: String,
+}
+
+/// A failure whose round has not begun, for the hosts have no places for its votes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The stream that failed.
+    pub stream: StreamId,
+    /// The newest failure: it is the first vote of the round.
+    pub failure: Failure,
 }
 
 /// What is held of one check. Only checks that are not plainly up have one in the database.
@@ -94,9 +69,15 @@ pub struct Detector {
     pub last_failed_slot: Option<UnixMs>,
     /// The round under way.
     pub round: Option<Round>,
+    /// The failure that waits for a round.
+    #[serde(default)]
+    pub waiting: Option<Waiting>,
     /// Refuted rounds in succession, by the host whose failure began them.
     pub refuted: BTreeMap<HostId, u8>,
-    /// No round begins before this.
+    /// When each of these places failed last.
+    #[serde(default)]
+    pub last_failed_at: BTreeMap<HostId, UnixMs>,
+    /// No round begins before this by a failure of a place that fails alone.
     pub quiet_until: Option<UnixMs>,
     /// Good slots in succession while recovering.
     pub good_slots: u8,
@@ -106,7 +87,7 @@ pub struct Detector {
     pub recovery_voices: Vec<Voice>,
     /// The open incident.
     pub incident: Option<IncidentId>,
-    /// When it was last run, while it is out.
+    /// When it was last run, while it is not up.
     pub last_run: Option<UnixMs>,
     /// A run ordered because the interval is too long to wait for.
     pub recheck: Option<OrderId>,
@@ -116,6 +97,26 @@ impl Detector {
     /// Whether it says no more than its absence would.
     pub fn is_plain(&self) -> bool {
         self.verdict == Verdict::Up && self.round.is_none() && self.refuted.is_empty()
+    }
+
+    /// When time alone changes something: a round may begin or ends, or a run is to be ordered because the interval
+    /// is too long to wait for. `None` while nothing waits, so that nobody need look.
+    pub fn wakes_at(&self, facts: &CheckFacts) -> Option<UnixMs> {
+        let begins = self.waiting.as_ref().map(|_| self.since);
+        let ends = self.round.as_ref().map(|round| round.deadline);
+        let rechecks = self.is_rechecked(facts).then(|| self.last_run.map_or(self.since, |last| last + RECHECK_MS));
+        [begins, ends, rechecks].into_iter().flatten().min()
+    }
+
+    /// Whether it is run every minute whatever its interval. A target that says of itself that it is degraded is not
+    /// asked more often for that, and what may not be repeated is not.
+    fn is_rechecked(&self, facts: &CheckFacts) -> bool {
+        let is_not_up = match self.verdict {
+            Verdict::Down | Verdict::Recovering | Verdict::Unconfirmed => true,
+            Verdict::Degraded => !self.failing_places().is_empty(),
+            Verdict::Up | Verdict::Suspect => false,
+        };
+        is_not_up && facts.interval.ms() > RECHECK_MS && facts.repeat == Repeat::Safe
     }
 }
 
@@ -134,6 +135,8 @@ pub struct CheckFacts {
     pub repeat: Repeat,
     /// How many bad votes the check itself demands.
     pub need: Option<u8>,
+    /// Whether the hosts have places for the votes of one more round.
+    pub may_ask: bool,
 }
 
 /// A fresh run of a due slot.
@@ -182,6 +185,13 @@ pub enum Effect {
     Cancel(HostId, OrderId),
     /// Something to write down and tell.
     Incident(IncidentEvent),
+    /// A round about an outage is over; a refuted one counts against the place that began it.
+    RoundOver {
+        /// The host whose failure began it.
+        began_by: HostId,
+        /// Whether the others saw no failure.
+        refuted: bool,
+    },
 }
 
 /// A result is fresh when it is at most two intervals old at ingest and newer than the last slot that
@@ -231,8 +241,10 @@ impl Turn<'_> {
     fn failed(&mut self, seen: Sighting<'_>) {
         self.detector.last_failed_slot = self.detector.last_failed_slot.max(Some(seen.slot));
         self.detector.last_run = Some(self.now);
+        self.detector.note_failing_place(seen.host, self.now);
         match self.detector.verdict {
-            Verdict::Suspect | Verdict::Down => {}
+            Verdict::Suspect => self.fails_still(seen),
+            Verdict::Down => {}
             Verdict::Recovering => self.fell_back(),
             Verdict::Up | Verdict::Degraded | Verdict::Unconfirmed => self.suspect(seen),
         }
@@ -241,7 +253,7 @@ impl Turn<'_> {
     fn worked(&mut self, seen: Sighting<'_>) {
         self.detector.last_run = Some(self.now);
         match self.detector.verdict {
-            Verdict::Suspect => {}
+            Verdict::Suspect => self.works_before_it_was_asked(seen),
             Verdict::Up | Verdict::Degraded | Verdict::Unconfirmed => self.worked_while_not_out(seen),
             Verdict::Down | Verdict::Recovering => {
                 if self.detector.last_failed_slot.is_none_or(|failed| seen.slot > failed) {
@@ -252,39 +264,57 @@ impl Turn<'_> {
     }
 
     fn suspect(&mut self, seen: Sighting<'_>) {
-        if self.detector.quiet_until.is_some_and(|until| self.now < until) {
+        if self.detector.is_quiet(seen.host, self.now) {
             return;
         }
-        self.detector.first_failure = Some(Failure {
-            slot: seen.slot,
-            host: seen.host,
-            code: seen.outcome.code().to_owned(),
-            message: seen.outcome.message().to_owned(),
-        });
+        // What too few could confirm goes on, and is known by the failure it began with.
+        if self.detector.verdict != Verdict::Unconfirmed || self.detector.first_failure.is_none() {
+            self.detector.first_failure = Some(failure_of(&seen));
+        }
         self.turn_to(Verdict::Suspect, seen.outcome.message().to_owned());
-        self.begin_round(Question::Outage, seen);
+        self.detector.waiting = Some(Waiting { stream: seen.stream, failure: failure_of(&seen) });
+        self.begin_what_waits();
+    }
+
+    /// A failure that waits for its round is overtaken by newer ones, for votes are to be about what is so now.
+    fn fails_still(&mut self, seen: Sighting<'_>) {
+        if self.detector.waiting.is_some() {
+            self.detector.waiting = Some(Waiting { stream: seen.stream, failure: failure_of(&seen) });
+        }
+    }
+
+    /// What works again from its place before anybody else was asked was no outage that could be confirmed.
+    fn works_before_it_was_asked(&mut self, seen: Sighting<'_>) {
+        let waiting = self.detector.waiting.as_ref().map(|waiting| &waiting.failure);
+        if waiting.is_some_and(|failure| failure.host == seen.host && seen.slot > failure.slot) {
+            self.detector.waiting = None;
+            self.worked_while_not_out(seen);
+        }
+    }
+
+    fn begin_what_waits(&mut self) {
+        if !self.facts.may_ask {
+            return;
+        }
+        if let Some(Waiting { stream, failure }) = self.detector.waiting.take() {
+            self.begin_round(Question::Outage, stream, failure.host, (&failure.code, &failure.message));
+        }
     }
 
     /// A good run from a place clears what was held against that place.
     fn worked_while_not_out(&mut self, seen: Sighting<'_>) {
-        self.detector.refuted.remove(&seen.host);
-        let fails_somewhere = self.detector.refuted.values().any(|rounds| *rounds >= REFUTED_MAX);
-        if fails_somewhere {
-            return;
-        }
-        self.detector.quiet_until = None;
-        if seen.outcome.status == Status::Degraded {
-            self.turn_to(Verdict::Degraded, seen.outcome.message().to_owned());
-        } else {
-            self.turn_to(Verdict::Up, String::new());
-        }
+        self.detector.clear_place(seen.host);
+        self.detector.forget_places_that_left(self.facts.interval, self.now);
+        self.detector.first_failure = None;
+        self.settle_places(seen.outcome.status, seen.outcome.message());
     }
 
     fn worked_while_out(&mut self, seen: Sighting<'_>) {
         self.turn_to(Verdict::Recovering, "works again from one place".to_owned());
         self.detector.good_slots = self.detector.good_slots.saturating_add(1);
-        if !self.detector.recovery_confirmed && self.detector.round.is_none() {
-            self.begin_round(Question::Recovery, seen);
+        if !self.detector.recovery_confirmed && self.detector.round.is_none() && self.facts.may_ask {
+            let said = (seen.outcome.code(), seen.outcome.message());
+            self.begin_round(Question::Recovery, seen.stream, seen.host, said);
         }
         self.resolve_if_recovered();
     }
@@ -302,9 +332,10 @@ impl Turn<'_> {
     }
 
     fn ticked(&mut self) {
+        self.begin_what_waits();
         self.settle_round();
-        let waits = self.facts.interval.ms() > RECHECK_MS && self.detector.verdict.is_out();
-        if waits && self.detector.last_run.is_none_or(|last| self.now.since(last) >= RECHECK_MS) {
+        let is_due = self.detector.last_run.is_none_or(|last| self.now.since(last) >= RECHECK_MS);
+        if is_due && self.detector.is_rechecked(self.facts) {
             self.order_recheck();
         }
     }
@@ -332,22 +363,23 @@ impl Turn<'_> {
         self.detector.reason = reason;
     }
 
-    fn begin_round(&mut self, question: Question, seen: Sighting<'_>) {
-        let beginning = Beginning {
-            question,
-            stream: seen.stream,
-            revision: self.facts.revision,
-            host: seen.host,
-            code: seen.outcome.code(),
-            message: seen.outcome.message(),
-            timeout_ms: self.facts.timeout_ms,
-            need: self.facts.need,
-        };
+    fn begin_round(&mut self, question: Question, stream: StreamId, host: HostId, (code, message): (&str, &str)) {
+        let CheckFacts { revision, timeout_ms, need, .. } = *self.facts;
+        let beginning = Beginning { question, stream, revision, host, code, message, timeout_ms, need };
         let lonely = Panel::default();
         let panel = if self.facts.repeat == Repeat::Unsafe { &lonely } else { self.panel };
         self.detector.round = Some(Round::begin(&beginning, panel, self.now));
         self.send_open_orders(0);
         self.settle_round();
+    }
+}
+
+fn failure_of(seen: &Sighting<'_>) -> Failure {
+    Failure {
+        slot: seen.slot,
+        host: seen.host,
+        code: seen.outcome.code().to_owned(),
+        message: seen.outcome.message().to_owned(),
     }
 }
 

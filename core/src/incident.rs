@@ -84,6 +84,9 @@ pub enum IncidentEvent {
         of: u8,
         /// What each said, the first failing one first.
         voices: Vec<Voice>,
+        /// Whether it was over before anybody could judge it: the results came late.
+        #[serde(default)]
+        seen_afterwards: bool,
     },
     /// It is over.
     Resolved {

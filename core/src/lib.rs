@@ -23,6 +23,10 @@ pub mod detect;
 
 pub mod confirm;
 
+pub mod afterwards;
+
+pub mod mass_failure;
+
 pub mod incident;
 
 pub mod uptime;

@@ -24,6 +24,8 @@ const BODY_MAX_BYTES: usize = 1 << 20;
 pub enum Reply {
     /// This status and this text.
     Status(u16, String),
+    /// This status, and to be left alone for so long, in the words of the header.
+    RetryAfter(u16, String),
     /// A redirect to this URL.
     Redirect(String),
     /// Nothing, while the connection stays open.
@@ -128,6 +130,9 @@ fn serve(mut stream: TcpStream, record: &Mutex<Record>) {
     let text = match answer {
         Reply::Status(status, body) => {
             format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+        }
+        Reply::RetryAfter(status, said) => {
+            format!("HTTP/1.1 {status} -\r\nretry-after: {said}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         }
         Reply::Redirect(url) => {
             format!("HTTP/1.1 307 -\r\nlocation: {url}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::edit::Changes;
-use super::fields::text;
+use super::fields::{moment, text};
 use super::reference::{CONTACT, id_of};
 use super::{Client, ClientArgs};
 use crate::exit::{Failure, USAGE};
@@ -91,7 +91,8 @@ pub(super) fn add(client: &Client, contact: &str, channel: &ChannelFlags) -> Res
 
 /// Where a message over this channel goes: an address or a URL, whichever it has.
 pub(super) fn reaches(channel: &Value) -> String {
-    text(channel, "address") + &text(channel, "url")
+    let disabled = if channel["disabled"].is_null() { "" } else { " (disabled)" };
+    text(channel, "address") + &text(channel, "url") + disabled
 }
 
 fn shown(channel: &Value, look: Look) -> String {
@@ -100,6 +101,8 @@ fn shown(channel: &Value, look: Look) -> String {
         ("contact", text(channel, "contact").into()),
         ("reaches", reaches(channel).into()),
         ("secret", text(channel, "secret").into()),
+        ("disabled", moment(channel, "disabled").into()),
+        ("because", text(channel, "disabled_because").into()),
     ];
     facts.retain(|(_, cell): &(&str, Cell)| *cell != Cell::plain(""));
     let once =
@@ -120,5 +123,7 @@ mod tests {
         );
         let email = json!({"id": "chn_1", "contact": "con_1", "address": "a@b.org"});
         assert!(!shown(&email, Look::PLAIN).contains("secret"));
+        let gone = json!({"id": "chn_1", "url": "https://a", "disabled": 0, "disabled_because": "410 Gone"});
+        assert!(shown(&gone, Look::PLAIN).contains("because   410 Gone"));
     }
 }

@@ -12,7 +12,7 @@ use super::fields::{interval, items, length, micros, moment, text, texts};
 use super::reference::{CHECK, encoded, id_of};
 use super::{Client, ClientArgs};
 use crate::exit::Failure;
-use crate::output::{self, Cell, Look, Table};
+use crate::output::{self, Cell, Look, Table, Tone};
 
 /// What is watched
 #[derive(Args, Debug)]
@@ -126,6 +126,14 @@ fn outage(check: &Value) -> Cell {
     if check["open_incident"].is_null() { Cell::plain("none") } else { Cell::word("open") }
 }
 
+/// Who confirms an outage, where that is nobody else.
+fn confirmed_by(check: &Value) -> Cell {
+    match check["independently_confirmed"].as_bool() {
+        Some(false) => Cell::toned("nobody independent: one machine runs it, and is asked again", Tone::Doubtful),
+        _ => Cell::plain(""),
+    }
+}
+
 /// A check in full.
 fn shown(check: &Value, look: Look) -> String {
     let timeout = check["timeout_ms"].as_i64().map_or_else(String::new, length);
@@ -136,6 +144,7 @@ fn shown(check: &Value, look: Look) -> String {
         ("state", state(check)),
         ("since", moment(check, "verdict_since").into()),
         ("because", text(check, "reason").into()),
+        ("confirmed by", confirmed_by(check)),
         ("in force from", moment(check, "in_force_from").into()),
         ("outage", outage(check)),
         ("incident", text(check, "open_incident").into()),
@@ -202,6 +211,15 @@ mod tests {
                 Cell::word(shown)
             );
         }
+    }
+
+    #[test]
+    fn a_check_that_nobody_else_confirms_says_so() {
+        let shown = |independently_confirmed: bool| {
+            let check = json!({"name": "shop", "config": {}, "independently_confirmed": independently_confirmed});
+            shown(&check, Look::PLAIN)
+        };
+        assert!(shown(false).contains("nobody independent") && !shown(true).contains("confirmed by"));
     }
 
     #[test]

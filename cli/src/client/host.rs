@@ -61,7 +61,8 @@ impl HostVerb {
 }
 
 fn listed(hosts: &Value, look: Look) -> String {
-    let mut table = Table::new(&["name", "standing", "link", "provider", "region", "country", "independent", "id"]);
+    let mut table =
+        Table::new(&["name", "standing", "link", "provider", "region", "country", "independent", "refuted", "id"]);
     for host in items(hosts) {
         table.row(vec![
             text(host, "name").into(),
@@ -71,6 +72,7 @@ fn listed(hosts: &Value, look: Look) -> String {
             text(host, "region").into(),
             text(host, "country").into(),
             independent(host),
+            refuted(host),
             text(host, "id").into(),
         ]);
     }
@@ -98,6 +100,17 @@ fn independent(host: &Value) -> Cell {
     if host["independent"] == false { Cell::toned("no", Tone::Doubtful) } else { Cell::plain("yes") }
 }
 
+/// Of the outages it saw first, how many the others did not see.
+fn refuted(host: &Value) -> Cell {
+    match (host["rounds_refuted"].as_u64(), host["rounds_confirmed"].as_u64()) {
+        (None, _) | (_, None) | (Some(0), Some(0)) => Cell::plain(""),
+        (Some(0), Some(confirmed)) => Cell::plain(format!("0 of {confirmed}")),
+        (Some(refuted), Some(confirmed)) => {
+            Cell::toned(format!("{refuted} of {}", refuted + confirmed), Tone::Doubtful)
+        }
+    }
+}
+
 fn shown(host: &Value, look: Look) -> String {
     let mut facts = vec![
         ("name", text(host, "name").into()),
@@ -109,6 +122,7 @@ fn shown(host: &Value, look: Look) -> String {
         ("running", text(host, "running").into()),
         ("loop lag", host["loop_lag_ms"].as_i64().map_or_else(String::new, length).into()),
         ("refused", text(host, "refused").into()),
+        ("refuted", refuted(host)),
         ("provider", text(host, "provider").into()),
         ("asn", text(host, "asn").into()),
         ("region", text(host, "region").into()),
@@ -134,9 +148,10 @@ mod tests {
         let hosts = json!({"items": [{
             "name": "fra", "standing": "active", "connected": false, "silent_ms": 6100, "provider": "p",
             "region": "eu", "country": "DE", "independent": false, "id": "hst_1",
+            "rounds_refuted": 3, "rounds_confirmed": 1,
         }]});
         let shown = listed(&hosts, Look::PLAIN);
         let line = shown.lines().nth(1).unwrap();
-        assert_eq!(line, "fra   active    silent 6.1 s  p         eu      DE       no           hst_1");
+        assert_eq!(line, "fra   active    silent 6.1 s  p         eu      DE       no           3 of 4   hst_1");
     }
 }

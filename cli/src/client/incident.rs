@@ -7,7 +7,7 @@ use super::fields::{items, length, moment, text};
 use super::reference::{CHECK, id_of};
 use super::{Client, ClientArgs};
 use crate::exit::Failure;
-use crate::output::{self, Cell, Look, Table};
+use crate::output::{self, Cell, Look, Table, Tone};
 
 /// Outages
 #[derive(Args, Debug)]
@@ -89,6 +89,15 @@ fn list(client: &Client, state: Option<State>, check: Option<&str>) -> Result<()
     })
 }
 
+/// What makes it unlike other outages, if anything does.
+fn seen(incident: &Value) -> Cell {
+    match (incident["seen_afterwards"].as_bool(), incident["independently_confirmed"].as_bool()) {
+        (Some(true), _) => Cell::toned("afterwards, for what was seen arrived when it was over", Tone::Doubtful),
+        (_, Some(false)) => Cell::toned("by one host, so that nobody confirmed it independently", Tone::Doubtful),
+        _ => Cell::plain(""),
+    }
+}
+
 fn lasted(incident: &Value) -> String {
     match (incident["first_failed_slot"].as_i64(), incident["resolved"].as_i64()) {
         (Some(from), Some(to)) => length(to - from),
@@ -108,6 +117,7 @@ fn shown(incident: &Value, look: Look) -> String {
         ("code", text(incident, "code").into()),
         ("message", text(incident, "message").into()),
         ("needed", format!("{} of {} vantage points", text(incident, "need"), text(incident, "of")).into()),
+        ("seen", seen(incident)),
     ];
     facts.retain(|(_, cell): &(&str, Cell)| *cell != Cell::plain(""));
     format!("{}\n{}\n{}", output::facts(&facts, look), voices(incident, look), deliveries(incident, look))
@@ -162,5 +172,13 @@ mod tests {
         assert!(shown.contains("lasted      1 min 1 s"), "{shown}");
         assert!(shown.contains("opened  fra            bad   timeout"), "{shown}");
         assert!(shown.ends_with("nobody was to be told\n"));
+    }
+
+    #[test]
+    fn what_nobody_confirmed_or_saw_in_time_is_shown_as_such() {
+        let shown = |incident| shown(&incident, Look::PLAIN);
+        assert!(shown(json!({"seen_afterwards": true})).contains("afterwards"));
+        assert!(shown(json!({"seen_afterwards": false, "independently_confirmed": false})).contains("by one host"));
+        assert!(!shown(json!({"seen_afterwards": false, "independently_confirmed": true})).contains("\nseen"));
     }
 }

@@ -4,6 +4,7 @@
 //! A write is pending until the hosts that must run it hold it; every answer says whether it is, or from which
 //! slot border it counts.
 
+mod confirmation;
 mod explain;
 mod judged;
 mod recorded;
@@ -21,6 +22,7 @@ use farwatch_proto::id::{CheckId, IncidentId, ModuleHash, TenantId};
 use farwatch_proto::time::UnixMs;
 use serde::Serialize;
 
+use self::confirmation::PlaceView;
 use super::Api;
 use super::auth::Reader;
 use super::extract::{Id, PageView, Params, page_of};
@@ -28,7 +30,7 @@ use super::problem::ApiError;
 use super::revision::Tagged;
 use super::routes::Routes;
 use crate::spec::{Spec, Wish};
-use crate::store::{Check, CheckFilter};
+use crate::store::{Check, CheckFilter, Host};
 
 pub(super) fn routes() -> Routes {
     Routes::default()
@@ -78,6 +80,12 @@ struct CheckView {
     verdict_since: Option<UnixMs>,
     /// The outage that goes on.
     open_incident: Option<IncidentId>,
+    /// The places from which alone it fails.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failing_from: Vec<PlaceView>,
+    /// Whether hosts on machines of their own confirm an outage of it. Where only one machine may run it, or it may not
+    /// be repeated, the host that saw it fail is asked again, and nobody else.
+    independently_confirmed: bool,
 }
 
 /// What is held of some checks.
@@ -87,6 +95,8 @@ struct Held {
     detectors: BTreeMap<CheckId, Detector>,
     /// Those that were ever judged.
     judged: BTreeSet<CheckId>,
+    /// The hosts of the fleet, by which places are named.
+    hosts: Vec<Host>,
 }
 
 impl Held {
@@ -98,7 +108,8 @@ impl Held {
             Ok((row.check, detector))
         });
         let detectors = parsed.collect::<Result<_, ApiError>>()?;
-        Ok(Self { detectors, judged: api.store.judged_checks().among(checks).await? })
+        let judged = api.store.judged_checks().among(checks).await?;
+        Ok(Self { detectors, judged, hosts: api.store.hosts().list().await? })
     }
 
     /// The word for what is held of this check. Without a detector it is plainly up, once it was judged.
@@ -117,9 +128,11 @@ impl CheckView {
         let verdict = is_watched.then(|| held.verdict_word(check.latest.check));
         let detector = held.detectors.remove(&check.latest.check);
         let verdict_since = detector.as_ref().map(|detector| detector.since);
-        let Detector { reason, incident, .. } = detector.unwrap_or_default();
+        let detector = detector.unwrap_or_default();
+        let failing_from = held.places(&detector.failing_places());
         let Check { created, latest, in_force_revision, .. } = check;
         let spec = parsed_spec(&latest.spec, latest.check)?;
+        let independently_confirmed = confirmation::is_independent(&latest, &spec.placement, &held.hosts);
         Ok(Self {
             id: latest.check,
             wish: Wish { timeout_ms: None, ..spec.wish },
@@ -133,9 +146,11 @@ impl CheckView {
             created,
             changed: latest.created,
             verdict,
-            reason,
+            reason: detector.reason,
             verdict_since,
-            open_incident: incident,
+            open_incident: detector.incident,
+            failing_from,
+            independently_confirmed,
         })
     }
 }

@@ -6,15 +6,16 @@ use farwatch_proto::id::{ChannelId, ContactId, DeliveryId, IncidentId};
 use farwatch_proto::time::UnixMs;
 use serde::Serialize;
 
-use super::Api;
-use super::auth::Reader;
-use super::extract::{PageView, Params, page_of};
+use super::auth::{Reader, Writer};
+use super::extract::{Id, PageView, Params, page_of};
 use super::problem::ApiError;
 use super::routes::Routes;
-use crate::store::{Delivery, DeliveryState, Step};
+use super::{Api, Deed};
+use crate::spec::FieldProblem;
+use crate::store::{Delivery, DeliveryState, Retried, Step};
 
 pub(super) fn routes() -> Routes {
-    Routes::default().get("/v1/deliveries", list)
+    Routes::default().get("/v1/deliveries", list).post("/v1/deliveries/{id}/retry", retry)
 }
 
 #[derive(Serialize)]
@@ -72,5 +73,31 @@ async fn list(
         _ => {
             Err(ApiError::parameter("incident", "name an incident with incident=, or ask for state=dead, one of both"))
         }
+    }
+}
+
+/// Tries again what was given up.
+async fn retry(
+    State(api): State<Api>,
+    Writer { tenant, caller }: Writer,
+    Id(id): Id<DeliveryId>,
+) -> Result<Json<DeliveryView>, ApiError> {
+    let now = api.clock.wall();
+    let deed = Deed { action: "delivery.retry", entity: id.to_string(), tenant: Some(tenant), now };
+    let refused = |detail: String| ApiError::Conflict(FieldProblem::new("", detail));
+    match api.signed(&caller, deed).deliveries().retry(tenant, id, now).await? {
+        Retried::Made(delivery) => {
+            api.leader.deliveries_due.notify_one();
+            Ok(Json((*delivery).into()))
+        }
+        Retried::NotFound => Err(ApiError::no_such("delivery", id)),
+        Retried::NotGivenUp(DeliveryState::Sent | DeliveryState::Merged) => {
+            Err(refused(format!("{id} was told; only a delivery that was given up is tried again")))
+        }
+        Retried::NotGivenUp(_) => Err(refused(format!("{id} is on its way; see when it is due in GET /v1/deliveries"))),
+        Retried::Overtaken(recovery) => Err(refused(format!(
+            "the outage is over, and nobody is told of its beginning after its end; retry its recovery {recovery}, \
+             if that was given up: it tells of both"
+        ))),
     }
 }

@@ -67,6 +67,10 @@ struct DetailView {
     journal_seq: i64,
     results: u64,
     refused: u64,
+    /// Checks that fail and of which too few vantage points could say whether they do.
+    unconfirmed: usize,
+    /// Since when there is a mass failure.
+    mass_failure_since: Option<UnixMs>,
 }
 
 async fn show(State(api): State<Api>, Anybody(caller): Anybody) -> Response {
@@ -90,6 +94,8 @@ fn detail_of(findings: Findings, leader: &LeaderStatus) -> DetailView {
         journal_seq: leader.journal_seq,
         results: leader.results,
         refused: leader.refused,
+        unconfirmed: leader.unconfirmed,
+        mass_failure_since: leader.mass_failure.map(|(since, _)| since),
     }
 }
 
@@ -121,6 +127,18 @@ fn judged(leader: &LeaderStatus, now: UnixMs) -> Findings {
     } else if silent > 0 {
         findings.warnings.push(format!("{silent} of {} hosts are not heard", leader.hosts.len()));
     }
+    if let Some((since, failing)) = leader.mass_failure {
+        let for_s = now.since(since) / 1000;
+        findings.warnings.push(format!(
+            "a mass failure since {for_s} s: {failing} streams began to fail in the last minute, and votes take turns"
+        ));
+    }
+    if leader.unconfirmed > 0 {
+        let checks = leader.unconfirmed;
+        findings.warnings.push(format!(
+            "{checks} checks fail and too few vantage points can confirm it; see /v1/hosts for those that are away"
+        ));
+    }
     let unable: usize = leader.hosts.values().map(|host| host.unable.len()).sum();
     if unable > 0 {
         findings.warnings.push(format!("hosts are unable to run {unable} checks; see /v1/hosts"));
@@ -135,7 +153,7 @@ mod tests {
     use farwatch_proto::id::HostId;
 
     use super::*;
-    use crate::leader::handle::HostStatus;
+    use crate::leader::handle::{HostStatus, RoundCount};
 
     fn leader(hosts: &[(bool, i64)]) -> LeaderStatus {
         let host = |(connected, silent_ms): &(bool, i64)| HostStatus {
@@ -146,6 +164,7 @@ mod tests {
             running: 0,
             loop_lag_ms: 0,
             refused: 0,
+            rounds: RoundCount::default(),
             unable: BTreeMap::new(),
         };
         let ids = (1..).map(|number| HostId::from_bytes([number; 16]));
@@ -170,5 +189,14 @@ mod tests {
         assert_eq!(one_silent.warnings, ["1 of 2 hosts are not heard"]);
         assert_eq!(judged(&leader(&[(false, 0)]), UnixMs(51_000)).failing, ["no host is heard"]);
         assert_eq!(judged(&leader(&[(true, 1)]), UnixMs(63_000)).failing, ["the leader has been stuck for 13 s"]);
+    }
+
+    #[test]
+    fn a_mass_failure_and_what_nobody_can_confirm_deserve_a_look() {
+        let mass_failure = Some((UnixMs(41_000), 70));
+        let found = judged(&LeaderStatus { unconfirmed: 3, mass_failure, ..leader(&[(true, 1)]) }, UnixMs(51_000));
+        assert_eq!(found.failing, [] as [String; 0]);
+        assert!(found.warnings[0].starts_with("a mass failure since 10 s: 70 streams"), "{:?}", found.warnings);
+        assert!(found.warnings[1].starts_with("3 checks fail and too few"), "{:?}", found.warnings);
     }
 }

@@ -92,6 +92,12 @@ struct SeenView {
     running: u32,
     loop_lag_ms: u32,
     refused: u64,
+    /// Outages that it saw first and that others confirmed, since the leader took office.
+    rounds_confirmed: u64,
+    /// Failures that it saw and that others refuted.
+    rounds_refuted: u64,
+    /// The share of these among both; absent while there are none.
+    refuted_share: Option<f64>,
     unable: BTreeMap<CheckId, String>,
 }
 
@@ -102,8 +108,21 @@ struct HostsView {
 
 impl From<HostStatus> for SeenView {
     fn from(status: HostStatus) -> Self {
-        let HostStatus { connected, silent_ms, version, run_places, running, loop_lag_ms, refused, unable } = status;
-        Self { connected, silent_ms, version, run_places, running, loop_lag_ms, refused, unable }
+        let HostStatus { connected, silent_ms, version, run_places, running, loop_lag_ms, refused, rounds, unable } =
+            status;
+        Self {
+            connected,
+            silent_ms,
+            version,
+            run_places,
+            running,
+            loop_lag_ms,
+            refused,
+            rounds_confirmed: rounds.confirmed,
+            rounds_refuted: rounds.refuted,
+            refuted_share: rounds.refuted_share(),
+            unable,
+        }
     }
 }
 

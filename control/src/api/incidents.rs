@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
+use farwatch_core::confirm::Answer;
 use farwatch_core::incident::{Ending, IncidentEvent as CoreEvent, Voice};
 use farwatch_proto::id::{CheckId, HostId, IncidentId, TenantId};
 use farwatch_proto::time::UnixMs;
@@ -40,6 +41,10 @@ struct IncidentView {
     /// How many vantage points had to see it fail, of how many.
     need: u8,
     of: u8,
+    /// Whether more than one host saw it fail.
+    independently_confirmed: bool,
+    /// Whether it was over before anybody could judge it, because the results came late.
+    seen_afterwards: bool,
 }
 
 #[derive(Serialize)]
@@ -65,7 +70,7 @@ struct EventView {
 struct VoiceView {
     host: HostId,
     host_name: String,
-    answer: farwatch_core::confirm::Answer,
+    answer: Answer,
     code: String,
     message: String,
 }
@@ -132,8 +137,10 @@ impl IncidentView {
             IncidentState::Resolved { at, reason } => ("resolved", Some(at), Some(reason)),
         };
         // The summary is how it was opened; one that cannot be read hides no incident.
-        let (code, message, need, of) = match serde_json::from_str(&summary) {
-            Ok(CoreEvent::Opened { code, message, need, of, .. }) => (code, message, need, of),
+        let (code, message, need, of, independently_confirmed, seen_afterwards) = match serde_json::from_str(&summary) {
+            Ok(CoreEvent::Opened { code, message, need, of, voices, seen_afterwards, .. }) => {
+                (code, message, need, of, agree(&voices) > 1, seen_afterwards)
+            }
             _ => Default::default(),
         };
         Self {
@@ -150,8 +157,16 @@ impl IncidentView {
             message,
             need,
             of,
+            independently_confirmed,
+            seen_afterwards,
         }
     }
+}
+
+/// How many hosts saw it fail; one that has no company was asked several times.
+fn agree(voices: &[Voice]) -> usize {
+    let bad = voices.iter().filter(|voice| voice.answer == Answer::Bad);
+    bad.map(|voice| voice.host).collect::<BTreeSet<_>>().len()
 }
 
 fn event_view(event: IncidentEvent, names: &HostNames) -> EventView {

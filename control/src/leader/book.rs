@@ -90,8 +90,8 @@ impl Page {
         hash64(&bytes)
     }
 
-    /// What the detector reads of the revision in force now.
-    pub(super) fn facts(&self, now: UnixMs) -> Option<CheckFacts> {
+    /// What the detector reads of the revision in force now; `may_ask` is whether hosts have places for one more round.
+    pub(super) fn facts(&self, now: UnixMs, may_ask: bool) -> Option<CheckFacts> {
         let entry = self.in_force_at(now)?;
         let definition = &entry.definition;
         Some(CheckFacts {
@@ -101,6 +101,7 @@ impl Page {
             timeout_ms: definition.timeout_ms,
             repeat: definition.repeat,
             need: entry.need,
+            may_ask,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use farwatch_core::incident::{Ending, IncidentEvent, delivery_id};
+use farwatch_proto::fleet::View;
 use farwatch_proto::id::{CheckId, HostId, TenantId};
 use farwatch_proto::link::{FromControl, Mark, Order};
 use farwatch_proto::time::UnixMs;
@@ -34,7 +35,7 @@ pub(super) async fn flush_of(store: &Store, state: &State, draft: &Draft, now: U
         incidents.retain(|incident: &Incident| incident.id != event.incident());
         incidents.push(incident_of(entry, event, &opening)?);
         events.push(stored_event(event)?);
-        deliveries.extend(deliveries_of(store, state, entry, event, &opening, now).await?);
+        deliveries.extend(deliveries_of(store, &state.newest, entry, event, &opening, now).await?);
     }
     let slots = draft.sections.iter().flat_map(|section| &section.results).map(|result| result.slot);
     let slots = slots.clone().min().zip(slots.max()).map(|(first, last)| SlotRange { first, last });
@@ -57,6 +58,7 @@ pub(super) async fn flush_of(store: &Store, state: &State, draft: &Draft, now: U
         body: journal_body::encode(&draft.sections),
         detectors: detectors.collect(),
         first_judged: draft.first_judged.clone(),
+        late: draft.late.clone(),
         incidents,
         events,
         deliveries,
@@ -92,7 +94,7 @@ async fn opening_of(
     serde_json::from_str(&first.body).context("the opening of an incident")
 }
 
-fn incident_of(entry: &Entry, event: &IncidentEvent, opening: &IncidentEvent) -> anyhow::Result<Incident> {
+pub(super) fn incident_of(entry: &Entry, event: &IncidentEvent, opening: &IncidentEvent) -> anyhow::Result<Incident> {
     let definition = &entry.definition;
     let (state, first_failed_slot) = match event {
         IncidentEvent::Opened { first_failed_slot, .. } => (IncidentState::Open, *first_failed_slot),
@@ -120,7 +122,7 @@ const fn ending_word(ending: Ending) -> &'static str {
     }
 }
 
-fn stored_event(event: &IncidentEvent) -> anyhow::Result<StoredEvent> {
+pub(super) fn stored_event(event: &IncidentEvent) -> anyhow::Result<StoredEvent> {
     let n = match event {
         IncidentEvent::Opened { .. } => 0,
         IncidentEvent::Resolved { .. } => 1,
@@ -129,9 +131,10 @@ fn stored_event(event: &IncidentEvent) -> anyhow::Result<StoredEvent> {
     Ok(StoredEvent { incident: event.incident(), n, at: event.at(), kind: event.step().word().to_owned(), body })
 }
 
-async fn deliveries_of(
+/// Who is to be told of the event, and what: one delivery for each of their channels.
+pub(super) async fn deliveries_of(
     store: &Store,
-    state: &State,
+    view: &View,
     entry: &Entry,
     event: &IncidentEvent,
     opening: &IncidentEvent,
@@ -148,7 +151,7 @@ async fn deliveries_of(
         target: entry.target.as_deref(),
     };
     let opening = Opening::of(opening).context("an opening that is none")?;
-    let told = TellEvent::new(event, opening, &subject, &state.newest);
+    let told = TellEvent::new(event, opening, &subject, view);
     let json = serde_json::to_string(&told)?;
     let step = match event.step() {
         farwatch_core::incident::Step::Opened => Step::Opened,
@@ -187,6 +190,7 @@ pub(super) fn apply(state: &mut State, draft: Draft, head: JournalHead, now: Now
             state.detectors.insert(check, detector);
         }
     }
+    state.count_outages(&draft.rounds, &draft.failing, now.wall);
     for (check, event) in &draft.events {
         log_incident(state, *check, event, now);
     }

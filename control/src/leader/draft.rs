@@ -5,21 +5,23 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use farwatch_core::detect::{CheckFacts, Detector, Effect, Input, Sighting, is_fresh, step};
+use farwatch_core::confirm::Round;
+use farwatch_core::detect::{CheckFacts, Detector, Effect, Input, Sighting, Verdict, is_fresh, step};
 use farwatch_core::incident::IncidentEvent;
-use farwatch_proto::check::StreamId;
+use farwatch_proto::check::{Activity, StreamId};
 use farwatch_proto::id::{CheckId, HostId, OrderId};
 use farwatch_proto::link::{Batch, Mark, Order};
 use farwatch_proto::outcome::Status;
 use farwatch_proto::pack::{PACK_VERSION, Unpacker};
 use farwatch_proto::run::{Purpose, RunResult};
 use farwatch_proto::time::{BootMs, UnixMs};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::admission::admit;
 use super::checkpoint::{LastSlots, remember};
 use super::journal_body::HostResults;
 use super::state::{SegmentKey, State};
+use crate::store::SlotRange;
 
 /// The moment a draft is made at, by both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +42,15 @@ pub(super) struct Draft {
     pub(super) last_slots: LastSlots,
     /// Checks that had never been judged before, with the slot.
     pub(super) first_judged: BTreeMap<CheckId, UnixMs>,
+    /// Slots that failed and were told of too late to be judged.
+    pub(super) late: BTreeMap<CheckId, SlotRange>,
     pub(super) events: Vec<(CheckId, IncidentEvent)>,
     pub(super) orders: Vec<(HostId, Order)>,
     pub(super) cancels: Vec<(HostId, OrderId)>,
+    /// Rounds that are over, by the host that began them, and whether they were refuted.
+    pub(super) rounds: Vec<(HostId, bool)>,
+    /// Streams that had not failed before.
+    pub(super) failing: Vec<StreamId>,
     /// Whether something in it should not wait for company.
     pub(super) urgent: bool,
 }
@@ -109,16 +117,24 @@ impl Draft {
                 self.tell(state, check, result.stream, Input::Vote { order, host, outcome: &result.outcome }, now);
             }
             Purpose::Slot => {
+                let Some(page) = state.book.page(check) else { return };
                 let last =
                     self.last_slots.get(&result.stream).or_else(|| state.last_slots.get(&result.stream)).copied();
                 // One that is too old to be judged counts as well: whatever came before it is older still.
                 remember(&mut self.last_slots, result.stream, result.slot);
-                let Some(facts) = state.book.page(check).and_then(|page| page.facts(now.wall)) else { return };
+                let Some(facts) = page.facts(now.wall, true) else { return };
                 if !is_fresh(result.slot, facts.interval, last, now.wall) {
+                    // A second result of a slot that was judged in time is no news.
+                    let is_second = last == Some(result.slot) && is_fresh(result.slot, facts.interval, None, now.wall);
+                    if !is_second {
+                        self.note_late(state, result);
+                    }
                     return;
                 }
                 // A run that could not tell says nothing of the target.
-                if state.never_judged.contains(&check) && !matches!(result.outcome.status, Status::Unknown(_)) {
+                let is_watched = page.latest().definition.activity == Activity::Active;
+                let could_tell = !matches!(result.outcome.status, Status::Unknown(_));
+                if is_watched && could_tell && state.never_judged.contains(&check) {
                     self.first_judged.entry(check).or_insert(result.slot);
                 }
                 let plain = !self.detectors.contains_key(&check) && !state.detectors.contains_key(&check);
@@ -132,10 +148,27 @@ impl Draft {
         }
     }
 
+    /// Notes a failure that is history, unless it lies in an outage that is known.
+    fn note_late(&mut self, state: &State, result: &RunResult) {
+        let check = result.stream.check;
+        if result.outcome.status != Status::Down {
+            return;
+        }
+        let detector = self.detectors.get(&check).or_else(|| state.detectors.get(&check));
+        let down_since =
+            detector.filter(|detector| detector.verdict.is_out()).and_then(|detector| detector.first_failure.as_ref());
+        if down_since.is_some_and(|first| first.slot <= result.slot) {
+            return;
+        }
+        let late = self.late.entry(check).or_insert(SlotRange { first: result.slot, last: result.slot });
+        late.first = late.first.min(result.slot);
+        late.last = late.last.max(result.slot);
+    }
+
     /// Tells a check's detector one thing and takes up what follows.
     pub(super) fn tell(&mut self, state: &State, check: CheckId, stream: StreamId, input: Input<'_>, now: Now) {
         let Some(page) = state.book.page(check) else { return };
-        let Some(facts) = page.facts(now.wall) else { return };
+        let Some(facts) = page.facts(now.wall, state.may_ask(self.orders.len())) else { return };
         let before = self.detectors.get(&check).or_else(|| state.detectors.get(&check)).cloned().unwrap_or_default();
         let mut detector = before.clone();
         let panel = state.panel(page, stream, now.boot);
@@ -144,6 +177,9 @@ impl Draft {
             return;
         }
         log_transition(&facts, &page.latest().name, &before, &detector);
+        if matches!(before.verdict, Verdict::Up | Verdict::Degraded) && detector.verdict == Verdict::Suspect {
+            self.failing.push(stream);
+        }
         self.detectors.insert(check, detector);
         for effect in effects {
             self.urgent = true;
@@ -151,22 +187,29 @@ impl Draft {
                 Effect::Order(host, order) => self.orders.push((host, order)),
                 Effect::Cancel(host, order) => self.cancels.push((host, order)),
                 Effect::Incident(event) => self.events.push((check, event)),
+                Effect::RoundOver { began_by, refuted } => self.rounds.push((began_by, refuted)),
             }
         }
     }
 
-    /// Lets time pass for every check that waits for something, and replaces voters that fell silent.
+    /// Lets time pass for every check that waits for something, those first that wait longest, and replaces voters
+    /// that fell silent.
     pub(super) fn pass_time(&mut self, state: &State, silent: &BTreeSet<HostId>, now: Now) {
-        let waiting: Vec<(CheckId, StreamId)> = state
+        let mut woken: Vec<(UnixMs, CheckId)> = state
             .detectors
             .iter()
-            .filter(|(_, detector)| detector.round.is_some() || detector.verdict.is_out())
-            .map(|(check, detector)| {
-                let first = StreamId { check: *check, number: 0 };
-                (*check, detector.round.as_ref().map_or(first, |round| round.stream))
-            })
+            .filter(|(check, detector)| is_woken(state, **check, detector, silent, now.wall))
+            .map(|(check, detector)| (detector.since, *check))
             .collect();
-        for (check, stream) in waiting {
+        woken.sort_unstable();
+        for (_, check) in woken {
+            let detector = &state.detectors[&check];
+            if detector.waiting.is_some() && !state.may_ask(self.orders.len()) {
+                continue;
+            }
+            let of_round = detector.round.as_ref().map(|round| round.stream);
+            let of_waiting = detector.waiting.as_ref().map(|waiting| waiting.stream);
+            let stream = of_round.or(of_waiting).unwrap_or(StreamId { check, number: 0 });
             for host in silent {
                 self.tell(state, check, stream, Input::Silent(*host), now);
             }
@@ -175,9 +218,21 @@ impl Draft {
     }
 }
 
+/// Whether time, or the silence of these hosts, changes something for the check.
+fn is_woken(state: &State, check: CheckId, detector: &Detector, silent: &BTreeSet<HostId>, now: UnixMs) -> bool {
+    let Some(facts) = state.book.page(check).and_then(|page| page.facts(now, true)) else { return false };
+    let asks_silent = |round: &Round| round.open_orders().any(|vote| silent.contains(&vote.host));
+    detector.wakes_at(&facts).is_some_and(|at| at <= now) || detector.round.as_ref().is_some_and(asks_silent)
+}
+
 /// One line per transition, with old, new and reason.
 fn log_transition(facts: &CheckFacts, name: &str, before: &Detector, after: &Detector) {
-    if before.verdict != after.verdict {
+    if before.verdict == after.verdict {
+        return;
+    }
+    if after.verdict == Verdict::Unconfirmed {
+        warn!(check = %facts.check, name, reason = after.reason, "it fails and nobody can confirm that");
+    } else {
         info!(
             check = %facts.check,
             name,

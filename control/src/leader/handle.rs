@@ -11,6 +11,8 @@ use farwatch_proto::time::{Stamp, UnixMs};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc, oneshot};
 
+pub use super::outages::RoundCount;
+
 /// Requests that wait at once; more are refused.
 const REQUESTS_MAX: usize = 64;
 
@@ -31,6 +33,9 @@ pub struct HostStatus {
     pub loop_lag_ms: u32,
     /// Messages of it that were refused since the leader took office.
     pub refused: u64,
+    /// What others found of the failures it saw first.
+    #[serde(default)]
+    pub rounds: RoundCount,
     /// Checks it cannot run, with the reason.
     pub unable: BTreeMap<CheckId, String>,
 }
@@ -51,6 +56,12 @@ pub struct LeaderStatus {
     pub results: u64,
     /// Messages refused since it took office.
     pub refused: u64,
+    /// Checks that fail and of which too few vantage points could say whether they do.
+    #[serde(default)]
+    pub unconfirmed: usize,
+    /// Since when there is a mass failure, and how many streams began to fail in the last minute.
+    #[serde(default)]
+    pub mass_failure: Option<(UnixMs, usize)>,
     /// The last row of the journal.
     pub journal_seq: i64,
     /// When this was true.

@@ -130,6 +130,7 @@ impl<'a> Reign<'a> {
         views::step(&self.config.store, &mut self.state, now).await?;
         self.enforce_revisions(now).await?;
         self.end_checks(now);
+        self.state.watch_for_mass_failure(now.wall);
         let silent = self.state.silent_voters(now.boot);
         self.draft.pass_time(&self.state, &silent, now);
         self.tests.forget_late(now.boot);
@@ -242,6 +243,9 @@ impl<'a> Reign<'a> {
         for Enforcement { check, revision, from } in &enforced {
             info!(%check, revision, %from, "revision in force");
             self.state.book.enforce(*check, *revision, *from);
+            if self.state.book.page(*check).is_some_and(|page| page.latest().definition.activity == Activity::Paused) {
+                self.state.never_judged.insert(*check);
+            }
         }
         self.state.reassign(&enforced.iter().map(|enforcement| enforcement.check).collect());
         Ok(())
@@ -294,6 +298,7 @@ impl<'a> Reign<'a> {
                 running: session.map_or(0, |session| session.running),
                 loop_lag_ms: session.map_or(0, |session| session.loop_lag_ms),
                 refused: state.refused.get(&host.id).copied().unwrap_or(0),
+                rounds: state.outages.rounds_of(host.id),
                 unable: session.map(|session| session.unable.clone()).unwrap_or_default(),
             };
             (host.id, status)
@@ -305,6 +310,8 @@ impl<'a> Reign<'a> {
             plan: state.fleet.plan().map(|plan| plan.number),
             results: state.results,
             refused: state.refused.values().sum(),
+            unconfirmed: state.unconfirmed(),
+            mass_failure: state.outages.mass_failure(),
             journal_seq: i64::try_from(state.head.seq).unwrap_or(i64::MAX),
             at: now.wall,
             hosts: hosts.collect(),

@@ -17,6 +17,7 @@ use farwatch_proto::time::{BootMs, Stamp, UnixMs};
 use super::admission::{Orders, RecentViews};
 use super::book::{Book, Page};
 use super::checkpoint::LastSlots;
+use super::outages::Outages;
 use super::sessions::Session;
 use crate::store::{Epoch, JournalHead, MARKS_PER_HOST_MAX};
 
@@ -55,6 +56,8 @@ pub(super) struct State {
     pub(super) results: u64,
     /// Messages refused in this leadership, by host.
     pub(super) refused: BTreeMap<HostId, u64>,
+    /// How much fails at once.
+    pub(super) outages: Outages,
 }
 
 /// How near hosts of a panel must be: the first of these that has enough of them.

@@ -15,6 +15,7 @@ use super::admission::{Orders, RecentViews};
 use super::book::{Book, Entry};
 use super::checkpoint;
 use super::draft::Now;
+use super::outages::Outages;
 use super::state::State;
 use crate::crash::{self, CrashPoint};
 use crate::secret::random_bytes;
@@ -55,6 +56,7 @@ pub(super) async fn load(
     let detectors = load_detectors(store).await?;
     let mut last_slots = checkpoint::load(store).await?;
     last_slots.retain(|stream, _| book.page(stream.check).is_some());
+    let outages = Outages::of(&detectors);
     Ok(State {
         epoch,
         head,
@@ -71,6 +73,7 @@ pub(super) async fn load(
         orders: Orders::default(),
         results: 0,
         refused: BTreeMap::new(),
+        outages,
     })
 }
 
@@ -125,7 +128,7 @@ pub(super) fn by_check(revisions: Vec<Revision>) -> anyhow::Result<BTreeMap<Chec
     Ok(checks)
 }
 
-fn entry_of(revision: Revision) -> anyhow::Result<Entry> {
+pub(super) fn entry_of(revision: Revision) -> anyhow::Result<Entry> {
     let spec = Spec::parse(&revision.spec)
         .with_context(|| format!("the spec of {} revision {}", revision.check, revision.revision))?;
     let definition = farwatch_proto::check::Definition {

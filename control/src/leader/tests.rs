@@ -1,5 +1,6 @@
 mod by_hand;
 mod marks;
+mod outages;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -21,6 +22,7 @@ use super::admission::{Orders, RecentViews};
 use super::book::{Book, Entry};
 use super::commit::apply;
 use super::draft::{Draft, Now};
+use super::outages::Outages;
 use super::sessions::{Arrival, Session};
 use super::state::State;
 use crate::store::{Epoch, FlushId, JournalHead};
@@ -96,6 +98,7 @@ impl World {
             orders: Orders::default(),
             results: 0,
             refused: BTreeMap::new(),
+            outages: Outages::default(),
         };
         Self { state, draft: Draft::default(), outboxes, now, offsets: HashMap::new() }
     }

@@ -178,6 +178,26 @@ impl Checks<'_> {
             .await
     }
 
+    /// The latest revision of a check that is not deleted.
+    pub async fn latest_live(self, check: CheckId) -> Result<Option<Revision>, StoreError> {
+        self.0
+            .read(|reading| {
+                Box::pin(async move {
+                    let row = sqlx::query(concat!(
+                        "select ",
+                        revision_columns!(),
+                        "from checks c join check_revision r on r.check_id = c.id and r.revision = c.latest_revision \
+                         where c.id = $1 and c.deleted_ms is null"
+                    ))
+                    .bind(check.as_bytes().as_slice())
+                    .fetch_optional(&mut *reading.connection)
+                    .await?;
+                    row.as_ref().map(revisions::revision).transpose()
+                })
+            })
+            .await
+    }
+
     /// The revision of this number, for whoever must know what exactly was wanted when.
     pub async fn revision(self, check: CheckId, number: u32) -> Result<Option<Revision>, StoreError> {
         self.0

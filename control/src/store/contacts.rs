@@ -16,7 +16,8 @@ use super::revisions::demand_latest;
 use super::transaction::Tx;
 use super::{Change, Entity, Page, Store, StoreError};
 
-pub use channels::{Channel, ChannelChange, ChannelKind, NewChannel};
+pub(super) use channels::disable;
+pub use channels::{Channel, ChannelChange, ChannelKind, Disabled, NewChannel};
 
 /// A contact to be made.
 #[derive(Clone, Debug)]

@@ -1,9 +1,11 @@
 //! Messages to send: rows written with the incident's change, claimed by workers, and settled by what came back.
 //!
 //! Nothing is sent that was not first a row, and a claim is committed before anything is sent: a crash anywhere
-//! costs at most a duplicate. How claims are made stands in `claim.rs`.
+//! costs at most a duplicate. How claims are made stands in `claim.rs`, how what was given up is tried again in
+//! `retry.rs`.
 
 mod claim;
+mod retry;
 
 use farwatch_proto::id::{ChannelId, ContactId, DeliveryId, IncidentId, TenantId};
 use farwatch_proto::time::UnixMs;
@@ -15,9 +17,10 @@ use super::columns::{Columns, word_of};
 use super::page::{page_of, rows_for};
 use super::statements::{ROWS_PER_STATEMENT, tuples};
 use super::transaction::Tx;
-use super::{Page, Store, StoreError};
+use super::{Page, Store, StoreError, contacts};
 
 pub use claim::{ClaimId, ClaimRequest, Claimed};
+pub use retry::Retried;
 
 /// The most deliveries one incident shows; more contacts than that are told, but not listed at once.
 const OF_INCIDENT_MAX: i64 = 1000;
@@ -178,23 +181,16 @@ impl Deliveries<'_> {
 
     /// It is given up, and shown as dead. Without effect when the claim ran out and somebody else has it.
     pub async fn record_dead(self, claimed: &Claimed, answer: &str, now: UnixMs) -> Result<(), StoreError> {
+        self.0.write(|tx| Box::pin(give_up(tx, claimed, answer, now))).await
+    }
+
+    /// It is given up, and nothing more is sent over its channel until that is changed.
+    pub async fn record_gone(self, claimed: &Claimed, answer: &str, now: UnixMs) -> Result<(), StoreError> {
         self.0
             .write(|tx| {
                 Box::pin(async move {
-                    for id in claimed.ids() {
-                        sqlx::query(
-                            "update delivery set state = 'dead', finished_ms = $3, last_answer = $4, \
-                             claim_id = null, claimed_until_ms = null \
-                             where id = $1 and state = 'claimed' and claim_id = $2",
-                        )
-                        .bind(id.as_bytes().as_slice())
-                        .bind(claimed.claim.0.as_slice())
-                        .bind(now.0)
-                        .bind(answer)
-                        .execute(&mut *tx.connection)
-                        .await?;
-                    }
-                    Ok(())
+                    give_up(tx, claimed, answer, now).await?;
+                    contacts::disable(tx, claimed.delivery.channel, answer, now).await
                 })
             })
             .await
@@ -273,6 +269,22 @@ pub(super) async fn write(tx: &mut Tx<'_>, deliveries: &[NewDelivery]) -> Result
                 .bind(new.event.as_str());
         }
         query.execute(&mut *tx.connection).await?;
+    }
+    Ok(())
+}
+
+async fn give_up(tx: &mut Tx<'_>, claimed: &Claimed, answer: &str, now: UnixMs) -> Result<(), StoreError> {
+    for id in claimed.ids() {
+        sqlx::query(
+            "update delivery set state = 'dead', finished_ms = $3, last_answer = $4, claim_id = null, \
+             claimed_until_ms = null where id = $1 and state = 'claimed' and claim_id = $2",
+        )
+        .bind(id.as_bytes().as_slice())
+        .bind(claimed.claim.0.as_slice())
+        .bind(now.0)
+        .bind(answer)
+        .execute(&mut *tx.connection)
+        .await?;
     }
     Ok(())
 }

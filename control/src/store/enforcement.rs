@@ -248,6 +248,15 @@ async fn enforce(tx: &mut Tx<'_>, wanted: Enforcement, now: UnixMs) -> Result<Op
     .bind(stored(stamp.n))
     .execute(&mut *tx.connection)
     .await?;
+    // What was held before a pause says nothing of what will be found after it.
+    sqlx::query(
+        "delete from judged_check where check_id = $1 and exists (select 1 from check_revision r \
+         where r.check_id = $1 and r.revision = $2 and r.activity = 'paused')",
+    )
+    .bind(wanted.check.as_bytes().as_slice())
+    .bind(i64::from(wanted.revision))
+    .execute(&mut *tx.connection)
+    .await?;
     sqlx::query("update checks set in_force_revision = $2 where id = $1")
         .bind(wanted.check.as_bytes().as_slice())
         .bind(i64::from(wanted.revision))

@@ -5,8 +5,9 @@
 
 use farwatch_proto::id::{CheckId, IncidentId, TenantId};
 use farwatch_proto::time::UnixMs;
-use sqlx::AssertSqlSafe;
-use sqlx::any::AnyRow;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe};
 
 use super::columns::Columns;
 use super::page::{page_of, rows_for};
@@ -214,31 +215,57 @@ pub(super) async fn write(tx: &mut Tx<'_>, incidents: &[Incident]) -> Result<(),
         let statement = format!(
             "insert into incident (id, tenant_id, check_id, state, first_failed_slot_ms, seen_since_ms, opened_ms, \
              resolved_ms, close_reason, summary) values {} on conflict (id) do update set state = excluded.state, \
-             seen_since_ms = excluded.seen_since_ms, resolved_ms = excluded.resolved_ms, \
+             seen_since_ms = case when excluded.seen_since_ms < incident.seen_since_ms \
+             then excluded.seen_since_ms else incident.seen_since_ms end, resolved_ms = excluded.resolved_ms, \
              close_reason = excluded.close_reason, summary = excluded.summary where incident.state = 'open'",
             tuples(some.len(), 10)
         );
         let mut query = sqlx::query(AssertSqlSafe(statement));
         for incident in some {
-            let (state, resolved, reason) = match &incident.state {
-                IncidentState::Open => ("open", None, None),
-                IncidentState::Resolved { at, reason } => ("resolved", Some(at.0), Some(reason.clone())),
-            };
-            query = query
-                .bind(incident.id.as_bytes().as_slice())
-                .bind(incident.tenant.as_bytes().as_slice())
-                .bind(incident.check.as_bytes().as_slice())
-                .bind(state)
-                .bind(incident.first_failed_slot.0)
-                .bind(incident.seen_since.0)
-                .bind(incident.opened.0)
-                .bind(resolved)
-                .bind(reason)
-                .bind(incident.summary.as_str());
+            query = bind_incident(query, incident);
         }
         query.execute(&mut *tx.connection).await?;
     }
     Ok(())
+}
+
+/// Writes an incident that nobody knows yet; whether nobody did.
+pub(super) async fn insert_new(tx: &mut Tx<'_>, incident: &Incident) -> Result<bool, StoreError> {
+    let statement = format!(
+        "insert into incident (id, tenant_id, check_id, state, first_failed_slot_ms, seen_since_ms, opened_ms, \
+         resolved_ms, close_reason, summary) values {} on conflict (id) do nothing",
+        tuples(1, 10)
+    );
+    let inserted = bind_incident(sqlx::query(AssertSqlSafe(statement)), incident).execute(&mut *tx.connection).await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// An earlier failure of a known incident was found; the slot that names it stays.
+pub(super) async fn amend_seen_since(tx: &mut Tx<'_>, id: IncidentId, seen_since: UnixMs) -> Result<(), StoreError> {
+    sqlx::query("update incident set seen_since_ms = $2 where id = $1 and seen_since_ms > $2")
+        .bind(id.as_bytes().as_slice())
+        .bind(seen_since.0)
+        .execute(&mut *tx.connection)
+        .await?;
+    Ok(())
+}
+
+fn bind_incident<'q>(query: Query<'q, Any, AnyArguments>, incident: &Incident) -> Query<'q, Any, AnyArguments> {
+    let (state, resolved, reason) = match &incident.state {
+        IncidentState::Open => ("open", None, None),
+        IncidentState::Resolved { at, reason } => ("resolved", Some(at.0), Some(reason.clone())),
+    };
+    query
+        .bind(incident.id.as_bytes().to_vec())
+        .bind(incident.tenant.as_bytes().to_vec())
+        .bind(incident.check.as_bytes().to_vec())
+        .bind(state)
+        .bind(incident.first_failed_slot.0)
+        .bind(incident.seen_since.0)
+        .bind(incident.opened.0)
+        .bind(resolved)
+        .bind(reason)
+        .bind(incident.summary.clone())
 }
 
 pub(super) async fn write_events(tx: &mut Tx<'_>, events: &[IncidentEvent]) -> Result<(), StoreError> {

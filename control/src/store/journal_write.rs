@@ -15,7 +15,7 @@ use super::journal::{Journal, KINDS};
 use super::transaction::Tx;
 use super::{
     Epoch, FlushId, Incident, IncidentEvent, JournalHead, JournalKind, NewDelivery, SlotRange, StoreError, deliveries,
-    detectors, host_marks, incidents, judged_checks,
+    detectors, host_marks, incidents, judged_checks, late_failures,
 };
 
 /// What becomes of the detector row of a check.
@@ -50,6 +50,8 @@ pub struct Flush {
     pub detectors: BTreeMap<CheckId, DetectorChange>,
     /// The checks judged for the first time, with the slot; one that is known already is kept as it is.
     pub first_judged: BTreeMap<CheckId, UnixMs>,
+    /// Where failures lie that were told of too late to be judged.
+    pub late: BTreeMap<CheckId, SlotRange>,
     /// Incidents as they are now, opened, amended or resolved; each at most once. A resolved one never opens again.
     pub incidents: Vec<Incident>,
     /// What happened in incidents; one that is known already is kept as it is.
@@ -212,6 +214,7 @@ async fn write_row(tx: &mut Tx<'_>, row: &RowToWrite<'_>) -> Result<Fence, Store
 async fn write_consequences(tx: &mut Tx<'_>, flush: &Flush, seq: u64) -> Result<(), StoreError> {
     detectors::write(tx, &flush.detectors, seq).await?;
     judged_checks::write(tx, &flush.first_judged).await?;
+    late_failures::write(tx, &flush.late, flush.committed).await?;
     incidents::write(tx, &flush.incidents).await?;
     incidents::write_events(tx, &flush.events).await?;
     deliveries::write(tx, &flush.deliveries).await?;

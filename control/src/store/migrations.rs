@@ -26,13 +26,15 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 9] = [
     migration!(1, "0001_first"),
     migration!(2, "0002_segment_marks"),
     migration!(3, "0003_judged_checks"),
     migration!(4, "0004_blocks"),
     migration!(5, "0005_revisions"),
     migration!(6, "0006_kept_answers"),
+    migration!(7, "0007_late_failures"),
+    migration!(8, "0008_channels_that_ask_for_nothing"),
     migration!(16, "0016_leader"),
 ];
 

@@ -39,15 +39,23 @@ pub struct Opening {
     pub need: u8,
     /// Of how many.
     pub of: u8,
+    /// Whether it was over before anybody could judge it.
+    #[serde(default)]
+    pub seen_afterwards: bool,
 }
 
 impl Opening {
     /// How this event opened its incident; `None` when it is no opening.
     pub fn of(event: &IncidentEvent) -> Option<Self> {
         match event {
-            IncidentEvent::Opened { at, code, message, need, of, .. } => {
-                Some(Self { confirmed_at: *at, code: code.clone(), message: message.clone(), need: *need, of: *of })
-            }
+            IncidentEvent::Opened { at, code, message, need, of, seen_afterwards, .. } => Some(Self {
+                confirmed_at: *at,
+                code: code.clone(),
+                message: message.clone(),
+                need: *need,
+                of: *of,
+                seen_afterwards: *seen_afterwards,
+            }),
             IncidentEvent::Resolved { .. } => None,
         }
     }
@@ -235,6 +243,7 @@ pub(super) mod tests {
             need: 2,
             of: 3,
             voices: vec![voice(1, Answer::Bad), voice(2, Answer::Bad), voice(3, Answer::Void)],
+            seen_afterwards: false,
         }
     }
 
@@ -264,9 +273,17 @@ pub(super) mod tests {
         TellEvent::new(&resolved_event(ending), opening, &SHOP, &view(&[None, None, None]))
     }
 
+    /// An outage that was over before anybody could judge it.
+    pub(in crate::tell) fn seen_afterwards() -> TellEvent {
+        let mut event = resolved(Ending::Recovered);
+        event.opening.seen_afterwards = true;
+        event.witnesses = opened().witnesses[..2].to_vec();
+        event
+    }
+
     #[test]
     fn an_event_reads_back_as_it_was_stored() {
-        for event in [opened(), resolved(Ending::Recovered), resolved(Ending::Deleted)] {
+        for event in [opened(), resolved(Ending::Recovered), resolved(Ending::Deleted), seen_afterwards()] {
             let stored = serde_json::to_string(&event).unwrap();
             assert_eq!(serde_json::from_str::<TellEvent>(&stored).unwrap(), event);
         }

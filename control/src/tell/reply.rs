@@ -13,13 +13,15 @@ pub(super) const TEXT_MAX_BYTES: usize = 512;
 pub(super) struct Reply {
     /// What it means for the delivery.
     pub(super) acceptance: Acceptance,
+    /// How long the other side asked to be left alone, in milliseconds.
+    pub(super) asked_wait_ms: Option<i64>,
     /// What is recorded of it.
     pub(super) text: String,
 }
 
 impl Reply {
     pub(super) fn new(acceptance: Acceptance, text: &str) -> Self {
-        Self { acceptance, text: one_line(text, TEXT_MAX_BYTES) }
+        Self { acceptance, asked_wait_ms: None, text: one_line(text, TEXT_MAX_BYTES) }
     }
 
     /// It did not go out and may later.

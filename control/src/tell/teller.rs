@@ -21,7 +21,7 @@ use super::reply::Reply;
 use super::signing::SigningSecret;
 use super::webhook::{self, Outgoing};
 use crate::seal::Sealer;
-use crate::store::{Channel, Claimed, Store, StoreError};
+use crate::store::{Channel, Claimed, Disabled, Store, StoreError};
 
 /// Webhooks on their way to one host at once: enough to tell of a mass failure, too few to storm anybody.
 const PER_WEBHOOK_HOST: usize = 4;
@@ -69,6 +69,9 @@ impl Teller {
         };
         if channel.deleted.is_some() {
             return Ok(never("the channel was deleted"));
+        }
+        if let Some(Disabled { because, .. }) = &channel.disabled {
+            return Ok(never(&format!("the channel is disabled, for its receiver asked for nothing more: {because}")));
         }
         let Ok(event) = serde_json::from_str::<TellEvent>(&claimed.delivery.event) else {
             return Ok(never("the delivery's event cannot be read; it was written by another version"));

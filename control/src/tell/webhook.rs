@@ -4,15 +4,15 @@
 //! URL its owner gave, and nowhere else.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use farwatch_core::delivery::acceptance_of_http;
 use farwatch_core::target::Target;
 use farwatch_proto::id::DeliveryId;
 use farwatch_proto::time::UnixMs;
-use http::header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::Builder;
@@ -45,10 +45,18 @@ pub(super) struct Outgoing<'a> {
 pub(super) async fn send(connector: &Connector, outgoing: Outgoing<'_>) -> Reply {
     let host = outgoing.target.authority.clone();
     match timeout(LIMIT, attempt(connector, outgoing)).await {
-        Ok(Ok((status, body))) => reply(status, &body),
+        Ok(Ok(Answer { status, asked_wait_ms, body })) => Reply { asked_wait_ms, ..reply(status, &body) },
         Ok(Err(why)) => Reply::later(&why),
         Err(_) => Reply::later(&format!("{host} did not answer within {} s", LIMIT.as_secs())),
     }
+}
+
+/// What came back.
+struct Answer {
+    status: StatusCode,
+    asked_wait_ms: Option<i64>,
+    /// Its first bytes.
+    body: Vec<u8>,
 }
 
 fn reply(status: StatusCode, body: &[u8]) -> Reply {
@@ -58,10 +66,23 @@ fn reply(status: StatusCode, body: &[u8]) -> Reply {
     Reply::new(acceptance_of_http(status.as_u16()), &format!("{status}{remark}{separator}{body}"))
 }
 
-async fn attempt(connector: &Connector, outgoing: Outgoing<'_>) -> Result<(StatusCode, Vec<u8>), String> {
+/// How long the receiver asks to be left alone (RFC 9110, 10.2.3): so many seconds, or until a date. A date that is
+/// past asks for nothing, and so does what is neither.
+fn asked_wait_ms(headers: &HeaderMap, now: UnixMs) -> Option<i64> {
+    let said = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !said.is_empty() && said.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number has ask for longer than anybody is left alone.
+        return Some(said.parse::<i64>().unwrap_or(i64::MAX).saturating_mul(1000));
+    }
+    let at = httpdate::parse_http_date(said).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(i64::try_from(at.as_millis()).ok()?.saturating_sub(now.0).max(0))
+}
+
+async fn attempt(connector: &Connector, outgoing: Outgoing<'_>) -> Result<Answer, String> {
+    let now = outgoing.now;
     let stream = connector.connect(outgoing.target).await.map_err(|error| error.to_string())?;
     let request = request(outgoing).map_err(|error| format!("no request can be made: {error}"))?;
-    exchange(stream, request).await.map_err(|error| format!("the answer could not be read: {}", causes(&error)))
+    exchange(stream, request, now).await.map_err(|error| format!("the answer could not be read: {}", causes(&error)))
 }
 
 fn request(outgoing: Outgoing<'_>) -> http::Result<Request<Full<Bytes>>> {
@@ -80,15 +101,13 @@ fn request(outgoing: Outgoing<'_>) -> http::Result<Request<Full<Bytes>>> {
 }
 
 /// Drives the connection while it waits for what comes over it.
-async fn exchange(
-    stream: Box<dyn Stream>,
-    request: Request<Full<Bytes>>,
-) -> Result<(StatusCode, Vec<u8>), hyper::Error> {
+async fn exchange(stream: Box<dyn Stream>, request: Request<Full<Bytes>>, now: UnixMs) -> Result<Answer, hyper::Error> {
     let (mut sender, connection) = Builder::new().max_buf_size(HEAD_MAX_BYTES).handshake(TokioIo::new(stream)).await?;
     let mut connection = pin!(connection);
     let mut answered = pin!(async move {
         let response = sender.send_request(request).await?;
-        Ok((response.status(), beginning(response).await))
+        let (status, asked_wait_ms) = (response.status(), asked_wait_ms(response.headers(), now));
+        Ok(Answer { status, asked_wait_ms, body: beginning(response).await })
     });
     tokio::select! {
         biased;
@@ -127,6 +146,26 @@ mod tests {
     use farwatch_core::delivery::Acceptance;
 
     use super::*;
+
+    #[test]
+    fn a_receiver_may_ask_to_be_left_alone() {
+        let now = UnixMs(784_111_770_000);
+        for (said, expected) in [
+            ("120", Some(120_000)),
+            (" 0 ", Some(0)),
+            ("99999999999999999999", Some(i64::MAX)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(7_000)),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(7_000)),
+            ("soon", None),
+            ("-5", None),
+            ("", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, said.parse().unwrap())]);
+            assert_eq!(asked_wait_ms(&headers, now), expected, "{said}");
+        }
+        assert_eq!(asked_wait_ms(&HeaderMap::new(), now), None);
+    }
 
     #[test]
     fn an_answer_is_recorded_in_one_line() {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use farwatch_core::delivery::{Next, after_try};
+use farwatch_core::delivery::{Attempt, Next, after_try};
 use farwatch_proto::time::UnixMs;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
@@ -122,8 +122,10 @@ impl Sending {
         });
         let (next, answer) = match outcome {
             Outcome::Tried(reply) => {
-                let (age_ms, random) = (Clock.wall().since(delivery.created), u32::from_ne_bytes(random_bytes()));
-                (after_try(reply.acceptance, attempt, age_ms, random), reply.text)
+                let age_ms = Clock.wall().since(delivery.created);
+                let Reply { acceptance, asked_wait_ms, text } = reply;
+                let tried = Attempt { acceptance, asked_wait_ms, tries: attempt, age_ms };
+                (after_try(&tried, u32::from_ne_bytes(random_bytes())), text)
             }
             Outcome::NotTried(why) => (Next::RetryAfterMs(BUSY_MS), why),
         };
@@ -155,6 +157,7 @@ impl Sending {
             Next::Sent => deliveries.record_sent(&self.claimed, answer, now).await,
             Next::RetryAfterMs(wait_ms) => deliveries.record_retry(&self.claimed, answer, now + wait_ms).await,
             Next::Dead => deliveries.record_dead(&self.claimed, answer, now).await,
+            Next::DeadWithChannel => deliveries.record_gone(&self.claimed, answer, now).await,
         }
     }
 }

@@ -83,7 +83,7 @@ fn a_voter_that_cannot_tell_is_replaced_by_the_next() {
     let mut round = Round::begin(&beginning(Question::Outage), &panel(&view, &[]), NOW);
     let silent = round.votes[1].host;
     assert!(round.lose(silent));
-    assert!(round.replace_void(&panel(&view, &[])));
+    assert!(round.replace_void(&panel(&view, &[]), NOW));
     assert_eq!(round.open_orders().count(), 4);
     assert!(round.open_orders().all(|vote| vote.host != silent));
     assert!(!round.lose(silent), "it has no open vote any more");
@@ -99,6 +99,34 @@ fn a_round_past_its_deadline_gets_one_extra_round() {
     assert_eq!(round.tally(late), Tally::Open);
     assert_eq!(round.tally(round.deadline), Tally::TooFew);
     assert!(!round.extend(&panel(&view, &[]), 3_000, round.deadline));
+}
+
+#[test]
+fn whoever_replaces_a_silent_voter_has_the_time_of_any_other() {
+    let view = fleet(6);
+    let mut round = Round::begin(&beginning(Question::Outage), &panel(&view, &[]), NOW);
+    let silent = round.votes[1].host;
+    round.lose(silent);
+    let replaced = NOW + 3_500;
+    assert!(round.replace_void(&panel(&view, &[]), replaced));
+    let spare = round.votes.last().unwrap().clone();
+    assert_eq!(round.orders().last().unwrap().1.ordered_at, replaced);
+    let late = round.deadline;
+    assert!(round.extend(&panel(&view, &[]), 3_000, late), "the spare one is still running");
+    let open: Vec<_> = round.open_orders().map(|vote| vote.host).collect();
+    assert_eq!(open, [spare.host], "those asked at the beginning had their time");
+    assert_eq!(round.tally(round.deadline), Tally::TooFew, "nobody is waited for a third time");
+}
+
+#[test]
+fn an_answer_to_an_order_of_an_earlier_round_counts_for_nothing() {
+    let view = fleet(5);
+    let earlier = Round::begin(&beginning(Question::Outage), &panel(&view, &[]), NOW);
+    let mut round = Round::begin(&beginning(Question::Outage), &panel(&view, &[]), NOW + 10_000);
+    for vote in earlier.open_orders() {
+        assert!(!round.answer(vote.order.unwrap(), Answer::Bad, "", ""));
+    }
+    assert_eq!(round.open_orders().count(), 4);
 }
 
 #[test]

@@ -27,11 +27,16 @@ impl Turn<'_> {
         }
     }
 
-    /// A run ordered while the check is out counts as a slot of the moment it was ordered.
+    /// A run ordered while the check is not up counts as a slot of the moment it was ordered. It begins nothing where
+    /// rounds have backed off: it can only clear what is held against its place.
     fn rechecked(&mut self, host: HostId, outcome: &Outcome) {
-        let Some(first) = &self.detector.first_failure else { return };
+        let fails = outcome.status == Status::Down;
+        if self.detector.verdict == Verdict::Degraded && fails {
+            self.detector.note_failing_place(host, self.now);
+            return;
+        }
         let stream = StreamId { check: self.facts.check, number: 0 };
-        let slot = self.detector.last_run.unwrap_or(first.slot);
+        let slot = self.detector.last_run.unwrap_or(self.now);
         self.sighted(Sighting { stream, slot, host, outcome });
     }
 
@@ -56,7 +61,7 @@ impl Turn<'_> {
     fn replace_void(&mut self) {
         let Some(round) = &mut self.detector.round else { return };
         let asked = round.votes.len();
-        if round.replace_void(self.panel) {
+        if round.replace_void(self.panel, self.now) {
             self.send_open_orders(asked);
         }
     }
@@ -118,7 +123,9 @@ impl Turn<'_> {
         let incident = incident_id(self.facts.check, first.slot);
         self.detector.incident = Some(incident);
         self.detector.refuted.clear();
+        self.detector.last_failed_at.clear();
         self.detector.quiet_until = None;
+        self.effects.push(Effect::RoundOver { began_by: round.votes[0].host, refuted: false });
         self.turn_to(Verdict::Down, first.message.clone());
         self.effects.push(Effect::Incident(IncidentEvent::Opened {
             incident,
@@ -129,19 +136,20 @@ impl Turn<'_> {
             need: round.need,
             of: round.n,
             voices: round.voices(),
+            seen_afterwards: false,
         }));
     }
 
     fn outage_refuted(&mut self, from: HostId) {
         let rounds = self.detector.refuted.entry(from).or_insert(0);
         *rounds = rounds.saturating_add(1);
-        self.detector.first_failure = None;
         if *rounds >= REFUTED_MAX {
             self.detector.quiet_until = Some(self.now + ROUND_BACKOFF_MS);
-            self.turn_to(Verdict::Degraded, format!("fails from {from} only"));
-        } else {
-            self.turn_to(Verdict::Up, String::new());
         }
+        self.detector.note_failing_place(from, self.now);
+        self.detector.first_failure = None;
+        self.effects.push(Effect::RoundOver { began_by: from, refuted: true });
+        self.settle_places(Status::Up, "");
     }
 
     fn recovery_confirmed(&mut self, voices: Vec<Voice>) {
@@ -178,10 +186,13 @@ impl Turn<'_> {
         *self.detector = Detector { since: self.now, ..Detector::default() };
     }
 
-    /// Orders a run from the first reachable place, for the next slot is too far away.
+    /// Orders a run, for the next slot is too far away: from the place that fails alone, for only a good run from
+    /// there clears it, else from the first one that can be reached.
     pub(super) fn order_recheck(&mut self) {
-        let first_reachable = self.panel.candidates.iter().filter(|one| one.reachable).min_by_key(|one| one.place);
-        let Some(host) = first_reachable.map(|candidate| candidate.host.id) else { return };
+        let failing = self.detector.failing_places();
+        let can_run = |host: HostId| failing.is_empty() || failing.contains(&host);
+        let reachable = self.panel.candidates.iter().filter(|one| one.reachable && can_run(one.host.id));
+        let Some(host) = reachable.min_by_key(|one| one.place).map(|candidate| candidate.host.id) else { return };
         let stream = StreamId { check: self.facts.check, number: 0 };
         let id = OrderId::of_key(&[stream.check.as_bytes(), b"recheck", &self.now.0.to_be_bytes()]);
         self.detector.recheck = Some(id);

@@ -1,3 +1,5 @@
+mod seldom;
+
 use farwatch_proto::fleet::View;
 use farwatch_proto::outcome::Blame;
 use proptest::prelude::*;
@@ -17,6 +19,7 @@ struct World {
     now: UnixMs,
     events: Vec<IncidentEvent>,
     orders: Vec<(HostId, OrderId)>,
+    rounds: Vec<(HostId, bool)>,
 }
 
 impl World {
@@ -28,6 +31,7 @@ impl World {
             timeout_ms: 3_000,
             repeat: Repeat::Safe,
             need: None,
+            may_ask: true,
         };
         Self {
             detector: Detector::default(),
@@ -37,6 +41,7 @@ impl World {
             now: UnixMs(T0),
             events: Vec::new(),
             orders: Vec::new(),
+            rounds: Vec::new(),
         }
     }
 
@@ -52,6 +57,7 @@ impl World {
                 Effect::Order(host, order) => self.orders.push((host, order.id)),
                 Effect::Cancel(host, order) => self.orders.retain(|open| *open != (host, order)),
                 Effect::Incident(event) => self.events.push(event),
+                Effect::RoundOver { began_by, refuted } => self.rounds.push((began_by, refuted)),
             }
         }
     }
@@ -113,7 +119,10 @@ fn a_failure_from_one_place_opens_nothing_and_is_shown_after_three_rounds() {
         world.all_vote(Status::Up);
     }
     assert_eq!(world.detector.verdict, Verdict::Degraded);
-    assert!(world.detector.reason.starts_with("fails from hst_"));
+    let facts = &world.view.host(host_id(0)).unwrap().facts;
+    let place = format!("{} ({}, {}, {})", facts.name, facts.provider, facts.region, facts.country);
+    assert_eq!(world.detector.reason, format!("fails from {place} only"));
+    assert_eq!(world.rounds, [(host_id(0), true); 3]);
     world.slot(0, 3, Status::Down);
     assert!(world.orders.is_empty(), "rounds have backed off");
     world.slot(1, 4, Status::Up);
@@ -292,6 +301,7 @@ enum Act {
     Decline(usize),
     Silent(u8),
     Tick(i64),
+    MayAsk(bool),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -301,6 +311,7 @@ fn act() -> impl Strategy<Value = Act> {
         (0..6_usize).prop_map(Act::Decline),
         (0..5_u8).prop_map(Act::Silent),
         (0..20_000_i64).prop_map(Act::Tick),
+        any::<bool>().prop_map(Act::MayAsk),
     ]
 }
 
@@ -334,11 +345,12 @@ proptest! {
                     world.now = world.now + ms;
                     world.tell(Input::Tick);
                 }
+                Act::MayAsk(may_ask) => world.facts.may_ask = may_ask,
                 Act::Vote(..) | Act::Decline(_) => {}
             }
             let detector = &world.detector;
             prop_assert_eq!(detector.verdict.is_out(), detector.incident.is_some());
-            prop_assert!(detector.verdict != Verdict::Suspect || detector.round.is_some());
+            prop_assert!(detector.verdict != Verdict::Suspect || detector.round.is_some() || detector.waiting.is_some());
         }
         for (index, event) in world.events.iter().enumerate() {
             match event {

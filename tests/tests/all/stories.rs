@@ -1,6 +1,7 @@
 //! Stories over real processes: what people rely on, told as a user would see it.
 
 mod accounts;
+mod afterwards;
 mod by_hand;
 mod control_dies;
 mod crashes;

@@ -74,6 +74,12 @@ pub(super) struct ChannelView {
     config: Value,
     created: UnixMs,
     revision: u32,
+    /// Since when nothing is sent over it, because its receiver asked for nothing more; any change enables it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled: Option<UnixMs>,
+    /// What its receiver said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled_because: Option<String>,
 }
 
 /// A channel that was made or got a new secret, with it.
@@ -88,9 +94,10 @@ struct SecretChannelView {
 
 impl From<Channel> for ChannelView {
     fn from(channel: Channel) -> Self {
-        let Channel { id, contact, kind, config, created, revision, .. } = channel;
+        let Channel { id, contact, kind, config, created, revision, disabled, .. } = channel;
+        let (disabled, disabled_because) = disabled.map(|disabled| (disabled.since, disabled.because)).unzip();
         let config = serde_json::from_str(&config).unwrap_or_default();
-        Self { id, contact, kind: kind.into(), config, created, revision }
+        Self { id, contact, kind: kind.into(), config, created, revision, disabled, disabled_because }
     }
 }
 
@@ -132,6 +139,7 @@ async fn create(
         created: now,
         revision: 1,
         deleted: None,
+        disabled: None,
     };
     let view = SecretChannelView { channel: shown.into(), secret: secret.map(|secret| secret.reveal()) };
     let answer = Created::at(format!("/v1/channels/{id}"), &view);

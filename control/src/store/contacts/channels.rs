@@ -49,6 +49,15 @@ pub struct ChannelChange {
     pub sealed_secret: Option<Vec<u8>>,
 }
 
+/// Why nothing is sent over a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disabled {
+    /// Since when.
+    pub since: UnixMs,
+    /// What its receiver said.
+    pub because: String,
+}
+
 /// One way to tell a contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
@@ -68,6 +77,18 @@ pub struct Channel {
     pub revision: u32,
     /// When it, or its contact, was deleted.
     pub deleted: Option<UnixMs>,
+    /// Whether its receiver asked for nothing more.
+    pub disabled: Option<Disabled>,
+}
+
+/// A channel with its contact, for it goes with its contact.
+macro_rules! select_channels {
+    () => {
+        "select channel.id, channel.contact_id, channel.kind, channel.config, channel.sealed_secret, \
+         channel.created_ms, coalesce(channel.deleted_ms, contact.deleted_ms) as deleted_ms, channel.revision, \
+         channel.disabled_ms, channel.disabled_because \
+         from channel join contact on contact.id = channel.contact_id "
+    };
 }
 
 impl Contacts<'_> {
@@ -109,7 +130,8 @@ impl Contacts<'_> {
             .await
     }
 
-    /// Changes the channel that `seen` is the latest revision of.
+    /// Changes the channel that `seen` is the latest revision of. One that was disabled is told again from now on, even
+    /// where nothing else is new.
     pub async fn change_channel(
         self,
         tenant: TenantId,
@@ -126,13 +148,13 @@ impl Contacts<'_> {
                         return Ok(tx.changed(stamp, 0, false));
                     };
                     let secret_stays = new.sealed_secret.is_none() || new.sealed_secret == found.sealed_secret;
-                    if found.config == new.config && secret_stays {
+                    if found.config == new.config && secret_stays && found.disabled.is_none() {
                         return Ok(tx.changed(stamp, 0, true));
                     }
                     demand_latest(seen, found.revision)?;
                     let changed = sqlx::query(
                         "update channel set config = $2, sealed_secret = coalesce($3, sealed_secret), \
-                         revision = revision + 1 where id = $1",
+                         disabled_ms = null, disabled_because = null, revision = revision + 1 where id = $1",
                     )
                     .bind(id.as_bytes().as_slice())
                     .bind(new.config.as_str())
@@ -202,15 +224,10 @@ impl Contacts<'_> {
         self.0
             .read(|reading| {
                 Box::pin(async move {
-                    let row = sqlx::query(
-                        "select channel.id, channel.contact_id, channel.kind, channel.config, channel.sealed_secret, \
-                         channel.created_ms, coalesce(channel.deleted_ms, contact.deleted_ms) as deleted_ms, \
-                         channel.revision \
-                         from channel join contact on contact.id = channel.contact_id where channel.id = $1",
-                    )
-                    .bind(id.as_bytes().as_slice())
-                    .fetch_optional(&mut *reading.connection)
-                    .await?;
+                    let row = sqlx::query(concat!(select_channels!(), "where channel.id = $1"))
+                        .bind(id.as_bytes().as_slice())
+                        .fetch_optional(&mut *reading.connection)
+                        .await?;
                     row.as_ref().map(channel).transpose()
                 })
             })
@@ -232,12 +249,10 @@ async fn live_channel(
     tenant: TenantId,
     id: ChannelId,
 ) -> Result<Option<Channel>, StoreError> {
-    let row = sqlx::query(
-        "select channel.id, channel.contact_id, channel.kind, channel.config, channel.sealed_secret, \
-         channel.created_ms, channel.deleted_ms, channel.revision \
-         from channel join contact on contact.id = channel.contact_id where channel.id = $1 \
-         and contact.tenant_id = $2 and contact.deleted_ms is null and channel.deleted_ms is null",
-    )
+    let row = sqlx::query(concat!(
+        select_channels!(),
+        "where channel.id = $1 and contact.tenant_id = $2 and contact.deleted_ms is null and channel.deleted_ms is null"
+    ))
     .bind(id.as_bytes().as_slice())
     .bind(tenant.as_bytes().as_slice())
     .fetch_optional(connection)
@@ -251,10 +266,11 @@ async fn channels_of_some(
     contacts: &[ContactId],
 ) -> Result<Vec<Channel>, StoreError> {
     let statement = format!(
-        "select channel.id, channel.contact_id, channel.kind, channel.config, channel.sealed_secret, \
-         channel.created_ms, channel.deleted_ms, channel.revision from channel join contact on contact.id = channel.contact_id \
-         where contact.tenant_id = $1 and contact.deleted_ms is null and channel.deleted_ms is null \
-         and contact.id in ({}) order by channel.contact_id, channel.id",
+        concat!(
+            select_channels!(),
+            "where contact.tenant_id = $1 and contact.deleted_ms is null and channel.deleted_ms is null \
+             and contact.id in ({}) order by channel.contact_id, channel.id"
+        ),
         placeholders(1, contacts.len())
     );
     let mut query = sqlx::query(AssertSqlSafe(statement)).bind(tenant.as_bytes().as_slice());
@@ -274,5 +290,25 @@ fn channel(row: &AnyRow) -> Result<Channel, StoreError> {
         created: row.moment("created_ms")?,
         revision: row.number("revision")?,
         deleted: row.maybe_moment("deleted_ms")?,
+        disabled: match row.maybe_moment("disabled_ms")? {
+            None => None,
+            Some(since) => Some(Disabled { since, because: row.maybe_text("disabled_because")?.unwrap_or_default() }),
+        },
     })
+}
+
+/// Nothing more is sent over this channel until it is changed; the first reason stays.
+pub(in crate::store) async fn disable(
+    tx: &mut Tx<'_>,
+    id: ChannelId,
+    because: &str,
+    now: UnixMs,
+) -> Result<(), StoreError> {
+    sqlx::query("update channel set disabled_ms = $2, disabled_because = $3 where id = $1 and disabled_ms is null")
+        .bind(id.as_bytes().as_slice())
+        .bind(now.0)
+        .bind(because)
+        .execute(&mut *tx.connection)
+        .await?;
+    Ok(())
 }

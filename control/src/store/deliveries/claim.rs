@@ -90,14 +90,33 @@ macro_rules! sibling {
         )
     };
 }
+pub(super) use sibling;
+
+/// An unsent opening that its recovery takes along at $1: nobody has it, or whoever had it let it run out. That it
+/// waits for another try is no reason to keep the recovery waiting, which is a message of its own.
+macro_rules! goes_along {
+    ($row:literal) => {
+        concat!(
+            "(",
+            $row,
+            ".state = 'pending' or (",
+            $row,
+            ".state = 'claimed' and ",
+            $row,
+            ".claimed_until_ms <= $1)) "
+        )
+    };
+}
 
 /// The ids to take. An opening steps back for its own recovery, which will take it along; a recovery waits for an
-/// opening that cannot be taken now.
+/// opening in other hands. Tenants take turns, and so do the channels of each: whoever has thousands waiting keeps
+/// nobody waiting but themselves, and a channel that takes nothing keeps nobody's other channels.
 macro_rules! due {
     () => {
         concat!(
-            "select id from (select d.id, d.due_ms, \
-             row_number() over (partition by d.tenant_id order by d.due_ms, d.id) as of_tenant, \
+            "select id from (select id, due_ms, \
+             row_number() over (partition by tenant_id order by of_channel, due_ms, id) as of_tenant \
+             from (select d.id, d.due_ms, d.tenant_id, \
              row_number() over (partition by d.channel_id order by d.due_ms, d.id) as of_channel \
              from delivery d where ",
             claimable!("d"),
@@ -109,9 +128,9 @@ macro_rules! due {
              and not (d.step = 'resolved' and exists (select 1 from delivery o where ",
             sibling!("o", "d"),
             "and o.step = 'opened' and o.state in ('pending', 'claimed', 'held') and not ",
-            claimable!("o"),
-            "))) ranked \
-             where of_tenant <= $4 and of_channel <= $5 order by due_ms, id limit $6"
+            goes_along!("o"),
+            "))) by_channel where of_channel <= $5) ranked \
+             where of_tenant <= $4 order by of_tenant, due_ms, id limit $6"
         )
     };
 }
@@ -173,7 +192,7 @@ async fn take_openings_along(tx: &mut Tx<'_>, request: &ClaimRequest) -> Result<
     sqlx::query(concat!(
         "update delivery set state = 'claimed', claimed_until_ms = $2, claim_id = $3, attempt = attempt + 1 \
          where step = 'opened' and ",
-        claimable!("delivery"),
+        goes_along!("delivery"),
         "and exists (select 1 from delivery r where ",
         sibling!("r", "delivery"),
         "and r.step = 'resolved' and r.claim_id = $3)"

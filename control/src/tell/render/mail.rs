@@ -42,7 +42,8 @@ pub fn render(message: &Message<'_>, domain: &str) -> Mail {
         subject: subject(event, message.with_opening),
         text: text(event, message.with_opening),
         message_id: id(message.delivery),
-        in_reply_to: event.closing.map(|_| id(message.opening())),
+        // Of what was seen afterwards there was no first mail to answer to.
+        in_reply_to: event.closing.filter(|_| !event.opening.seen_afterwards).map(|_| id(message.opening())),
         date: event.at(),
     }
 }
@@ -54,6 +55,9 @@ fn subject(event: &TellEvent, with_opening: bool) -> String {
         return format!("DOWN: {name} ({why})");
     };
     let for_long = duration(ms);
+    if event.opening.seen_afterwards {
+        return format!("WAS DOWN: {name}, for {for_long}, seen afterwards ({why})");
+    }
     match (closing.ending, with_opening) {
         (Ending::Recovered, false) => format!("UP again: {name}, down for {for_long}"),
         (Ending::Recovered, true) => format!("DOWN and UP again: {name}, down for {for_long} ({why})"),
@@ -72,7 +76,10 @@ const fn headline(ending: Ending) -> &'static str {
 
 fn text(event: &TellEvent, with_opening: bool) -> String {
     let mut lines = vec![first_line(event, with_opening), String::new()];
-    if with_opening {
+    if event.opening.seen_afterwards {
+        lines.push("Nobody could be told in time: what the vantage points saw arrived when it was over.".to_owned());
+        lines.push(String::new());
+    } else if with_opening {
         lines.push("The message that it went down could not be delivered in time; this one tells of both.".to_owned());
         lines.push(String::new());
     }
@@ -90,6 +97,9 @@ fn text(event: &TellEvent, with_opening: bool) -> String {
 
 fn first_line(event: &TellEvent, with_opening: bool) -> String {
     let name = one_line(&event.check_name, LINE_MAX_BYTES);
+    if event.opening.seen_afterwards {
+        return format!("{name} WAS DOWN, which was seen only afterwards.");
+    }
     match (event.closing.map(|closing| closing.ending), with_opening) {
         (None, _) => format!("{name} is DOWN."),
         (Some(Ending::Recovered), false) => format!("{name} is UP again."),
@@ -147,7 +157,7 @@ fn caveat(event: &TellEvent) -> Option<&'static str> {
 mod tests {
     use super::super::tests::message;
     use super::*;
-    use crate::tell::event::tests::{opened, resolved};
+    use crate::tell::event::tests::{opened, resolved, seen_afterwards};
 
     fn rendered(event: &TellEvent, with_opening: bool) -> Mail {
         render(&message(event, with_opening), "farwatch.example")
@@ -215,6 +225,17 @@ mod tests {
             "{}",
             mail.text
         );
+    }
+
+    #[test]
+    fn an_outage_seen_afterwards() {
+        let mail = rendered(&seen_afterwards(), false);
+        let why = "expected status 200-299, got 503";
+        assert_eq!(mail.subject, format!("WAS DOWN: shop, for 4 min 10 s, seen afterwards ({why})"));
+        assert!(
+            mail.text.starts_with("shop WAS DOWN, which was seen only afterwards.\n\nNobody could be told in time")
+        );
+        assert_eq!(mail.in_reply_to, None);
     }
 
     #[test]

@@ -42,8 +42,10 @@ struct Data<'a> {
     confirmation: Confirmation,
     /// What each said of the step that is told.
     vantage_points: Vec<VantagePoint<'a>>,
-    /// Whether an `incident.resolved` stands for an `incident.opened` that could not be delivered.
+    /// Whether an `incident.resolved` stands for an `incident.opened` that could not be delivered, or never was made.
     includes_opening: bool,
+    /// Whether the outage was over before anybody could judge it, because the results came late.
+    seen_afterwards: bool,
 }
 
 #[derive(Serialize)]
@@ -104,7 +106,8 @@ fn data(event: &TellEvent, includes_opening: bool) -> Data<'_> {
         cause: Cause { code: &opening.code, message: &opening.message },
         confirmation: Confirmation { need: opening.need, of: opening.of, independent: event.independent },
         vantage_points: event.witnesses.iter().map(vantage_point).collect(),
-        includes_opening,
+        includes_opening: includes_opening || opening.seen_afterwards,
+        seen_afterwards: opening.seen_afterwards,
     }
 }
 
@@ -124,7 +127,7 @@ fn vantage_point(witness: &Witness) -> VantagePoint<'_> {
 mod tests {
     use super::super::tests::message;
     use super::*;
-    use crate::tell::event::tests::{opened, resolved};
+    use crate::tell::event::tests::{opened, resolved, seen_afterwards};
 
     #[test]
     fn an_opening() {
@@ -149,9 +152,16 @@ mod tests {
                 r#""message":"expected status 200-299, got 503"},"#,
                 r#"{"host_id":"hst_03030303030303030303030303030303","name":"host-3","provider":"provider-3","#,
                 r#""region":"eu-central","answer":"void","code":"host-silent","message":"no answer in time"}],"#,
-                r#""includes_opening":false}}"#,
+                r#""includes_opening":false,"seen_afterwards":false}}"#,
             )
         );
+    }
+
+    #[test]
+    fn an_outage_seen_afterwards_is_one_message_that_says_so() {
+        let body: serde_json::Value = serde_json::from_slice(&render(&message(&seen_afterwards(), false))).unwrap();
+        assert_eq!(body["type"], "incident.resolved");
+        assert_eq!((&body["data"]["seen_afterwards"], &body["data"]["includes_opening"]), (&true.into(), &true.into()));
     }
 
     #[test]

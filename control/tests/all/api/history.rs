@@ -104,6 +104,7 @@ async fn an_incident_is_told_with_its_votes_and_deliveries(house: House) {
         need: 2,
         of: 3,
         voices: vec![voice(0, Answer::Bad), voice(1, Answer::Bad), voice(2, Answer::Void)],
+        seen_afterwards: false,
     };
     let body = serde_json::to_string(&opened).unwrap();
     let failed = Outcome::told(Status::Down, 0, "timeout", "no answer in 3 s");

@@ -19,9 +19,11 @@ macro_rules! on_both_engines {
 }
 
 mod access;
+mod afterwards;
 mod audit;
 mod bad_input;
 mod checks;
+mod confirmation;
 mod folding;
 mod history;
 mod house;

@@ -99,6 +99,7 @@ impl<'h> Scribe<'h> {
             body: journal_body::encode(&[section]),
             detectors: [].into(),
             first_judged: [].into(),
+            late: [].into(),
             incidents: Vec::new(),
             events: Vec::new(),
             deliveries: Vec::new(),

@@ -178,6 +178,7 @@ impl Leader {
             body: vec![9; 100],
             detectors: [].into(),
             first_judged: [].into(),
+            late: [].into(),
             incidents: Vec::new(),
             events: Vec::new(),
             deliveries: Vec::new(),

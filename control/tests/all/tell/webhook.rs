@@ -1,7 +1,8 @@
 //! Webhooks: signed, in order, tried again, given up, and never sent where they must not go.
 
 use farwatch_control::clock::Clock;
-use farwatch_control::store::DeliveryState;
+use farwatch_control::store::{ChannelChange, DeliveryState, Retried};
+use farwatch_control::tell::channel::ChannelConfig;
 use farwatch_control::tell::config::TellFlags;
 use farwatch_core::egress::Policy;
 use farwatch_tests::certificate::{Authority, Validity};
@@ -14,6 +15,7 @@ on_both_engines!(
     an_outage_is_told_in_order_and_signed,
     a_busy_receiver_is_tried_again_when_it_is_due,
     a_receiver_that_is_gone_gets_no_more,
+    a_receiver_that_asks_to_be_left_alone_is,
     a_recovery_that_meets_an_unsent_opening_tells_of_both,
     a_receiver_that_hangs_keeps_nobody_else_waiting,
 );
@@ -91,8 +93,30 @@ async fn a_receiver_that_is_gone_gets_no_more(database: Database) {
     let shown = world.store.deliveries().list_dead(world.tenant, None, 10).await.unwrap();
     assert_eq!(shown.items, [dead]);
     world.comes_up("shop", &outage).await;
+    let unsent = world.settled(&outage, outage.resolved(), DeliveryState::Dead).await;
+    assert!(unsent.last_answer.unwrap().contains("asked for nothing more: 410 Gone"));
+    assert_eq!(receiver.requests().len(), 1);
+
+    let same = ChannelChange { config: ChannelConfig::Webhook(receiver.url()).to_json(), sealed_secret: None };
+    let contacts = world.store.contacts();
+    contacts.change_channel(world.tenant, reach.channel, 1, &same, Clock.wall()).await.unwrap();
+    let retried = world.store.deliveries().retry(world.tenant, outage.resolved(), Clock.wall()).await.unwrap();
+    assert!(matches!(retried, Retried::Made(_)), "{retried:?}");
     world.settled(&outage, outage.resolved(), DeliveryState::Sent).await;
-    assert_eq!(receiver.requests().len(), 2, "the opening was tried once, the recovery stands for itself");
+    assert_eq!(world.delivery(&outage, outage.opened()).await.state, DeliveryState::Merged);
+    assert_eq!(receiver.requests()[1].json().unwrap()["data"]["includes_opening"], true);
+}
+
+async fn a_receiver_that_asks_to_be_left_alone_is(database: Database) {
+    let world = World::new(database).await;
+    let receiver = WebhookReceiver::start(vec![Reply::RetryAfter(429, "600".to_owned())]).unwrap();
+    let reach = world.webhook(world.tenant, &receiver.url()).await;
+    let outage = world.goes_down("shop", &[&reach]).await;
+    let before = Clock.wall();
+    let _worker = world.worker(&TellFlags::default());
+    let waiting = world.settled(&outage, outage.opened(), DeliveryState::Pending).await;
+    let wait_ms = waiting.due.since(before);
+    assert!((600_000..=720_000 + Clock.wall().since(before)).contains(&wait_ms), "due after {wait_ms} ms");
 }
 
 async fn a_recovery_that_meets_an_unsent_opening_tells_of_both(database: Database) {

@@ -196,6 +196,7 @@ impl World {
             need: 2,
             of: 2,
             voices: [1, 2].map(|number| voice(number, Answer::Bad)).into(),
+            seen_afterwards: false,
         };
         let incident = Incident {
             id: event.incident(),
@@ -255,6 +256,7 @@ impl World {
             body: Vec::new(),
             detectors: [].into(),
             first_judged: [].into(),
+            late: [].into(),
             incidents: vec![outage.incident.clone()],
             events: Vec::new(),
             deliveries: deliveries.collect(),
