@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the guests into components: modules/http.wasm and modules/hostile.wasm below the target directory.
+# Builds the guests into components: modules/http.wasm, modules/tcp.wasm and modules/hostile.wasm below the target
+# directory.
 #
 # Quick when nothing changed: a stamp holds what the components were made of. It runs no tests, and it builds nothing of
 # the product.
@@ -33,7 +34,8 @@ fingerprint() {
 }
 
 now=$(fingerprint)
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ] && [ -f "$modules/http.wasm" ] && [ -f "$modules/hostile.wasm" ]; then
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ] && [ -f "$modules/http.wasm" ] &&
+    [ -f "$modules/tcp.wasm" ] && [ -f "$modules/hostile.wasm" ]; then
     exit 0
 fi
 mkdir -p "$modules"
@@ -63,6 +65,7 @@ fi
 componentize=$target_dir/componentize/debug/farwatch-componentize
 built=$guests_dir/wasm32-unknown-unknown/release
 "$componentize" "$built/farwatch_check_http.wasm" "$modules/http.wasm"
+"$componentize" "$built/farwatch_check_tcp.wasm" "$modules/tcp.wasm"
 "$componentize" "$built/farwatch_hostile.wasm" "$modules/hostile.wasm"
 echo "$now" > "$stamp"
 ls -l "$modules"

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::store::{AuditEntry, NewModule, Store, StoreError, Unique};
 
 /// The components, as `setup/build-guests.sh` makes them.
-const COMPONENTS: [&[u8]; 1] = [include_bytes!(concat!(env!("OUT_DIR"), "/http.wasm"))];
+const COMPONENTS: [&[u8]; 2] =
+    [include_bytes!(concat!(env!("OUT_DIR"), "/http.wasm")), include_bytes!(concat!(env!("OUT_DIR"), "/tcp.wasm"))];
 /// Hex digits of a hash that tell apart two builds of one version.
 const BUILD_DIGITS: usize = 8;
 

@@ -6,8 +6,10 @@
 
 pub mod evidence;
 pub mod http;
+pub mod tcp;
 
 mod dial;
+mod fault;
 mod resolve;
 mod tls;
 mod trace;
@@ -28,6 +30,8 @@ pub use tls::TlsSetupError;
 
 /// The code of a failure that is this machine's own, for which no target is to blame.
 pub const HOST_TROUBLE: &str = "host-trouble";
+/// No probe may wait longer, whatever it asks for; the run around it is shorter in any case.
+const TIMEOUT_MAX_MS: u32 = 120_000;
 /// What probes identify themselves as, unless a check says otherwise.
 pub const USER_AGENT: &str = concat!("Farwatch/", env!("CARGO_PKG_VERSION"), " (uptime monitor)");
 

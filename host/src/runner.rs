@@ -12,9 +12,8 @@ use farwatch_proto::link::FromHost;
 use farwatch_proto::outcome::{Outcome, Status};
 use farwatch_proto::run::{Purpose, RunResult, Terms};
 use farwatch_proto::time::UnixMs;
-use farwatch_sandbox::http::{Request, Response};
 use farwatch_sandbox::types::Failure;
-use farwatch_sandbox::{Limits, Probes, RunContext, Sandbox};
+use farwatch_sandbox::{Limits, Probes, RunContext, Sandbox, http, tcp};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::clock::Clock;
@@ -60,16 +59,22 @@ struct RunProbes<'a> {
     trouble: Option<String>,
 }
 
-impl Probes for RunProbes<'_> {
-    async fn fetch(&mut self, request: Request) -> Result<Response, Failure> {
-        // On its own, for it is the larger half of a run and every run is moved about before it gets here.
-        let fetched = Box::pin(self.prober.fetch(request)).await;
-        if let Err(failure) = &fetched
-            && failure.code == HOST_TROUBLE
-        {
+impl RunProbes<'_> {
+    fn notice(&mut self, failure: &Failure) {
+        if failure.code == HOST_TROUBLE {
             self.trouble = Some(failure.message.clone());
         }
-        fetched
+    }
+}
+
+// Each probe on its own, for it is the larger half of a run and every run is moved about before it gets here.
+impl Probes for RunProbes<'_> {
+    async fn fetch(&mut self, request: http::Request) -> Result<http::Response, Failure> {
+        Box::pin(self.prober.fetch(request)).await.inspect_err(|failure| self.notice(failure))
+    }
+
+    async fn converse(&mut self, request: tcp::Request) -> Result<tcp::Response, Failure> {
+        Box::pin(self.prober.converse(request)).await.inspect_err(|failure| self.notice(failure))
     }
 }
 

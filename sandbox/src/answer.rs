@@ -73,19 +73,29 @@ pub(crate) fn prepared(prepared: Prepared) -> Result<Prepared, Vec<Problem>> {
     }
 }
 
-/// Refuses a description that does not keep its limits. A module is described once, so its author sees it.
-pub(crate) fn description(description: Description) -> Result<Description, Stop> {
+/// Refuses a description that does not keep its limits, or keeps silent about a probe that the module imports. A module
+/// is described once, so its author sees it.
+pub(crate) fn description(
+    description: Description,
+    mut imports: impl Iterator<Item = &'static str>,
+) -> Result<Description, Stop> {
     let within = is_code(&description.name)
         && description.version.len() <= KEY_MAX
         && description.summary.len() <= MESSAGE_MAX
         && description.config_schema.len() <= SCHEMA_MAX
         && description.capabilities.len() <= CAPABILITIES_MAX
         && description.capabilities.iter().all(|name| is_code(name));
-    if within {
-        return Ok(description);
+    if !within {
+        let message = "the module's description is malformed or too long; see `check.wit` for its form";
+        return Err(Stop::new(StopCode::AnswerInvalid, message));
     }
-    let message = "the module's description is malformed or too long; see `check.wit` for its form";
-    Err(Stop::new(StopCode::AnswerInvalid, message))
+    match imports.find(|import| !description.capabilities.iter().any(|named| named == import)) {
+        Some(unnamed) => {
+            let message = format!("the module imports `{unnamed}` without naming it among its capabilities; name it");
+            Err(Stop::new(StopCode::AnswerInvalid, message))
+        }
+        None => Ok(description),
+    }
 }
 
 fn check_code(code: &str) -> Result<(), Stop> {

@@ -10,6 +10,7 @@ wasmtime::component::bindgen!({
     world: "check-module",
     imports: {
         "farwatch:check/http.fetch": async,
+        "farwatch:check/tcp.converse": async,
         "farwatch:check/entropy.get": trappable,
     },
     exports: { default: async },

@@ -12,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crate::bindings::farwatch::check::http::{Request, Response};
 use crate::bindings::farwatch::check::types::Failure;
+use crate::bindings::farwatch::check::{http, tcp};
 use crate::clock;
 
 /// What a guest came to when it was polled.
@@ -21,15 +21,49 @@ pub(crate) enum Step<T> {
     /// Its call is over.
     Finished(T),
     /// It waits for this probe.
-    Asked(Request),
+    Asked(Asked),
     /// The host panicked beneath it.
     Panicked,
 }
 
+/// A probe that a guest waits for.
+pub(crate) enum Asked {
+    Http(http::Request),
+    Tcp(tcp::Request),
+}
+
+/// Where the requests of one kind are laid down, and their answers.
+pub(crate) struct Desk<Q, A> {
+    asked: Mutex<Option<Q>>,
+    answered: Mutex<Option<Result<A, Failure>>>,
+}
+
+impl<Q, A> Desk<Q, A> {
+    fn new() -> Self {
+        Self { asked: Mutex::new(None), answered: Mutex::new(None) }
+    }
+
+    /// The guest's side: lays down a request and waits for its answer.
+    pub(crate) async fn ask(&self, request: Q) -> Result<A, Failure> {
+        *lock(&self.asked) = Some(request);
+        // The run polls the guest again by itself once it has the answer, so nobody needs to be woken.
+        poll_fn(|_| lock(&self.answered).take().map_or(Poll::Pending, Poll::Ready)).await
+    }
+
+    /// The run's side: lays down the answer.
+    pub(crate) fn answer(&self, answer: Result<A, Failure>) {
+        *lock(&self.answered) = Some(answer);
+    }
+
+    fn asked(&self) -> Option<Q> {
+        lock(&self.asked).take()
+    }
+}
+
 /// See the file's documentation.
 pub(crate) struct Exchange {
-    asked: Mutex<Option<Request>>,
-    answered: Mutex<Option<Result<Response, Failure>>>,
+    pub(crate) http: Desk<http::Request, http::Response>,
+    pub(crate) tcp: Desk<tcp::Request, tcp::Response>,
     start: Instant,
     /// CPU time of the polls that are over, in nanoseconds.
     spent: AtomicU64,
@@ -40,8 +74,7 @@ pub(crate) struct Exchange {
 impl Exchange {
     pub(crate) fn new() -> Self {
         let (spent, poll_began) = (AtomicU64::new(0), AtomicU64::new(0));
-        let (asked, answered) = (Mutex::default(), Mutex::default());
-        Self { asked, answered, start: clock::now(), spent, poll_began }
+        Self { http: Desk::new(), tcp: Desk::new(), start: clock::now(), spent, poll_began }
     }
 
     /// For how long the guest has computed so far.
@@ -54,13 +87,6 @@ impl Exchange {
         Duration::from_nanos(self.elapsed().saturating_sub(self.poll_began.load(Ordering::Relaxed)))
     }
 
-    /// The guest's side: lays down a request and waits for its answer.
-    pub(crate) async fn ask(&self, request: Request) -> Result<Response, Failure> {
-        *lock(&self.asked) = Some(request);
-        // The run polls the guest again by itself once it has the answer, so nobody needs to be woken.
-        poll_fn(|_| lock(&self.answered).take().map_or(Poll::Pending, Poll::Ready)).await
-    }
-
     /// The run's side: polls the guest until it is over or waits for a probe.
     pub(crate) async fn next<F: Future>(&self, mut guest: Pin<&mut F>) -> Step<F::Output> {
         poll_fn(|context| {
@@ -70,18 +96,15 @@ impl Exchange {
             self.spent.fetch_add(self.elapsed().saturating_sub(began), Ordering::Relaxed);
             match polled {
                 Ok(Poll::Ready(result)) => Poll::Ready(Step::Finished(result)),
-                Ok(Poll::Pending) => {
-                    lock(&self.asked).take().map_or(Poll::Pending, |request| Poll::Ready(Step::Asked(request)))
-                }
+                Ok(Poll::Pending) => self.asked().map_or(Poll::Pending, |asked| Poll::Ready(Step::Asked(asked))),
                 Err(_) => Poll::Ready(Step::Panicked),
             }
         })
         .await
     }
 
-    /// The run's side: lays down the answer.
-    pub(crate) fn answer(&self, answer: Result<Response, Failure>) {
-        *lock(&self.answered) = Some(answer);
+    fn asked(&self) -> Option<Asked> {
+        self.http.asked().map(Asked::Http).or_else(|| self.tcp.asked().map(Asked::Tcp))
     }
 
     fn elapsed(&self) -> u64 {

@@ -69,6 +69,10 @@ pub use crate::bindings::exports::farwatch::check::check::{Description, Prepared
 pub mod http {
     pub use crate::bindings::farwatch::check::http::{Request, Response, Version, Want};
 }
+/// The records of `wit/tcp.wit`.
+pub mod tcp {
+    pub use crate::bindings::farwatch::check::tcp::{Ended, Receive, Request, Response, TlsOptions, Until};
+}
 /// The records of `wit/types.wit`.
 pub mod types {
     pub use crate::bindings::farwatch::check::types::{

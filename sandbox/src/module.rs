@@ -9,12 +9,14 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use crate::bindings::CheckModulePre;
-use crate::state::GuestState;
+use crate::state::{GuestState, PROBES};
 
 /// A module that is ready to run. Cheap to clone; it keeps its code loaded for as long as a clone is held.
 #[derive(Clone)]
 pub struct Module {
     hash: ModuleHash,
+    /// The probes it imports, by their names.
+    imports: Vec<&'static str>,
     pre: Arc<CheckModulePre<GuestState>>,
 }
 
@@ -22,6 +24,11 @@ impl Module {
     /// The name of the module.
     pub fn hash(&self) -> ModuleHash {
         self.hash
+    }
+
+    /// The probes it imports, and so can make.
+    pub(crate) fn imports(&self) -> impl Iterator<Item = &'static str> {
+        self.imports.iter().copied()
     }
 
     pub(crate) fn pre(&self) -> &CheckModulePre<GuestState> {
@@ -45,9 +52,12 @@ impl Module {
         let component = unsafe { Component::deserialize_file(engine, path) };
         let component = component.map_err(LoadError::Code)?;
         component.initialize_copy_on_write_image().map_err(LoadError::Code)?;
+        let told = component.component_type();
+        let is_imported = |interface: &str| told.imports(engine).any(|(name, _)| name == interface);
+        let imports = PROBES.iter().filter(|(interface, _)| is_imported(interface)).map(|(_, name)| *name).collect();
         let pre = linker.instantiate_pre(&component).map_err(LoadError::Types)?;
         let pre = CheckModulePre::new(pre).map_err(LoadError::Types)?;
-        Ok(Self { hash, pre: Arc::new(pre) })
+        Ok(Self { hash, imports, pre: Arc::new(pre) })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A guest can spoil its own call and nothing else. It is never retried here, and nothing of it is kept.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::answer;
 use crate::bindings::exports::farwatch::check::check::{Description, Prepared, RunContext};
-use crate::bindings::farwatch::check::http::{Request, Response};
 use crate::bindings::farwatch::check::types::{Failure, Outcome, Problem};
-use crate::exchange::{Exchange, Step};
+use crate::bindings::farwatch::check::{http, tcp};
+use crate::exchange::{Asked, Exchange, Step};
 use crate::limits::Limits;
 use crate::module::Module;
-use crate::state::{GuestState, Log, fetch_limit};
+use crate::state::{GuestState, Log, fetch_limit, not_supported};
 use crate::stop::{Stop, StopCode};
 use crate::ticker::TICK;
 
@@ -29,8 +29,13 @@ const HANDLES_MAX: usize = 1_000;
 
 /// The probes behind a guest's imports. The host makes them; the sandbox knows only their shape.
 pub trait Probes: Send {
-    /// Makes one request. It is dropped, and with it whatever it does, when the call it belongs to is stopped.
-    fn fetch(&mut self, request: Request) -> impl Future<Output = Result<Response, Failure>> + Send;
+    /// Makes one HTTP request. It is dropped, and with it whatever it does, when the call it belongs to is stopped.
+    fn fetch(&mut self, request: http::Request) -> impl Future<Output = Result<http::Response, Failure>> + Send;
+
+    /// Holds one conversation over TCP. It is dropped like a request. Whoever knows none says so.
+    fn converse(&mut self, _request: tcp::Request) -> impl Future<Output = Result<tcp::Response, Failure>> + Send {
+        ready(Err(not_supported()))
+    }
 }
 
 /// How a run ended.
@@ -96,7 +101,7 @@ pub(crate) async fn describe(engine: &Engine, module: &Module) -> Result<Descrip
         guest.farwatch_check_check().call_describe(&mut cell.store).await
     };
     let ended = drive(guest, &exchange, &mut NoProbes, &limits).await;
-    answer::description(cell.judge(ended)?)
+    answer::description(cell.judge(ended)?, module.imports())
 }
 
 /// Has a module judge and prepare a config.
@@ -123,7 +128,7 @@ pub(crate) async fn validate(
 struct NoProbes;
 
 impl Probes for NoProbes {
-    async fn fetch(&mut self, _request: Request) -> Result<Response, Failure> {
+    async fn fetch(&mut self, _request: http::Request) -> Result<http::Response, Failure> {
         Err(fetch_limit())
     }
 }
@@ -149,7 +154,8 @@ async fn drive<T, P: Probes>(
             match exchange.next(guest.as_mut()).await {
                 Step::Finished(Ok(value)) => return Ended::Returned(value),
                 Step::Finished(Err(error)) => return Ended::Failed(error),
-                Step::Asked(request) => exchange.answer(probes.fetch(request).await),
+                Step::Asked(Asked::Http(request)) => exchange.http.answer(probes.fetch(request).await),
+                Step::Asked(Asked::Tcp(request)) => exchange.tcp.answer(probes.converse(request).await),
                 Step::Panicked => return Ended::Panicked,
             }
         }

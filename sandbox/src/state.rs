@@ -8,7 +8,7 @@ use std::sync::Arc;
 use wasmtime::component::{HasSelf, Linker};
 
 use crate::bindings::farwatch::check::types::{Failure, Phase, PhaseTimes};
-use crate::bindings::farwatch::check::{entropy, http, log, types};
+use crate::bindings::farwatch::check::{entropy, http, log, tcp, types};
 use crate::exchange::Exchange;
 use crate::limits::{Limits, MemoryMeter};
 use crate::stop::EntropyRefused;
@@ -60,7 +60,7 @@ pub(crate) struct GuestState {
     pub(crate) memory: MemoryMeter,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) log: Log,
-    fetches_left: u32,
+    probes_left: u32,
     entropy_left: usize,
 }
 
@@ -70,19 +70,24 @@ impl GuestState {
             memory: MemoryMeter::new(limits.memory_bytes),
             exchange,
             log: Log::default(),
-            fetches_left: limits.fetches,
+            probes_left: limits.fetches,
             entropy_left: ENTROPY_MAX,
         }
     }
 }
 
 /// The names of the interfaces that are linked. A module that imports anything else is refused.
-pub(crate) const LINKED: [&str; 4] = [
+pub(crate) const LINKED: [&str; 5] = [
     "farwatch:check/types@0.1.0",
     "farwatch:check/http@0.1.0",
+    "farwatch:check/tcp@0.1.0",
     "farwatch:check/log@0.1.0",
     "farwatch:check/entropy@0.1.0",
 ];
+
+/// Those of them that reach the network, by the names under which a module says that it needs them.
+pub(crate) const PROBES: [(&str, &str); 2] =
+    [("farwatch:check/http@0.1.0", "http"), ("farwatch:check/tcp@0.1.0", "tcp")];
 
 /// Defines the imports.
 ///
@@ -91,28 +96,49 @@ pub(crate) const LINKED: [&str; 4] = [
 pub(crate) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     types::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
     http::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
+    tcp::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
     log::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
     entropy::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)
 }
 
 impl types::Host for GuestState {}
 
-impl http::Host for GuestState {
-    async fn fetch(&mut self, request: http::Request) -> Result<http::Response, Failure> {
-        if self.fetches_left == 0 {
-            return Err(fetch_limit());
-        }
-        self.fetches_left -= 1;
-        self.exchange.ask(request).await
+impl GuestState {
+    /// Takes one of the probes that the run may make, if any is left.
+    const fn takes_probe(&mut self) -> bool {
+        let is_left = self.probes_left > 0;
+        self.probes_left = self.probes_left.saturating_sub(1);
+        is_left
     }
 }
 
-/// The failure that answers requests beyond the limit of a run.
+impl http::Host for GuestState {
+    async fn fetch(&mut self, request: http::Request) -> Result<http::Response, Failure> {
+        if self.takes_probe() { self.exchange.http.ask(request).await } else { Err(fetch_limit()) }
+    }
+}
+
+impl tcp::Host for GuestState {
+    async fn converse(&mut self, request: tcp::Request) -> Result<tcp::Response, Failure> {
+        if self.takes_probe() { self.exchange.tcp.ask(request).await } else { Err(fetch_limit()) }
+    }
+}
+
+/// The failure that answers probes beyond the limit of a run.
 pub(crate) fn fetch_limit() -> Failure {
+    before_anything("fetch-limit", "this run has made all the probes that it may")
+}
+
+/// The failure that answers probes of a kind that there is none of.
+pub(crate) fn not_supported() -> Failure {
+    before_anything("not-supported", "this host makes no probes of this kind")
+}
+
+fn before_anything(code: &str, message: &str) -> Failure {
     Failure {
         phase: Phase::Prepare,
-        code: "fetch-limit".to_owned(),
-        message: "this run has made all the requests that it may".to_owned(),
+        code: code.to_owned(),
+        message: message.to_owned(),
         remote: None,
         times: PhaseTimes { resolve: None, connect: None, tls: None, first_byte: None, transfer: None, total: 0 },
         tls: None,

@@ -1,6 +1,7 @@
 //! Every way in which a config can be right or wrong, in two tables.
 
 use super::*;
+use crate::wit::farwatch::check::types::IpVersion;
 
 fn plan(config: &str, check: impl FnOnce(&Plan<'_>)) {
     let bytes = prepare(config).unwrap_or_else(|problems| panic!("{config}: {problems:?}"));
@@ -97,16 +98,6 @@ fn a_config_that_is_no_object_is_refused() {
         let found: Vec<_> = problems.iter().map(|it| (it.code.as_str(), it.field.as_deref())).collect();
         assert_eq!(found, [(code, field)], "{config}");
     }
-}
-
-#[test]
-fn nesting_is_limited_and_texts_do_not_nest() {
-    let nested = |depth: usize| format!(r#"{{"url": {}1{}}}"#, "[".repeat(depth), "]".repeat(depth));
-    let code = |config: &str| prepare(config).expect_err("it is no URL")[0].code.clone();
-    assert_eq!(code(&nested(NESTING_MAX - 1)), "config-wrong-type");
-    assert_eq!(code(&nested(NESTING_MAX)), "config-too-deep");
-    let texts = format!(r#"{{"url": "http://a", "body_contains": "\"{}\\"}}"#, "[".repeat(100));
-    assert!(prepare(&texts).is_ok());
 }
 
 #[test]

@@ -3,22 +3,22 @@
 //! Plain functions of what was found: nothing is fetched here. When all is well nothing is formatted either, since
 //! most runs find that all is well and each should cost little.
 
+use farwatch_guest::outcome::{
+    certificate_days_left, certificate_expiring, integer, plural, problem_of_host, text, times,
+};
+
 use crate::plan::Plan;
 use crate::run::{BODY_MAX, Progress};
 use crate::statuses;
 use crate::wit::farwatch::check::http::Response;
-use crate::wit::farwatch::check::types::{
-    Attribute, Failure, Outcome, Phase, PhaseTimes, Problem, Status, TlsInfo, Value,
-};
-
-const DAY_MS: i64 = 86_400_000;
+use crate::wit::farwatch::check::types::{Attribute, Failure, Outcome, Problem, Status};
 
 /// Room for every attribute that an outcome of this module can have.
 const ATTRIBUTES: usize = 9;
 
 /// Judges an answer. The first thing that is wrong gives the code: what is down stands before what is degraded.
 pub fn response(plan: &Plan<'_>, response: &Response, progress: Progress, now_ms: u64) -> Outcome {
-    let days_left = response.tls.as_ref().and_then(|tls| days_left(tls, now_ms));
+    let days_left = response.tls.as_ref().and_then(|tls| certificate_days_left(tls, now_ms));
     let finding = status(plan, response, progress)
         .or_else(|| body(plan, response))
         .or_else(|| slowness(plan, progress))
@@ -38,9 +38,10 @@ pub fn response(plan: &Plan<'_>, response: &Response, progress: Progress, now_ms
 /// # Errors
 /// The problem, when it was the host that did not make the request: that says nothing about the target.
 pub fn failure(failure: Failure, progress: Progress) -> Result<Outcome, Problem> {
-    if matches!(failure.phase, Phase::Prepare) || failure.code == "egress-refused" {
-        return Err(Problem { code: failure.code, message: failure.message, field: None });
-    }
+    let failure = match problem_of_host(failure) {
+        Ok(problem) => return Err(problem),
+        Err(failure) => failure,
+    };
     let mut attributes = Vec::with_capacity(ATTRIBUTES);
     times(&mut attributes, &failure.times);
     redirects(&mut attributes, progress);
@@ -134,31 +135,12 @@ fn slowness(plan: &Plan<'_>, progress: Progress) -> Finding {
 }
 
 fn certificate(plan: &Plan<'_>, days_left: Option<i64>) -> Finding {
-    let min = i64::from(plan.certificate_days_min?);
-    let message = match days_left? {
-        left if left >= min => return None,
-        left if left < 0 => format!("the certificate expired {} ago", plural(left.unsigned_abs(), "day")),
-        left => format!("the certificate expires in {}, sooner than in {min}", plural(left, "day")),
-    };
+    let message = certificate_expiring(days_left?, plan.certificate_days_min?)?;
     Some((Status::Degraded, "certificate-expiring", message))
-}
-
-/// Whole days until the certificate expires; negative once it has.
-fn days_left(tls: &TlsInfo, now_ms: u64) -> Option<i64> {
-    let not_after = i64::try_from(tls.certificate_not_after_ms?).ok()?;
-    let now = i64::try_from(now_ms).ok()?;
-    Some((not_after - now).div_euclid(DAY_MS))
 }
 
 fn place(response: &Response, progress: Progress) -> String {
     format!("from {} after {} ms", response.remote, progress.elapsed_us / 1_000)
-}
-
-fn plural(count: impl Into<i128>, noun: &str) -> String {
-    match count.into() {
-        1 => format!("1 {noun}"),
-        count => format!("{count} {noun}s"),
-    }
 }
 
 fn answered(response: &Response, progress: Progress, days_left: Option<i64>) -> Vec<Attribute> {
@@ -173,27 +155,8 @@ fn answered(response: &Response, progress: Progress, days_left: Option<i64>) -> 
     attributes
 }
 
-fn times(attributes: &mut Vec<Attribute>, times: &PhaseTimes) {
-    let phases = [
-        ("time.resolve-us", times.resolve),
-        ("time.connect-us", times.connect),
-        ("time.tls-us", times.tls),
-        ("time.first-byte-us", times.first_byte),
-        ("time.transfer-us", times.transfer),
-    ];
-    attributes.extend(phases.into_iter().filter_map(|(key, time)| Some(integer(key, time?.into()))));
-}
-
 fn redirects(attributes: &mut Vec<Attribute>, progress: Progress) {
     if progress.redirects > 0 {
         attributes.push(integer("http.redirects", progress.redirects.into()));
     }
-}
-
-fn integer(key: &str, value: i64) -> Attribute {
-    Attribute { key: key.to_owned(), value: Value::Integer(value) }
-}
-
-fn text(key: &str, value: String) -> Attribute {
-    Attribute { key: key.to_owned(), value: Value::Text(value) }
 }

@@ -3,8 +3,6 @@
 //! It keeps nothing, resolves nothing and connects to nothing by itself: the host's `http.fetch` does. Everything that
 //! can be done once is done in `validate`; a run decodes a few bytes, makes its request and compares.
 
-#[cfg(target_arch = "wasm32")]
-mod allocator;
 mod config;
 mod judge;
 mod plan;
@@ -12,22 +10,9 @@ mod run;
 mod statuses;
 mod url;
 
-/// The bindings of the treaty, generated from `wit/`.
-#[allow(missing_docs, unused_qualifications, clippy::all)]
-mod wit {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        world: "check-module",
-        ownership: Borrowing { duplicate_if_necessary: true },
-    });
-}
-
+use farwatch_guest::wit;
 use wit::exports::farwatch::check::check::{Description, Guest, Prepared, RunContext};
 use wit::farwatch::check::types::{Outcome, Problem};
-
-#[cfg(target_arch = "wasm32")]
-#[global_allocator]
-static ALLOCATOR: allocator::Bump = allocator::Bump::new();
 
 /// The module, as the treaty sees it.
 struct HttpCheck;
@@ -52,4 +37,4 @@ impl Guest for HttpCheck {
     }
 }
 
-wit::export!(HttpCheck with_types_in wit);
+wit::export!(HttpCheck with_types_in farwatch_guest::wit);

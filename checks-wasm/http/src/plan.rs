@@ -3,6 +3,8 @@
 //! The bytes are written by `validate` of the same module version that reads them; the first byte says which format
 //! they have, and any other format is refused. Nothing here judges whether values make sense.
 
+use farwatch_guest::packed::{Reader, Writer};
+
 use crate::statuses::StatusRange;
 use crate::wit::farwatch::check::http::Version;
 use crate::wit::farwatch::check::types::IpVersion;
@@ -56,12 +58,12 @@ impl Plan<'_> {
 
     /// The plan as bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Writer(vec![FORMAT]);
+        let mut out = Writer::new(FORMAT);
         let verify_tls = if self.verify_tls { VERIFY_TLS } else { 0 };
         let follow = if self.follow_redirects { FOLLOW_REDIRECTS } else { 0 };
         out.byte(verify_tls | follow);
         out.byte(self.version as u8);
-        out.byte(self.ip_version.map_or(0, |version| version as u8 + 1));
+        out.ip_version(self.ip_version);
         out.byte(self.max_redirects);
         out.text(self.method);
         out.text(self.url);
@@ -81,23 +83,20 @@ impl Plan<'_> {
         out.option(self.body_contains, Writer::text);
         out.option(self.body_not_contains, Writer::text);
         out.option(self.body_regex, Writer::text);
-        out.0
+        out.into_bytes()
     }
 }
 
 impl<'a> Plan<'a> {
     /// Reads what `encode` wrote. None means that the bytes are of another format or damaged.
     pub fn decode(bytes: &'a [u8]) -> Option<Self> {
-        let mut input = Reader(bytes);
-        if input.byte()? != FORMAT {
-            return None;
-        }
+        let mut input = Reader::new(bytes, FORMAT)?;
         let flags = input.byte()?;
         let plan = Plan {
             verify_tls: flags & VERIFY_TLS != 0,
             follow_redirects: flags & FOLLOW_REDIRECTS != 0,
             version: version(input.byte()?)?,
-            ip_version: ip_version(input.byte()?)?,
+            ip_version: input.ip_version()?,
             max_redirects: input.byte()?,
             method: input.text()?,
             url: input.text()?,
@@ -110,7 +109,7 @@ impl<'a> Plan<'a> {
             body_not_contains: input.option(Reader::text)?,
             body_regex: input.option(Reader::text)?,
         };
-        input.0.is_empty().then_some(plan)
+        input.is_at_end().then_some(plan)
     }
 }
 
@@ -118,98 +117,10 @@ fn version(byte: u8) -> Option<Version> {
     [Version::Automatic, Version::Http1, Version::Http2, Version::Http3].into_iter().find(|it| *it as u8 == byte)
 }
 
-fn ip_version(byte: u8) -> Option<Option<IpVersion>> {
-    match byte {
-        0 => Some(None),
-        1 => Some(Some(IpVersion::Ipv4)),
-        2 => Some(Some(IpVersion::Ipv6)),
-        _ => None,
-    }
-}
-
 fn status_range(input: &mut Reader<'_>) -> Option<StatusRange> {
     let first = input.number()?.try_into().ok()?;
     let last = input.number()?.try_into().ok()?;
     Some(StatusRange { first, last })
-}
-
-/// Numbers are LEB128, lengths stand before what they count, and an option is a 0 or a 1 and its value.
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn byte(&mut self, value: u8) {
-        self.0.push(value);
-    }
-
-    fn number(&mut self, mut value: u32) {
-        while value >= 0x80 {
-            self.byte(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.byte(value as u8);
-    }
-
-    fn bytes(&mut self, value: &[u8]) {
-        self.number(value.len() as u32);
-        self.0.extend_from_slice(value);
-    }
-
-    fn text(&mut self, value: &str) {
-        self.bytes(value.as_bytes());
-    }
-
-    fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
-        self.byte(u8::from(value.is_some()));
-        if let Some(value) = value {
-            write(self, value);
-        }
-    }
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn number(&mut self) -> Option<u32> {
-        let mut value = 0;
-        for shift in (0..u32::BITS).step_by(7) {
-            let byte = self.byte()?;
-            value |= u32::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let len = self.number()? as usize;
-        let (bytes, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        str::from_utf8(self.bytes()?).ok()
-    }
-
-    fn list<T>(&mut self, read: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let len = self.number()?;
-        (0..len).map(|_| read(self)).collect()
-    }
-
-    fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
-        match self.byte()? {
-            0 => Some(None),
-            1 => Some(Some(read(self)?)),
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]

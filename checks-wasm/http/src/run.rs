@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use farwatch_guest::outcome::unreadable;
+
 use crate::judge;
 use crate::plan::Plan;
 use crate::statuses;
@@ -73,14 +75,6 @@ pub fn run(
             Ok(target) => hop = follow(hop, response.status, target),
             Err(reason) => return Ok(judge::bad_redirect(&response, location, &reason, progress)),
         }
-    }
-}
-
-fn unreadable() -> Problem {
-    Problem {
-        code: "config-unreadable".to_owned(),
-        message: "the prepared config is damaged or was made by another version; save the check again".to_owned(),
-        field: None,
     }
 }
 

@@ -145,7 +145,7 @@ pub(super) fn entry_of(revision: Revision) -> anyhow::Result<Entry> {
         in_force_from: revision.in_force.map(|in_force| in_force.from),
     };
     let wish = spec.wish;
-    let target = wish.config.get("url").and_then(|url| url.as_str()).map(str::to_owned);
+    let target = target_of(&wish.config);
     Ok(Entry {
         definition,
         name: wish.name,
@@ -153,4 +153,37 @@ pub(super) fn entry_of(revision: Revision) -> anyhow::Result<Entry> {
         contacts: wish.contacts,
         need: wish.confirm.map(|confirm| confirm.need),
     })
+}
+
+/// What a check watches, as messages show it: the `url` of its config, or its `host` and, where it has one, `port`.
+fn target_of(config: &serde_json::Value) -> Option<String> {
+    let text = |field: &str| config.get(field).and_then(serde_json::Value::as_str);
+    if let Some(url) = text("url") {
+        return Some(url.to_owned());
+    }
+    let host = text("host")?;
+    let Some(port) = config.get("port").and_then(serde_json::Value::as_u64) else { return Some(host.to_owned()) };
+    let is_bare_ipv6 = host.contains(':') && !host.starts_with('[');
+    Some(if is_bare_ipv6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_target_is_shown_by_what_the_config_names() {
+        for (config, target) in [
+            (json!({"url": "https://shop.example/"}), Some("https://shop.example/")),
+            (json!({"host": "mail.example", "port": 25}), Some("mail.example:25")),
+            (json!({"host": "2001:db8::7", "port": 25}), Some("[2001:db8::7]:25")),
+            (json!({"host": "[2001:db8::7]", "port": 25}), Some("[2001:db8::7]:25")),
+            (json!({"host": "mail.example"}), Some("mail.example")),
+            (json!({"behaviour": "x"}), None),
+        ] {
+            assert_eq!(target_of(&config).as_deref(), target);
+        }
+    }
 }

@@ -4,7 +4,6 @@
 //! One deadline covers the whole. The connection is driven by the same task that waits for the answer.
 
 mod body;
-mod fault;
 mod h1;
 mod h2;
 mod request;
@@ -18,16 +17,14 @@ use http::{HeaderMap, StatusCode};
 use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
-use super::Prober;
 use super::evidence::{Failure, Phase, Request, Response, Version, Want};
 use super::tls::Offer;
 use super::trace::{Mishap, Trace};
 use super::wire::{Marking, Marks, Stream, Wire};
+use super::{Prober, TIMEOUT_MAX_MS};
 use body::{Body, Limit};
 use request::Prepared;
 
-/// No probe may wait longer, whatever it asks for; the run around it is shorter in any case.
-const TIMEOUT_MAX_MS: u32 = 120_000;
 /// The most body that is read, whatever the module asks for: it is held in memory for each run in flight.
 const BODY_MAX_BYTES: u32 = 1 << 20;
 /// The largest head of an answer. Servers with larger ones are broken, and a lower limit would meet some

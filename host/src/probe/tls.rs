@@ -41,6 +41,7 @@ pub enum TlsSetupError {
 /// The protocols offered in the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Offer {
+    Nothing,
     Http2OrHttp1,
     Http1,
     Http2,
@@ -49,6 +50,7 @@ pub(super) enum Offer {
 /// The client side of TLS for all probes of a host.
 #[derive(Debug)]
 pub(super) struct TlsClient {
+    nothing: Arc<ClientConfig>,
     either: Arc<ClientConfig>,
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
@@ -65,6 +67,7 @@ impl TlsClient {
             .map_err(|error| TlsSetupError::Library(error.to_string()))?;
         let offering = |protocols: &[&[u8]]| client_config(&provider, protocols);
         Ok(Self {
+            nothing: offering(&[])?,
             either: offering(&[b"h2", b"http/1.1"])?,
             http1: offering(&[b"http/1.1"])?,
             http2: offering(&[b"h2"])?,
@@ -83,6 +86,7 @@ impl TlsClient {
         // The Finished message is followed at once by the request, which must not wait for its receipt.
         let _ = stream.set_nodelay(true);
         let config = match offer {
+            Offer::Nothing => &self.nothing,
             Offer::Http2OrHttp1 => &self.either,
             Offer::Http1 => &self.http1,
             Offer::Http2 => &self.http2,

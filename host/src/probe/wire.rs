@@ -1,6 +1,6 @@
 //! One connection, plain or encrypted, that notes when its bytes passed.
 //!
-//! HTTP libraries say when an answer is complete, not when its first byte came. The wire knows.
+//! Whoever reads an answer knows when it is complete, not when its first byte came. The wire knows.
 
 use std::io;
 use std::pin::Pin;

@@ -10,4 +10,5 @@ mod link;
 mod probing;
 mod raw;
 mod running;
+mod tcp;
 mod tls;

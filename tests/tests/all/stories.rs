@@ -11,3 +11,4 @@ mod hosts_fail;
 mod links;
 mod outages;
 mod starts;
+mod tcp;

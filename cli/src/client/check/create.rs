@@ -24,6 +24,7 @@ const POLL: Duration = Duration::from_millis(300);
 const EXAMPLES: &str = "Examples:
   farwatch check create http --name shop --url https://shop.example.com --every 10s --contact ops
   farwatch check create http --name api --url https://api.example.com/health --contains '\"ok\"' --degraded-above 500ms
+  farwatch check create tcp --name mail --host mail.example.com --port 25 --contains ESMTP
   farwatch check create http@0.1.0 --name api --config api.json --location EU --streams 2";
 
 /// Watch something, and wait until it is watched
@@ -71,6 +72,10 @@ pub(super) struct CreateArgs {
     no_wait: bool,
     #[command(flatten)]
     pub(super) http: HttpArgs,
+    #[command(flatten)]
+    pub(super) tcp: TcpArgs,
+    #[command(flatten)]
+    pub(super) answer: AnswerArgs,
 }
 
 /// The config of the module `http`, for short.
@@ -92,13 +97,43 @@ pub(super) struct HttpArgs {
     /// The statuses that are good, such as 200-299,301
     #[arg(long, value_name = "STATUSES")]
     pub(super) expect_status: Option<String>,
-    /// Text that must be in the body
-    #[arg(long, value_name = "TEXT")]
-    pub(super) contains: Option<String>,
     /// Text that must not be in the body
     #[arg(long, value_name = "TEXT")]
     pub(super) not_contains: Option<String>,
-    /// A regular expression that must match in the body
+    /// Do not follow redirects
+    #[arg(long)]
+    pub(super) no_redirects: bool,
+}
+
+/// The config of the module `tcp`, for short.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Of the module tcp")]
+pub(super) struct TcpArgs {
+    /// What to connect to: a name or an address
+    #[arg(long, value_name = "HOST")]
+    pub(super) host: Option<String>,
+    /// The port that it listens on
+    #[arg(long, value_name = "PORT")]
+    pub(super) port: Option<u16>,
+    /// Speak TLS from the first byte
+    #[arg(long)]
+    pub(super) tls: bool,
+    /// What to send, such as 'PING\r\n'
+    #[arg(long, value_name = "TEXT")]
+    pub(super) send: Option<String>,
+    /// What ends the answer, such as '\n'
+    #[arg(long, value_name = "TEXT")]
+    pub(super) read_until: Option<String>,
+}
+
+/// What both judge an answer by.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Of the modules http and tcp")]
+pub(super) struct AnswerArgs {
+    /// Text that must be in the body or the answer
+    #[arg(long, value_name = "TEXT")]
+    pub(super) contains: Option<String>,
+    /// A regular expression that must match in the body or the answer
     #[arg(long, value_name = "REGEX")]
     pub(super) matches: Option<String>,
     /// An answer that takes longer is degraded
@@ -107,9 +142,6 @@ pub(super) struct HttpArgs {
     /// A certificate that expires in fewer days is degraded
     #[arg(long, value_name = "DAYS")]
     pub(super) certificate_days: Option<u16>,
-    /// Do not follow redirects
-    #[arg(long)]
-    pub(super) no_redirects: bool,
 }
 
 pub(super) fn run(client: &Client, args: &CreateArgs) -> Result<(), Failure> {

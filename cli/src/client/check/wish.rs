@@ -5,7 +5,7 @@ use std::io::Read;
 
 use serde_json::{Map, Value, json};
 
-use super::create::{CreateArgs, HttpArgs};
+use super::create::{AnswerArgs, CreateArgs, HttpArgs, TcpArgs};
 use crate::exit::{Failure, NO_INPUT, USAGE};
 
 /// What was said, with the contacts by id.
@@ -46,13 +46,23 @@ fn config_of(args: &CreateArgs) -> Result<Map<String, Value>, Failure> {
         Some(said) => object_in(said)?,
         None => Map::new(),
     };
-    let short = http_config(&args.http)?;
-    let is_http = args.module == "http" || args.module.starts_with("http@");
-    if !short.is_empty() && !is_http {
-        let line = format!("the flags of the module http do not fit the module {}; use --config", args.module);
+    let (http, tcp) = (http_config(&args.http)?, tcp_config(&args.tcp));
+    let (fitting, other, answer) = match args.module.split('@').next() {
+        Some("http") => (http, ("tcp", tcp), answer_config(&args.answer, "body_contains", "body_regex")),
+        Some("tcp") => (tcp, ("http", http), answer_config(&args.answer, "expect_contains", "expect_regex")),
+        _ => {
+            let mut short = http;
+            short.extend(tcp);
+            short.extend(answer_config(&args.answer, "contains", "matches"));
+            (Map::new(), ("http or tcp", short), Map::new())
+        }
+    };
+    if !other.1.is_empty() {
+        let line = format!("the flags of the module {} do not fit the module {}; use --config", other.0, args.module);
         return Err(Failure::new(USAGE, line));
     }
-    config.extend(short);
+    config.extend(fitting);
+    config.extend(answer);
     Ok(config)
 }
 
@@ -84,13 +94,29 @@ fn http_config(http: &HttpArgs) -> Result<Map<String, Value>, Failure> {
         config.insert("body".to_owned(), json!(body));
     }
     put(&mut config, "expected_status", http.expect_status.as_ref().map(|statuses| json!(statuses)));
-    put(&mut config, "body_contains", http.contains.as_ref().map(|text| json!(text)));
     put(&mut config, "body_not_contains", http.not_contains.as_ref().map(|text| json!(text)));
-    put(&mut config, "body_regex", http.matches.as_ref().map(|regex| json!(regex)));
-    put(&mut config, "degraded_above_ms", http.degraded_above.map(|above| json!(above.as_millis())));
-    put(&mut config, "certificate_days_min", http.certificate_days.map(|days| json!(days)));
     put(&mut config, "follow_redirects", http.no_redirects.then_some(Value::Bool(false)));
     Ok(config)
+}
+
+fn tcp_config(tcp: &TcpArgs) -> Map<String, Value> {
+    let mut config = Map::new();
+    put(&mut config, "host", tcp.host.as_ref().map(|host| json!(host)));
+    put(&mut config, "port", tcp.port.map(|port| json!(port)));
+    put(&mut config, "tls", tcp.tls.then_some(Value::Bool(true)));
+    put(&mut config, "send", tcp.send.as_ref().map(|text| json!(text)));
+    put(&mut config, "read_until", tcp.read_until.as_ref().map(|text| json!(text)));
+    config
+}
+
+/// What both modules judge by, under the names that one of them has for it.
+fn answer_config(answer: &AnswerArgs, contains: &str, regex: &str) -> Map<String, Value> {
+    let mut config = Map::new();
+    put(&mut config, contains, answer.contains.as_ref().map(|text| json!(text)));
+    put(&mut config, regex, answer.matches.as_ref().map(|regex| json!(regex)));
+    put(&mut config, "degraded_above_ms", answer.degraded_above.map(|above| json!(above.as_millis())));
+    put(&mut config, "certificate_days_min", answer.certificate_days.map(|days| json!(days)));
+    config
 }
 
 /// Texts such as `key=value` as an object.
@@ -148,8 +174,21 @@ mod tests {
     }
 
     #[test]
+    fn the_short_flags_of_tcp_make_its_config() {
+        let line = r"tcp --name cache --host cache.example --port 6379 --send PING\r\n --contains PONG --tls";
+        assert_eq!(
+            body(line).unwrap()["config"],
+            json!({
+                "host": "cache.example", "port": 6379, "tls": true, "send": r"PING\r\n", "expect_contains": "PONG",
+            })
+        );
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused_here() {
         assert!(body("tcp --name a --url https://a.example").unwrap_err().contains("use --config"));
+        assert!(body("http --name a --port 25").unwrap_err().contains("of the module tcp do not fit"));
+        assert!(body("mod_1 --name a --contains x").unwrap_err().contains("use --config"));
         assert!(body("http --name a --label v6").unwrap_err().contains("key=value"));
         assert!(body("http --name a --config {oops").unwrap_err().contains("no JSON object"));
         assert!(body("http --name a --config no-such-file").unwrap_err().contains("cannot read --config"));

@@ -15,7 +15,8 @@ use hyper_util::rt::TokioIo;
 
 use super::body::{Limit, Piece, Source, read};
 use super::request::Prepared;
-use super::{HEAD_MAX_BYTES, RawResponse, fault};
+use super::{HEAD_MAX_BYTES, RawResponse};
+use crate::probe::fault;
 use crate::probe::trace::Mishap;
 use crate::probe::wire::{Marks, Wire};
 
@@ -101,7 +102,7 @@ impl Source for H1Body<'_> {
 fn mishap(error: &hyper::Error, marks: &Marks) -> Mishap {
     let phase = marks.phase();
     if error.is_parse_too_large() {
-        fault::head_too_large(phase)
+        fault::head_too_large(phase, HEAD_MAX_BYTES)
     } else if error.is_incomplete_message() {
         fault::closed(phase)
     } else if error.is_parse() {

@@ -14,7 +14,8 @@ use http::{Request, Version};
 
 use super::body::{Limit, Piece, Source, read};
 use super::request::{Prepared, invalid};
-use super::{BODY_MAX_BYTES, HEAD_MAX_BYTES, RawResponse, fault};
+use super::{BODY_MAX_BYTES, HEAD_MAX_BYTES, RawResponse};
+use crate::probe::fault;
 use crate::probe::trace::Mishap;
 use crate::probe::wire::{Marks, Wire};
 
@@ -164,7 +165,7 @@ fn mishap(error: &::h2::Error, marks: &Marks) -> Mishap {
     let phase = marks.phase();
     match error.get_io() {
         Some(broken) => fault::of_error(phase, broken),
-        None if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) => fault::head_too_large(phase),
+        None if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) => fault::head_too_large(phase, HEAD_MAX_BYTES),
         None => fault::protocol(phase, error),
     }
 }

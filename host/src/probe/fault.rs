@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::io;
 
-use crate::probe::evidence::Phase;
-use crate::probe::trace::{Mishap, timeout_code};
+use super::evidence::Phase;
+use super::trace::{Mishap, timeout_code};
 
 /// A broken connection, told from whatever error the protocol wrapped it in.
 pub(super) fn of_error(phase: Phase, error: &(dyn Error + 'static)) -> Mishap {
@@ -33,12 +33,13 @@ pub(super) fn closed(phase: Phase) -> Mishap {
 }
 
 /// The head of the answer outgrew its limit.
-pub(super) fn head_too_large(phase: Phase) -> Mishap {
-    let message = format!("the headers of the answer exceed {} bytes or their number", super::HEAD_MAX_BYTES);
+pub(super) fn head_too_large(phase: Phase, max_bytes: usize) -> Mishap {
+    let message = format!("the headers of the answer exceed {max_bytes} bytes or their number");
     Mishap::new(phase, "response-too-large", message)
 }
 
-fn of_io(phase: Phase, error: &io::Error) -> Mishap {
+/// A broken connection.
+pub(super) fn of_io(phase: Phase, error: &io::Error) -> Mishap {
     // A server that wants a client's certificate says so only after the handshake.
     if let Some(alert @ rustls::Error::AlertReceived(_)) = find::<rustls::Error>(error) {
         return Mishap::new(Phase::Tls, "tls-handshake-failed", format!("the server refused the handshake: {alert}"));

@@ -1,0 +1,224 @@
+//! Reads the JSON config of a module, strictly, and finds everything that is wrong with it at once.
+//!
+//! It runs only when a config is written, never in a run. Which fields there are is the module's to say.
+
+use serde_json::{Map, Value};
+
+use crate::wit::farwatch::check::types::{IpVersion, Problem};
+
+/// No valid config is nested deeper than three times. The parser follows every nesting with a call, and the stack of an
+/// instance is small.
+const NESTING_MAX: usize = 16;
+
+/// Turns a config into the bytes that runs get.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn prepare(
+    config: &str,
+    form: &Form,
+    encode: impl FnOnce(&mut Fields<'_>) -> Option<Vec<u8>>,
+) -> Result<Vec<u8>, Vec<Problem>> {
+    if nesting(config) > NESTING_MAX {
+        let message = format!("the config is nested deeper than {NESTING_MAX} times; no field of this module is");
+        return Err(vec![problem("config-too-deep", message, None)]);
+    }
+    let value: Value = serde_json::from_str(config)
+        .map_err(|error| vec![problem("config-not-json", format!("the config is not valid JSON: {error}"), None)])?;
+    let Value::Object(map) = &value else {
+        let message = format!("the config must be a JSON object such as {}", form.example);
+        return Err(vec![problem("config-wrong-type", message, Some(String::new()))]);
+    };
+    let mut fields = Fields { map, problems: Vec::new() };
+    fields.refuse_unknown(form.fields);
+    match encode(&mut fields) {
+        Some(plan) if fields.problems.is_empty() => Ok(plan),
+        _ => Err(fields.problems),
+    }
+}
+
+/// What the configs of a module look like.
+pub struct Form {
+    /// The smallest one.
+    pub example: &'static str,
+    /// The fields, in the order of the schema.
+    pub fields: &'static [&'static str],
+}
+
+/// How deep brackets and braces are nested, outside of texts. Of what is no JSON it may say anything.
+fn nesting(config: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut in_text = false;
+    let mut bytes = config.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => in_text = !in_text,
+            // What follows a backslash never ends a text.
+            b'\\' if in_text => drop(bytes.next()),
+            b'[' | b'{' if !in_text => depth += 1,
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+fn problem(code: &str, message: String, field: Option<String>) -> Problem {
+    Problem { code: code.to_owned(), message, field }
+}
+
+/// The fields of the config, and what was found wrong with them so far.
+pub struct Fields<'a> {
+    map: &'a Map<String, Value>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Fields<'a> {
+    /// Keeps something that is wrong.
+    pub fn add(&mut self, code: &str, pointer: String, message: String) {
+        self.problems.push(problem(code, message, Some(pointer)));
+    }
+
+    /// A value that cannot be meant.
+    pub fn bad(&mut self, field: &str, message: String) {
+        self.add("config-bad-value", format!("/{field}"), message);
+    }
+
+    /// A value of another type.
+    pub fn wrong_type(&mut self, field: &str, wanted: &str, found: &Value) {
+        let message = format!("`{field}` must be {wanted}, not {}", kind(found));
+        self.add("config-wrong-type", format!("/{field}"), message);
+    }
+
+    /// The value of a field. `null` is the same as nothing.
+    pub fn get(&self, field: &str) -> Option<&'a Value> {
+        self.map.get(field).filter(|value| !value.is_null())
+    }
+
+    fn refuse_unknown(&mut self, known: &[&str]) {
+        for name in self.map.keys().filter(|name| !known.contains(&name.as_str())) {
+            let message = format!("`{name}` is no field of this module; the fields are {}", known.join(", "));
+            self.add("config-unknown-field", format!("/{}", escape(name)), message);
+        }
+    }
+
+    /// A text of so many bytes at most.
+    pub fn text(&mut self, field: &str, max: usize) -> Option<&'a str> {
+        let value = self.get(field)?;
+        match value.as_str() {
+            None => self.wrong_type(field, "a text", value),
+            Some(text) if text.len() > max => {
+                self.bad(field, format!("`{field}` has {} bytes; at most {max} are allowed", text.len()));
+            }
+            text => return text,
+        }
+        None
+    }
+
+    /// True or false.
+    pub fn boolean(&mut self, field: &str) -> Option<bool> {
+        let value = self.get(field)?;
+        if !value.is_boolean() {
+            self.wrong_type(field, "true or false", value);
+        }
+        value.as_bool()
+    }
+
+    /// A whole number within these bounds.
+    pub fn number(&mut self, field: &str, min: u64, max: u64) -> Option<u64> {
+        let value = self.get(field)?;
+        if !value.is_number() {
+            self.wrong_type(field, "a number", value);
+            return None;
+        }
+        let number = value.as_u64().filter(|number| (min..=max).contains(number));
+        if number.is_none() {
+            self.bad(field, format!("`{field}` is {value}; it must be a whole number from {min} to {max}"));
+        }
+        number
+    }
+
+    /// A text that must be there. `what` says what it is for.
+    pub fn needed(&mut self, field: &str, what: &str, max: usize) -> Option<&'a str> {
+        if self.get(field).is_none() {
+            self.add("config-missing-field", format!("/{field}"), format!("`{field}` is missing; say {what}"));
+        }
+        self.text(field, max)
+    }
+
+    /// A regular expression, which must be one.
+    pub fn regex(&mut self, field: &str, max: usize, read: impl FnOnce(&str) -> Result<(), String>) -> Option<&'a str> {
+        let pattern = self.text(field, max)?;
+        if let Err(error) = read(pattern) {
+            self.bad(field, format!("`{field}` is no regular expression: {error}"));
+        }
+        Some(pattern)
+    }
+
+    /// Which addresses may be used.
+    pub fn ip_version(&mut self) -> Option<IpVersion> {
+        self.choice("ip_version", &[("4", IpVersion::Ipv4), ("6", IpVersion::Ipv6)])
+    }
+
+    /// One of a few texts. A number stands for the text that looks like it.
+    pub fn choice<T: Copy>(&mut self, field: &str, choices: &[(&str, T)]) -> Option<T> {
+        let value = self.get(field)?;
+        let text = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let found = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
+        if found.is_none() {
+            let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+            self.bad(field, format!("`{field}` is {value}; it must be {}", names.join(" or ")));
+        }
+        found
+    }
+}
+
+/// A name as a part of a JSON pointer.
+pub fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// What a value is, in words.
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORM: Form = Form { example: "{\"name\": \"x\"}", fields: &["name"] };
+
+    fn code(config: &str) -> String {
+        let read = |fields: &mut Fields<'_>| fields.needed("name", "a name", 9).map(|name| name.as_bytes().to_vec());
+        prepare(config, &FORM, read).map_or_else(|problems| problems[0].code.clone(), |_| "ok".to_owned())
+    }
+
+    #[test]
+    fn nesting_is_limited_and_texts_do_not_nest() {
+        let nested = |depth: usize| format!(r#"{{"name": {}1{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(code(&nested(NESTING_MAX - 1)), "config-wrong-type");
+        assert_eq!(code(&nested(NESTING_MAX)), "config-too-deep");
+        assert_eq!(code(r#"{"name": "\"[[[\\"}"#), "ok");
+        assert_eq!(code(&format!(r#"{{"name": "{}"}}"#, "[".repeat(100))), "config-bad-value");
+    }
+
+    #[test]
+    fn what_is_missing_or_unknown_is_told() {
+        assert_eq!(code("{}"), "config-missing-field");
+        assert_eq!(code(r#"{"nam": 1}"#), "config-unknown-field");
+        assert_eq!(code("[]"), "config-wrong-type");
+        assert_eq!(code("nonsense"), "config-not-json");
+    }
+}
