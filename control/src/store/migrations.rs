@@ -1,25 +1,39 @@
 //! The schema, as an append-only list of scripts, each written for both engines.
 //!
 //! Scripts run in one transaction under a lock, so that two processes may start at once on an empty database. An
-//! applied script never changes: its digest is kept and compared. A schema newer than this list is refused.
+//! applied script never changes: its digest is kept and compared. Beside each stands the least that a binary must know
+//! to run with it, so that a binary of the version before goes on beside a newer schema; any other newer schema is
+//! refused.
 
 use farwatch_proto::id::ModuleHash;
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Connection};
+use tracing::warn;
 
 use super::columns::Columns;
 use super::{Engine, StoreError};
 
 struct Migration {
     version: i64,
+    /// A binary that knows the migration of this number, or a later one, runs with this migration applied.
+    least_known: i64,
     sqlite: &'static str,
     postgres: &'static str,
 }
 
-/// A migration by its number and the name of its scripts.
+/// What a binary must know at least to run beside a migration that only adds: any that follows this rule does.
+const ADDS_ONLY: i64 = 1;
+
+/// A migration by its number and the name of its scripts. One that does more than add tables, indexes and columns with
+/// defaults says which migration a binary must know to run with it: that is how something is dropped, a version later.
 macro_rules! migration {
     ($version:literal, $name:literal) => {
+        migration!($version, $name, ADDS_ONLY)
+    };
+    ($version:literal, $name:literal, $least_known:expr) => {
         Migration {
             version: $version,
+            least_known: $least_known,
             sqlite: include_str!(concat!("../../migrations/sqlite/", $name, ".sql")),
             postgres: include_str!(concat!("../../migrations/postgres/", $name, ".sql")),
         }
@@ -43,6 +57,13 @@ const LIST_SQLITE: &str =
     "create table if not exists schema_migration (version integer primary key, digest text not null) strict";
 const LIST_POSTGRES: &str =
     "create table if not exists schema_migration (version bigint primary key, digest text not null)";
+
+/// The table that says what a binary must know to run with each of them. It is made beside the list, so its shape is
+/// final, too.
+const LEAST_SQLITE: &str =
+    "create table if not exists schema_least_known (version integer primary key, least_known integer not null) strict";
+const LEAST_POSTGRES: &str =
+    "create table if not exists schema_least_known (version bigint primary key, least_known bigint not null)";
 
 /// Held for the transaction by whoever migrates. PostgreSQL has no other lock before the first table exists; the
 /// number only has to be the same in every process.
@@ -68,43 +89,85 @@ pub(super) async fn run(connection: &mut AnyConnection, engine: Engine) -> Resul
         Engine::Postgres => connection.begin_with("begin").await?,
     };
     match engine {
-        Engine::Sqlite => sqlx::raw_sql(LIST_SQLITE).execute(&mut *transaction).await?,
+        Engine::Sqlite => {
+            sqlx::raw_sql(LIST_SQLITE).execute(&mut *transaction).await?;
+            sqlx::raw_sql(LEAST_SQLITE).execute(&mut *transaction).await?
+        }
         Engine::Postgres => {
             sqlx::raw_sql(LOCK_POSTGRES).execute(&mut *transaction).await?;
-            sqlx::raw_sql(LIST_POSTGRES).execute(&mut *transaction).await?
+            sqlx::raw_sql(LIST_POSTGRES).execute(&mut *transaction).await?;
+            sqlx::raw_sql(LEAST_POSTGRES).execute(&mut *transaction).await?
         }
     };
     let applied = applied(&mut transaction).await?;
-    check(&applied, engine)?;
-    for migration in MIGRATIONS.iter().skip(applied.len()) {
-        sqlx::raw_sql(migration.script(engine)).execute(&mut *transaction).await?;
-        sqlx::query("insert into schema_migration (version, digest) values ($1, $2)")
+    let found = check(&applied, engine)?;
+    for migration in &MIGRATIONS {
+        if !applied.iter().any(|applied| applied.version == migration.version) {
+            apply(&mut transaction, migration, engine).await?;
+        }
+        sqlx::query("insert into schema_least_known (version, least_known) values ($1, $2) on conflict do nothing")
             .bind(migration.version)
-            .bind(migration.digest(engine))
+            .bind(migration.least_known)
             .execute(&mut *transaction)
             .await?;
     }
     transaction.commit().await?;
+    if found > known() {
+        warn!(schema = found, known = known(), "the database has a newer schema, which this version may run with");
+    }
     Ok(())
 }
 
-async fn applied(connection: &mut AnyConnection) -> Result<Vec<(i64, String)>, StoreError> {
-    let rows =
-        sqlx::query("select version, digest from schema_migration order by version").fetch_all(connection).await?;
-    rows.iter().map(|row| Ok((row.int("version")?, row.text("digest")?))).collect()
+async fn apply(connection: &mut AnyConnection, migration: &Migration, engine: Engine) -> Result<(), StoreError> {
+    sqlx::raw_sql(migration.script(engine)).execute(&mut *connection).await?;
+    sqlx::query("insert into schema_migration (version, digest) values ($1, $2)")
+        .bind(migration.version)
+        .bind(migration.digest(engine))
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
-/// The applied ones must be the first of ours, in order and unchanged.
-fn check(applied: &[(i64, String)], engine: Engine) -> Result<(), StoreError> {
-    let known = MIGRATIONS.last().map_or(0, |migration| migration.version);
-    let found = applied.last().map_or(0, |(version, _)| *version);
-    if found > known {
-        return Err(StoreError::NewerSchema { found, known });
-    }
-    for ((version, digest), migration) in applied.iter().zip(&MIGRATIONS) {
-        if *version != migration.version || *digest != migration.digest(engine) {
-            return Err(StoreError::ForeignMigration { version: *version });
+/// A migration that the database holds.
+struct Applied {
+    version: i64,
+    digest: String,
+    /// Unknown of those that were applied before this was kept.
+    least_known: Option<i64>,
+}
+
+async fn applied(connection: &mut AnyConnection) -> Result<Vec<Applied>, StoreError> {
+    let rows = sqlx::query(
+        "select m.version, m.digest, l.least_known from schema_migration m \
+         left join schema_least_known l on l.version = m.version order by m.version",
+    )
+    .fetch_all(connection)
+    .await?;
+    let read = |row: &AnyRow| {
+        Ok(Applied {
+            version: row.int("version")?,
+            digest: row.text("digest")?,
+            least_known: row.maybe_int("least_known")?,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// The newest migration that this version knows.
+fn known() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// Those that this version knows must be unchanged, and the others must allow it to run with them. Returns the newest.
+fn check(applied: &[Applied], engine: Engine) -> Result<i64, StoreError> {
+    let found = applied.last().map_or(0, |applied| applied.version);
+    for applied in applied {
+        match MIGRATIONS.iter().find(|migration| migration.version == applied.version) {
+            Some(ours) if ours.digest(engine) == applied.digest => {}
+            Some(_) => return Err(StoreError::ForeignMigration { version: applied.version }),
+            None if applied.least_known.is_some_and(|least| least <= known()) => {}
+            None => return Err(StoreError::NewerSchema { found, known: known() }),
         }
     }
-    Ok(())
+    Ok(found)
 }
