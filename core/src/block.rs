@@ -8,6 +8,8 @@
 mod latency;
 mod layout;
 mod merge;
+mod open;
+mod series;
 mod totals;
 
 use std::cmp::Reverse;
@@ -24,6 +26,8 @@ use crate::ledger::{DueSlot, PENDING_MAX_MS, RunOnRecord, SlotState, settled_at,
 pub use latency::Latency;
 pub use layout::{BLOCK_VERSION, BlockError};
 pub use merge::OtherBlock;
+pub use open::{OpenHours, OpenRun};
+pub use series::{Bucket, Series};
 pub use totals::{Outcomes, Totals};
 
 /// The length of what one block is about.

@@ -29,7 +29,7 @@ impl Outcomes {
         self.up + self.degraded
     }
 
-    const fn count(&mut self, status: Status) {
+    pub(super) const fn count(&mut self, status: Status) {
         match status {
             Status::Up => self.up += 1,
             Status::Degraded => self.degraded += 1,
