@@ -12,13 +12,14 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
         "" | "s" => number.checked_mul(1_000),
         "m" | "min" => number.checked_mul(60_000),
         "h" => number.checked_mul(3_600_000),
+        "d" => number.checked_mul(86_400_000),
         _ => None,
     };
     ms.map(Duration::from_millis).ok_or_else(|| said_wrong(text))
 }
 
 fn said_wrong(text: &str) -> String {
-    format!("{text} is no time; write it like 500ms, 10s, 5min or 1h")
+    format!("{text} is no time; write it like 500ms, 10s, 5min, 1h or 7d")
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ use crate::leader::LeaderHandle;
 use crate::seal::Sealer;
 use crate::spawn::Spawner;
 use crate::store::{AuditEntry, Change, Signature, Store};
+use crate::tail::Tail;
 use crate::tasks::TaskList;
 use auth::Caller;
 use created::Created;
@@ -71,6 +72,8 @@ pub struct ApiState {
     pub store: Store,
     /// Seals the secrets of channels.
     pub sealer: Arc<Sealer>,
+    /// What is on record of the hours that are not folded.
+    pub tail: Tail,
     /// The leader, if it is this process.
     pub leader: LeaderHandle,
     /// The background work of this process.
@@ -90,6 +93,7 @@ pub struct ApiState {
 struct Api {
     store: Store,
     sealer: Arc<Sealer>,
+    tail: Tail,
     leader: LeaderHandle,
     tasks: TaskList,
     modules: ModuleJudge,
@@ -99,11 +103,11 @@ struct Api {
 
 /// The API.
 pub fn router(state: ApiState) -> Router {
-    let ApiState { store, sealer, leader, tasks, sandbox, limits, clock } = state;
+    let ApiState { store, sealer, tail, leader, tasks, sandbox, limits, clock } = state;
     let store = store.unsigned();
     let modules = ModuleJudge::new(store.clone(), sandbox);
     let limiter = Arc::new(Limiter::new(limits));
-    let api = Api { store, sealer, leader, tasks, modules, limiter, clock };
+    let api = Api { store, sealer, tail, leader, tasks, modules, limiter, clock };
     all_routes()
         .into_router()
         .fallback(nothing_here)

@@ -9,11 +9,11 @@ mod late;
 mod ranks;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
-use farwatch_core::block::{Block, Hour, Latency, Runner, SlotRun};
+use farwatch_core::block::{Block, Hour, OpenRun};
 use farwatch_core::fleet::SILENCE_MS;
 use farwatch_proto::fleet::Standing;
 use farwatch_proto::id::{HostId, ProcessId};
@@ -24,11 +24,12 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::crash::{self, CrashPoint};
 use crate::leader::LeaderHandle;
-use crate::retention::JOURNAL_MS;
+use crate::ledger::Scan;
 use crate::spawn::Spawner;
 use crate::store::{Epoch, FoldMark, Store, StoredBlock};
+use crate::tail::first_hour_of_journal;
 use crate::tasks::TaskList;
-use ranks::Ranks;
+pub(crate) use ranks::Ranks;
 
 /// How often it looks whether there is something to fold. A late result waits this long for its block.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -50,6 +51,8 @@ pub struct Folding<'s> {
     pub silent: BTreeSet<HostId>,
     /// The moment.
     pub now: UnixMs,
+    /// The rows that could not be read, whose results are in no block.
+    pub unreadable: Mutex<BTreeSet<u64>>,
 }
 
 /// Folds, now and then, while this process leads.
@@ -69,12 +72,11 @@ pub(crate) fn start(
             if lease.holder != Some(process) {
                 return Ok(());
             }
-            let folding =
-                Folding { store: &store, leader: lease.epoch, silent: silent_hosts(&handle), now: clock.wall() };
+            let folding = Folding::new(&store, lease.epoch, silent_hosts(&handle), clock.wall());
             if folding.run().await? {
                 signal.notify_one();
             }
-            Ok(())
+            folding.tell_unreadable()
         }
     });
 }
@@ -85,13 +87,32 @@ fn silent_hosts(handle: &LeaderHandle) -> BTreeSet<HostId> {
     hosts.filter(|(_, host)| !host.connected || host.silent_ms >= SILENCE_MS).map(|(id, _)| id).collect()
 }
 
-impl Folding<'_> {
+impl<'s> Folding<'s> {
+    /// Of what is in this store at this moment.
+    pub const fn new(store: &'s Store, leader: Epoch, silent: BTreeSet<HostId>, now: UnixMs) -> Self {
+        Self { store, leader, silent, now, unreadable: Mutex::new(BTreeSet::new()) }
+    }
+
+    /// Notes the rows that this scan had to leave out. The rest of the hour is folded all the same.
+    fn note_unreadable(&self, scan: &Scan<'_>) {
+        self.unreadable.lock().expect("no holder of this lock panics").extend(scan.unreadable());
+    }
+
+    /// A run that had to leave out rows has done its work, and shows as failed.
+    fn tell_unreadable(&self) -> anyhow::Result<()> {
+        let unreadable = self.unreadable.lock().expect("no holder of this lock panics");
+        anyhow::ensure!(unreadable.is_empty(), "folded without the journal rows {unreadable:?}, which cannot be read");
+        Ok(())
+    }
+
     /// One run. Says whether there is more to fold at once.
     pub async fn run(&self) -> anyhow::Result<bool> {
         let mut mark = self.store.blocks().fold_mark().await?;
         if mark.until == UnixMs::default() {
-            // Of the oldest hour that the journal reaches into, a part may be gone already.
-            mark.until = Hour::of(self.now - JOURNAL_MS).end();
+            mark.until = first_hour_of_journal(self.now);
+        }
+        if self.store.blocks().record_from().await? == UnixMs::default() {
+            self.store.blocks().begin_record(self.leader, mark.until).await?;
         }
         let awaits = self.awaits_somebody().await?;
         let mut mark = self.enter_late(mark, awaits).await.context("entering late results")?;
@@ -147,12 +168,5 @@ fn enter(block: &mut Block, host: HostId, result: &RunResult, ranks: &mut Ranks)
         return;
     }
     let rank = ranks.rank(result.stream, result.slot, host);
-    let run = SlotRun {
-        runner: Runner { host, view: result.terms.view, rank },
-        started: result.started,
-        latency: Latency::of_us(result.outcome.latency_us),
-        status: result.outcome.status,
-        code: result.outcome.code(),
-    };
-    block.enter(result.slot, run);
+    block.enter(result.slot, OpenRun::of(host, result).ranked(rank));
 }

@@ -1,8 +1,9 @@
 //! The account of every slot of a period: what was due, and how each slot of it stands.
 //!
-//! What was due is read from revisions alone; what was run is read slot by slot from blocks, and from the journal for
-//! hours that are not folded, never from counts that somebody kept. So a row that is lost is a slot that is missed. It
-//! writes nothing, and asks for no more memory than the slots that are due.
+//! What was due is read from revisions alone; what was run is read slot by slot from blocks, and from the tail of the
+//! journal for hours that are not folded, never from counts that somebody kept. So a row that is lost is a slot that is
+//! missed. What lies before the record is no part of it, and that is said. It writes nothing, and asks for no more
+//! memory than the slots that are due.
 
 mod account;
 mod folded;
@@ -17,7 +18,9 @@ use farwatch_proto::check::StreamId;
 use farwatch_proto::id::{CheckId, HostId, TenantId};
 use farwatch_proto::time::UnixMs;
 
+use crate::retention::{BLOCKS_MS, first_detailed_day};
 use crate::store::{LedgerScope, Store, StoreError};
+use crate::tail::{Tail, TailError, first_hour_of_journal};
 use account::Account;
 pub(crate) use account::{in_force, revision_at};
 use folded::enter_record;
@@ -25,8 +28,8 @@ use owners::{Owed, Owners};
 pub(crate) use owners::{Placed, placed};
 pub use scan::{Scan, ScannedRow};
 
-/// The longest period of one request, wherever it lies: of hours that are not folded it reads the whole journal.
-pub const PERIOD_MAX_MS: i64 = 48 * 3_600_000;
+/// The longest period of one request: as long as slots are on record one by one.
+pub const PERIOD_MAX_MS: i64 = BLOCKS_MS;
 /// The most due slots of one request: they take about 20 bytes each while it is answered.
 pub const SLOTS_MAX: usize = 2_000_000;
 /// Missed slots that are listed one by one; the rest is counted.
@@ -49,7 +52,7 @@ pub struct LedgerRequest {
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// The period is empty or too long.
-    #[error("the period must be longer than nothing and at most 48 hours")]
+    #[error("the period must be longer than nothing and at most 90 days")]
     BadPeriod,
     /// More slots were due than one request may ask for.
     #[error("more than {SLOTS_MAX} slots were due in this period; ask for a shorter one, or for one check")]
@@ -57,14 +60,9 @@ pub enum LedgerError {
     /// The database did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The journal holds what cannot be read.
-    #[error("the journal row {seq} cannot be read: {reason}")]
-    Damaged {
-        /// The row.
-        seq: u64,
-        /// Why.
-        reason: String,
-    },
+    /// What is on record of the last hours cannot be told just now.
+    #[error(transparent)]
+    Tail(#[from] TailError),
     /// A block holds what cannot be read.
     #[error("the block of {check} for the hour of {hour} cannot be read: {wrong}")]
     DamagedBlock {
@@ -80,6 +78,8 @@ pub enum LedgerError {
 /// The account of a period.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
+    /// Since when slots are on record one by one. What was asked for and lies before is not counted.
+    pub record_from: UnixMs,
     /// The slots under the promise.
     pub promised: Balance,
     /// The slots of checks that must not be run twice, which stand outside of it.
@@ -138,20 +138,31 @@ pub enum MissCause {
 }
 
 /// Makes the account as it stands at `now`.
-pub async fn account(store: &Store, request: &LedgerRequest, now: UnixMs) -> Result<Ledger, LedgerError> {
+pub async fn account(store: &Store, tail: &Tail, request: &LedgerRequest, now: UnixMs) -> Result<Ledger, LedgerError> {
     let LedgerRequest { scope, from, to, .. } = *request;
     if from >= to || to.since(from) > PERIOD_MAX_MS {
         return Err(LedgerError::BadPeriod);
     }
+    let record_from = record_from(store, now).await?;
+    let from = from.max(record_from).min(to);
     let revisions = store.checks().revisions_in_force_between(scope, from, to).await?;
     let mut account = Account::open(&revisions, from, to)?;
-    enter_record(store, &mut account, (from, to)).await?;
+    enter_record(store, tail, &mut account, (from, to)).await?;
     let mut owners = Owners::new(store, &request.silent).await?;
     let awaited = owners.undelivered(&account.undecided(now)).await?;
     let mut ledger = account.close(now, |stream, slot| awaited.is_awaited(stream, slot));
+    ledger.record_from = record_from;
     for missed in &mut ledger.missed {
         let MissedSlot { stream, slot, revision, .. } = *missed;
         missed.owners = owners.of(&Owed { stream, slot, revision }).await?;
     }
     Ok(ledger)
+}
+
+/// Since when slots are on record one by one: since the first hour that was folded or, before any was, since the first
+/// that the journal is kept for; and no longer than blocks are kept.
+async fn record_from(store: &Store, now: UnixMs) -> Result<UnixMs, StoreError> {
+    let begun = store.blocks().record_from().await?;
+    let begun = if begun > UnixMs(0) { begun } else { first_hour_of_journal(now) };
+    Ok(begun.max(first_detailed_day(now)))
 }

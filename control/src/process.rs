@@ -27,6 +27,7 @@ use crate::secret::random_bytes;
 use crate::sole::{NotSole, Sole};
 use crate::spawn::Spawner;
 use crate::store::{DatabaseUrl, Store, StoreError};
+use crate::tail::Tail;
 use crate::tasks::TaskList;
 use crate::tell::{self, Teller};
 
@@ -140,9 +141,11 @@ async fn serve(
     fold::start(spawner, &tasks, store.clone(), (clock, process), handle.clone());
     afterwards::start(spawner, &tasks, store.clone(), (clock, process), handle.clone());
     retention::start(spawner, &tasks, store.clone(), clock);
+    let tail = Tail::new(store.clone(), clock);
+    tail.start(spawner, &tasks, handle.journal_grew.clone());
 
     let limits = ApiLimits::GENEROUS;
-    let state = ApiState { store: store.clone(), sealer, leader: handle, tasks, sandbox, limits, clock };
+    let state = ApiState { store: store.clone(), sealer, tail, leader: handle, tasks, sandbox, limits, clock };
     let token = api::token::create_first_admin(&store, clock.wall()).await?;
     api::serve(state, api_listener, spawner);
     announce(&config.data, api_address, &advertised, token)

@@ -1,4 +1,4 @@
-//! What is forgotten, and when.
+//! What is forgotten, and when, and what is kept of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::spawn::Spawner;
-use crate::store::{Store, StoreError};
+use crate::store::{DAY_MS, Store, StoreError};
 use crate::tasks::TaskList;
 
 /// Journal rows are kept this long, and until their hours are folded.
 pub(crate) const JOURNAL_MS: i64 = 48 * 3_600_000;
 /// A row holds results of slots up to this long after it was committed at most: clocks of hosts may differ by less.
-const SLOT_AHEAD_MAX_MS: i64 = 60_000;
-/// Blocks are kept this long.
-const BLOCKS_MS: i64 = 90 * 86_400_000;
+pub(crate) const SLOT_AHEAD_MAX_MS: i64 = 60_000;
+/// Blocks are kept this long, and until the day is over; then the sums of their days are.
+pub(crate) const BLOCKS_MS: i64 = 90 * 86_400_000;
 /// Marks of segments that no longer grow are kept as long as the spool they are of may come back.
 const MARKS_MS: i64 = 26 * 3_600_000;
 /// Late failures that were not looked back at within this time are forgotten, for what the journal holds of them is
@@ -29,7 +29,11 @@ const DELETIONS_MAX: usize = 100;
 
 /// Deletes what is too old, now and then.
 pub(crate) fn start(spawner: &Spawner, tasks: &TaskList, store: Store, clock: Clock) {
-    let about = ("retention", "Deletes journal rows that are folded, blocks and marks that are too old.", PERIOD);
+    let about = (
+        "retention",
+        "Deletes journal rows that are folded and marks that are too old, and makes days of old blocks.",
+        PERIOD,
+    );
     tasks.run(spawner, about, Arc::new(Notify::new()), move || {
         let store = store.clone();
         async move {
@@ -39,7 +43,13 @@ pub(crate) fn start(spawner: &Spawner, tasks: &TaskList, store: Store, clock: Cl
     });
 }
 
-/// Deletes what is too old at `now`.
+/// The first day of which every slot is on record; of days before it only the sums may be left.
+pub fn first_detailed_day(now: UnixMs) -> UnixMs {
+    let oldest = now - BLOCKS_MS;
+    UnixMs(oldest.0 - oldest.0.rem_euclid(DAY_MS))
+}
+
+/// Deletes what is too old at `now`, and keeps of old blocks the sums of their days.
 pub async fn forget(store: &Store, now: UnixMs) -> Result<(), StoreError> {
     let mark = store.blocks().fold_mark().await?;
     let moment = (now - JOURNAL_MS).min(mark.until - SLOT_AHEAD_MAX_MS);
@@ -49,7 +59,7 @@ pub async fn forget(store: &Store, now: UnixMs) -> Result<(), StoreError> {
         }
     }
     for _ in 0..DELETIONS_MAX {
-        if store.blocks().delete_before(now - BLOCKS_MS).await? == 0 {
+        if store.days().make_before(now - BLOCKS_MS).await? == 0 {
             break;
         }
     }

@@ -108,9 +108,9 @@ impl Scene {
         self.system.api().get(&format!("/v1/checks/{}", self.check_id(site)))
     }
 
-    /// The results of a site's due slots in the last hour, oldest first.
+    /// Every run of a site's due slots in the last hour, in the order they were committed.
     pub fn results(&self, site: &str) -> anyhow::Result<Vec<Value>> {
-        let page = self.system.api().get(&format!("/v1/checks/{}/results?limit=200", self.check_id(site)))?;
+        let page = self.system.api().get(&format!("/v1/checks/{}/results?all=true&limit=200", self.check_id(site)))?;
         let items = page["items"].as_array().context("results are no list")?;
         Ok(items.iter().filter(|result| result["order"].is_null()).cloned().collect())
     }

@@ -1,17 +1,23 @@
 //! `farwatch check`: what is watched.
 
 mod create;
+mod latency;
+mod results;
 mod wish;
+
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use self::create::CreateArgs;
+use self::latency::LatencyArgs;
+use self::results::ResultsArgs;
 use super::edit::Changes;
 use super::fields::{interval, items, length, micros, moment, text, texts};
 use super::reference::{CHECK, encoded, id_of};
 use super::{Client, ClientArgs};
-use crate::exit::Failure;
+use crate::exit::{Failure, USAGE};
 use crate::output::{self, Cell, Look, Table, Tone};
 
 /// What is watched
@@ -46,6 +52,16 @@ enum Verb {
     /// Run a check now, from every host that holds it
     #[command(after_help = "Example:\n  farwatch check test shop")]
     Test(Named),
+    /// Show what was found of late, newest first
+    #[command(after_help = "Examples:
+  farwatch check results shop
+  farwatch check results shop --status down --since 7d")]
+    Results(ResultsArgs),
+    /// Show how fast it was answered over time
+    #[command(after_help = "Examples:
+  farwatch check latency shop
+  farwatch check latency shop --since 1h --step 1m")]
+    Latency(LatencyArgs),
     /// Keep a check without running it
     Pause(Named),
     /// Run a paused check again
@@ -82,6 +98,8 @@ impl CheckArgs {
                 let answer = client.connection.post_and_wait(&format!("{}/test", path(&client, named)?))?;
                 client.show(&answer, tested)
             }
+            Verb::Results(args) => results::run(&client, args),
+            Verb::Latency(args) => latency::run(&client, args),
             Verb::Pause(named) => change(&client, named, true),
             Verb::Resume(named) => change(&client, named, false),
         }
@@ -90,6 +108,14 @@ impl CheckArgs {
 
 fn path(client: &Client, named: &Named) -> Result<String, Failure> {
     Ok(format!("/v1/checks/{}", id_of(&client.connection, CHECK, &named.check)?))
+}
+
+/// The moment so long ago, in Unix milliseconds.
+fn since(since: Duration, now: i64) -> Result<i64, Failure> {
+    let since_ms = i64::try_from(since.as_millis()).ok().filter(|since_ms| *since_ms <= now);
+    since_ms
+        .map(|since_ms| now - since_ms)
+        .ok_or_else(|| Failure::new(USAGE, "--since lies before all time; ask for less"))
 }
 
 fn list(client: &Client, args: &ListArgs) -> Result<(), Failure> {

@@ -57,7 +57,13 @@ impl LedgerArgs {
 const COUNTS: [&str; 5] = ["due", "on_time", "late", "missed", "pending"];
 
 fn shown(ledger: &Value, look: Look) -> String {
-    let head = format!("slots from {} to {}\n", moment(ledger, "from"), moment(ledger, "to"));
+    let mut head = format!("slots from {} to {}\n", moment(ledger, "from"), moment(ledger, "to"));
+    if ledger["record_from"].as_i64() > ledger["from"].as_i64() {
+        head.push_str(&format!(
+            "the record begins at {}; what was before is not counted\n",
+            moment(ledger, "record_from")
+        ));
+    }
     let mut table = Table::new(&["of", "due", "on time", "late", "missed", "pending"]);
     table.row(line("all", ledger));
     if ledger["unpromised"]["due"].as_u64().is_some_and(|due| due > 0) {
@@ -123,6 +129,19 @@ mod tests {
                               "host": {"host_name": "fra"}, "owners": [{"host_name": "fra"}, {"host_name": "ams"}]}],
             "missed_unlisted": 0,
         })
+    }
+
+    #[test]
+    fn it_says_where_the_record_begins() {
+        let mut ledger = ledger();
+        ledger["record_from"] = json!(30_000);
+        let told = shown(&ledger, Look::PLAIN);
+        assert_eq!(
+            told.lines().nth(1),
+            Some("the record begins at 1970-01-01 00:00:30Z; what was before is not counted")
+        );
+        ledger["record_from"] = json!(0);
+        assert!(!shown(&ledger, Look::PLAIN).contains("record"));
     }
 
     #[test]

@@ -6,7 +6,9 @@
 
 mod confirmation;
 mod explain;
+mod journaled;
 mod judged;
+mod latency;
 mod recorded;
 mod trial;
 mod uptime;
@@ -41,6 +43,7 @@ pub(super) fn routes() -> Routes {
         .delete("/v1/checks/{id}", write::delete)
         .post("/v1/checks/{id}/test", trial::run)
         .get("/v1/checks/{id}/results", recorded::list)
+        .get("/v1/checks/{id}/latency", latency::show)
         .get("/v1/checks/{id}/uptime", uptime::show)
         .get("/v1/checks/{id}/explain", explain::show)
 }

@@ -16,6 +16,7 @@ use super::problem::ApiError;
 use super::routes::Routes;
 use super::token::Scope;
 use crate::leader::handle::LeaderStatus;
+use crate::tail::TailStatus;
 
 /// A leader shows that it leads about every second; one that has not for this long is stuck.
 const STUCK_MS: i64 = 10_000;
@@ -71,6 +72,25 @@ struct DetailView {
     unconfirmed: usize,
     /// Since when there is a mass failure.
     mass_failure_since: Option<UnixMs>,
+    /// How far this process has read what is on record of the last hours; absent until it has read all of it once.
+    tail: Option<TailView>,
+}
+
+#[derive(Serialize)]
+struct TailView {
+    journal_seq: u64,
+    behind_ms: i64,
+    results: u64,
+    bytes: u64,
+    unreadable_rows: u64,
+    reloads: u64,
+}
+
+impl From<TailStatus> for TailView {
+    fn from(tail: TailStatus) -> Self {
+        let TailStatus { seq, behind_ms, runs, bytes, unreadable, reloads } = tail;
+        Self { journal_seq: seq, behind_ms, results: runs, bytes, unreadable_rows: unreadable, reloads }
+    }
 }
 
 async fn show(State(api): State<Api>, Anybody(caller): Anybody) -> Response {
@@ -79,11 +99,11 @@ async fn show(State(api): State<Api>, Anybody(caller): Anybody) -> Response {
     let is_well = findings.failing.is_empty();
     let (code, status) = if is_well { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "failing") };
     let sees_fleet = caller.is_some_and(|caller| caller.scope == Scope::Operator);
-    let detail = sees_fleet.then(|| detail_of(findings, &leader));
+    let detail = sees_fleet.then(|| detail_of(findings, &leader, api.tail.status()));
     (code, Json(HealthView { status, detail })).into_response()
 }
 
-fn detail_of(findings: Findings, leader: &LeaderStatus) -> DetailView {
+fn detail_of(findings: Findings, leader: &LeaderStatus, tail: Option<TailStatus>) -> DetailView {
     DetailView {
         version: env!("CARGO_PKG_VERSION"),
         reasons: findings.failing,
@@ -96,6 +116,7 @@ fn detail_of(findings: Findings, leader: &LeaderStatus) -> DetailView {
         refused: leader.refused,
         unconfirmed: leader.unconfirmed,
         mass_failure_since: leader.mass_failure.map(|(since, _)| since),
+        tail: tail.map(TailView::from),
     }
 }
 
@@ -105,6 +126,10 @@ async fn look(api: &Api, leader: &LeaderStatus) -> Findings {
         Err(error) => findings.failing.push(format!("the database does not answer: {error}")),
         Ok(lease) if lease.holder.is_none() => findings.failing.push("no process leads".to_owned()),
         Ok(_) => {}
+    }
+    let unreadable = api.tail.status().map_or(0, |tail| tail.unreadable);
+    if unreadable > 0 {
+        findings.warnings.push(format!("{unreadable} rows of the journal cannot be read; what they held is lost"));
     }
     let failed = api.tasks.statuses().into_iter().filter_map(|task| task.last_error.map(|error| (task.name, error)));
     findings.warnings.extend(failed.map(|(name, error)| format!("the task {name} failed: {error}")));

@@ -35,6 +35,8 @@ struct LedgerView {
     to: UnixMs,
     /// When it stood so.
     at: UnixMs,
+    /// Since when slots are on record one by one. Of a period that begins earlier, what is before is not counted.
+    record_from: UnixMs,
     /// The slots under the promise.
     #[serde(flatten)]
     promised: BalanceView,
@@ -105,7 +107,7 @@ async fn show(State(api): State<Api>, caller: Caller, params: Params) -> Result<
     let to = params.moment("to")?.unwrap_or(now);
     let from = params.moment("from")?.unwrap_or(to - PERIOD_DEFAULT_MS);
     let request = LedgerRequest { scope, from, to, silent: silent_hosts(&api).await? };
-    let ledger = account(&api.store, &request, now).await?;
+    let ledger = account(&api.store, &api.tail, &request, now).await?;
     view_of(&api, ledger, (from, to), now).await.map(Json)
 }
 
@@ -135,12 +137,13 @@ async fn silent_hosts(api: &Api) -> Result<BTreeSet<HostId>, ApiError> {
 
 async fn view_of(api: &Api, ledger: Ledger, (from, to): (UnixMs, UnixMs), at: UnixMs) -> Result<LedgerView, ApiError> {
     let names = HostNames::load(&api.store).await?;
-    let Ledger { promised, unpromised, extra, checks, missed } = ledger;
+    let Ledger { record_from, promised, unpromised, extra, checks, missed } = ledger;
     let all_missed = promised.missed + unpromised.missed;
     Ok(LedgerView {
         from,
         to,
         at,
+        record_from,
         promised: promised.into(),
         unpromised: unpromised.into(),
         extra,

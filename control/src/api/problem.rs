@@ -11,6 +11,7 @@ use tracing::error;
 use crate::ledger::LedgerError;
 use crate::spec::FieldProblem;
 use crate::store::{StoreError, Unique};
+use crate::tail::TailError;
 
 /// The media type of a problem document.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -268,13 +269,23 @@ fn taken(rule: Unique) -> FieldProblem {
     FieldProblem::new(pointer, format!("there is {what} already; choose another, or change that one"))
 }
 
+impl From<TailError> for ApiError {
+    fn from(error: TailError) -> Self {
+        match error {
+            TailError::Behind | TailError::Unfolded { .. } => Self::Unavailable(error.to_string()),
+            TailError::Store(store) => store.into(),
+        }
+    }
+}
+
 impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::BadPeriod => Self::parameter("to", error.to_string()),
             LedgerError::TooManySlots => Self::parameter("from", error.to_string()),
             LedgerError::Store(store) => store.into(),
-            LedgerError::Damaged { .. } | LedgerError::DamagedBlock { .. } => Self::Internal(error.to_string()),
+            LedgerError::Tail(tail) => tail.into(),
+            LedgerError::DamagedBlock { .. } => Self::Internal(error.to_string()),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use farwatch_core::block::SlotRun;
+use farwatch_core::ledger::DueSlot;
 use farwatch_core::slot::{Timing, timing};
 use farwatch_proto::id::{HostId, ModuleHash, OrderId};
 use farwatch_proto::interval::Interval;
@@ -58,14 +60,62 @@ pub(super) struct ResultView {
     view: Stamp,
 }
 
+/// The result that speaks for a slot.
+#[derive(Serialize)]
+pub(super) struct SpokenView {
+    stream: u16,
+    slot: UnixMs,
+    host: HostId,
+    host_name: String,
+    status: &'static str,
+    /// Who is to blame that a run could not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blame: Option<Blame>,
+    /// To within 0.4 %.
+    latency_us: u32,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    code: String,
+    /// `on_time`, `late`, or `outside` the window.
+    timing: &'static str,
+    started: UnixMs,
+    view: Stamp,
+}
+
+impl SpokenView {
+    pub(super) fn of(stream: u16, due: DueSlot, run: &SlotRun<'_>, names: &HostNames) -> Self {
+        let SlotRun { runner, started, latency, status, code } = *run;
+        Self {
+            stream,
+            slot: due.slot,
+            host: runner.host,
+            host_name: names.of(runner.host),
+            status: status.word(),
+            blame: blame(status),
+            latency_us: latency.us(),
+            code: code.to_owned(),
+            timing: timing_word(timing(due.slot, due.interval, started)),
+            started,
+            view: runner.view,
+        }
+    }
+
+    /// Where it stands among the results of its check.
+    pub(super) const fn place(&self) -> (UnixMs, u16) {
+        (self.slot, self.stream)
+    }
+}
+
+const fn blame(status: Status) -> Option<Blame> {
+    match status {
+        Status::Unknown(blame) => Some(blame),
+        Status::Up | Status::Degraded | Status::Down => None,
+    }
+}
+
 /// One result of a host. `interval` is the one in force, by which its timing is told.
 pub(super) fn result_view(host: HostId, result: RunResult, interval: Interval, names: &HostNames) -> ResultView {
     let RunResult { stream, purpose, slot, terms, started, duration_us, outcome } = result;
     let Terms { revision, module, view } = terms;
-    let blame = match outcome.status {
-        Status::Unknown(blame) => Some(blame),
-        Status::Up | Status::Degraded | Status::Down => None,
-    };
     let (timing, order) = match purpose {
         Purpose::Slot => (Some(timing_word(timing(slot, interval, started))), None),
         Purpose::Vote(order) => (None, Some(order)),
@@ -77,7 +127,7 @@ pub(super) fn result_view(host: HostId, result: RunResult, interval: Interval, n
         host,
         host_name: names.of(host),
         status: outcome.status.word(),
-        blame,
+        blame: blame(outcome.status),
         latency_us: outcome.latency_us,
         code: detail.code,
         message: detail.message,

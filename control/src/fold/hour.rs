@@ -50,6 +50,7 @@ impl Folding<'_> {
                 }
             }
         }
+        self.note_unreadable(&scan);
         let mut blocks: Vec<Block> = blocks.into_values().collect();
         blocks.sort_by_key(Block::key);
         while !blocks.is_empty() {

@@ -57,6 +57,7 @@ impl Folding<'_> {
                 self.store.blocks().advance(self.leader, FoldMark { until: UnixMs(0), seq: row.seq }).await?;
             }
         }
+        self.note_unreadable(&scan);
         self.enter_all(late, awaits).await?;
         let mark = FoldMark { seq: head, ..mark };
         self.store.blocks().advance(self.leader, FoldMark { until: UnixMs(0), ..mark }).await?;

@@ -20,7 +20,7 @@ struct Placements {
 }
 
 /// See the file's documentation.
-pub(super) struct Ranks {
+pub(crate) struct Ranks {
     views: Vec<View>,
     checks: BTreeMap<CheckId, Placements>,
     /// The owners of each stream, by rank.
@@ -29,7 +29,7 @@ pub(super) struct Ranks {
 
 impl Ranks {
     /// For slots in `[from, to)` of the checks of these revisions, in order of check and revision.
-    pub(super) async fn load(
+    pub(crate) async fn load(
         store: &Store,
         revisions: &[LedgerRevision],
         (from, to): (UnixMs, UnixMs),
@@ -50,7 +50,7 @@ impl Ranks {
     }
 
     /// The rank of the host under the view in force at the slot. Where none was, everybody is a stranger.
-    pub(super) fn rank(&mut self, stream: StreamId, slot: UnixMs, host: HostId) -> Rank {
+    pub(crate) fn rank(&mut self, stream: StreamId, slot: UnixMs, host: HostId) -> Rank {
         let Self { views, checks, owners } = self;
         let view = views.iter().rev().find(|view| view.in_force_from <= slot);
         let (Some(view), Some(placements)) = (view, checks.get(&stream.check)) else { return Rank::STRANGER };

@@ -97,6 +97,8 @@ pub struct LeaderHandle {
     pub config_changed: Arc<Notify>,
     /// Signalled when deliveries may be due.
     pub deliveries_due: Arc<Notify>,
+    /// Signalled when the journal has grown.
+    pub journal_grew: Arc<Notify>,
     status: Arc<RwLock<LeaderStatus>>,
     requests: mpsc::Sender<LeaderRequest>,
 }
@@ -105,8 +107,13 @@ impl LeaderHandle {
     /// A handle, and the end at which the leader takes requests.
     pub fn new() -> (Self, mpsc::Receiver<LeaderRequest>) {
         let (requests, to_take) = mpsc::channel(REQUESTS_MAX);
-        let handle =
-            Self { config_changed: Arc::default(), deliveries_due: Arc::default(), status: Arc::default(), requests };
+        let handle = Self {
+            config_changed: Arc::default(),
+            deliveries_due: Arc::default(),
+            journal_grew: Arc::default(),
+            status: Arc::default(),
+            requests,
+        };
         (handle, to_take)
     }
 

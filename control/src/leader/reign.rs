@@ -175,6 +175,7 @@ impl<'a> Reign<'a> {
         let tells = !flush.deliveries.is_empty();
         let now = self.now();
         apply(&mut self.state, draft, head, now);
+        self.config.handle.journal_grew.notify_one();
         if tells {
             self.config.handle.deliveries_due.notify_one();
         }

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use farwatch_core::block::{Block, SlotOnRecord};
+use farwatch_core::block::{Block, Hour, OpenRun, SlotOnRecord};
 use farwatch_core::ledger::{
     Balance, DueSlot, InForce, PENDING_MAX_MS, RunOnRecord, SlotState, due_slots, settled_at, slot_state,
 };
@@ -19,6 +19,7 @@ use farwatch_proto::time::UnixMs;
 use super::owners::Owed;
 use super::{CheckAccount, Ledger, LedgerError, MISSED_LISTED_MAX, MissCause, MissedSlot, SLOTS_MAX};
 use crate::store::LedgerRevision;
+use crate::tail::Held;
 
 /// Runs that cover nothing whose story is kept, to tell why slots were missed.
 const TROUBLES_MAX: usize = 10_000;
@@ -124,24 +125,45 @@ impl<'r> Account<'r> {
 
     /// Enters one result. Votes are no runs of slots.
     pub(super) fn enter(&mut self, host: HostId, result: &RunResult) {
-        let in_period = self.from <= result.slot && result.slot < self.to;
-        if result.purpose != Purpose::Slot || !in_period {
+        if result.purpose != Purpose::Slot {
             return;
         }
         // A check that had nothing due is none of this account's business: it may be another tenant's.
-        let Some(stream) = self.by_stream.get(&result.stream) else { return };
-        let stream = &mut self.streams[*stream];
-        let Some(index) = stream.index_of(result.slot) else {
-            self.note_extra(result.stream, result.slot, host);
+        if let Some(index) = self.by_stream.get(&result.stream) {
+            self.enter_run(*index, &OpenRun::of(host, result));
+        }
+    }
+
+    /// Enters what the tail of the journal holds.
+    pub(super) fn enter_open(&mut self, held: &Held) {
+        let first = Hour::of(self.from.max(held.from()));
+        for index in 0..self.streams.len() {
+            let stream = self.streams[index].stream;
+            let mut hour = first;
+            while hour.start() < self.to && held.open().last().is_some_and(|last| hour <= last) {
+                held.open().runs(stream, hour).for_each(|run| self.enter_run(index, &run));
+                hour = hour.next();
+            }
+        }
+    }
+
+    fn enter_run(&mut self, index: usize, run: &OpenRun<'_>) {
+        let OpenRun { slot, host, view, started, status, .. } = *run;
+        if slot < self.from || slot >= self.to {
+            return;
+        }
+        let account = &mut self.streams[index];
+        let stream = account.stream;
+        let Some(index) = account.index_of(slot) else {
+            self.note_extra(stream, slot, host);
             return;
         };
-        let run = RunOnRecord { host, view: result.terms.view, started: result.started, status: result.outcome.status };
+        let on_record = RunOnRecord { host, view, started, status };
         // Time plays no part here: a covering run is on time or late whenever one looks.
-        let best = Best::of(slot_state(stream.due[index], &[run], UnixMs(i64::MAX), false));
-        stream.best[index] = stream.best[index].max(best);
+        let best = Best::of(slot_state(account.due[index], &[on_record], UnixMs(i64::MAX), false));
+        account.best[index] = account.best[index].max(best);
         if best == Best::Uncovered && self.troubles.len() < TROUBLES_MAX {
-            let cause = trouble(host, run.status, result.outcome.code());
-            self.troubles.insert((result.stream, result.slot), cause);
+            self.troubles.insert((stream, slot), trouble(host, status, run.code));
         }
     }
 

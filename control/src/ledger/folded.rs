@@ -1,4 +1,4 @@
-//! What the account reads: blocks for the hours that are folded, the journal for those that are not.
+//! What the account reads: blocks for the hours that are folded, the tail of the journal for those that are not.
 //!
 //! Results that came for a folded hour and are not entered yet stand in the last rows of the journal, so that the
 //! account is as fresh as the journal is.
@@ -9,7 +9,9 @@ use farwatch_proto::time::UnixMs;
 
 use super::account::Account;
 use super::{LedgerError, Scan};
+use crate::recorded;
 use crate::store::{Store, StoredBlock};
+use crate::tail::{Tail, TailError};
 
 /// Blocks asked for at once when one check is read through its hours.
 const BLOCKS_AT_ONCE: u32 = 500;
@@ -17,20 +19,27 @@ const BLOCKS_AT_ONCE: u32 = 500;
 /// Enters all that is on record of slots in `[from, to)`.
 pub(super) async fn enter_record(
     store: &Store,
+    tail: &Tail,
     account: &mut Account<'_>,
     (from, to): (UnixMs, UnixMs),
 ) -> Result<(), LedgerError> {
-    // Read before the blocks: what is folded meanwhile is read from the journal as well, which is harmless.
+    tail.audit().await?;
+    // Entered before blocks are read: what is folded meanwhile is read from them as well, which is harmless.
+    let open = {
+        let held = tail.held();
+        account.enter_open(&held);
+        held.from()
+    };
+    if from >= open {
+        return Ok(());
+    }
     let mark = store.blocks().fold_mark().await?;
-    let folded = mark.until.clamp(from, to);
-    if from < folded {
-        enter_blocks(store, account, (from, folded)).await?;
-        enter_journal(account, Scan::new(store, from, folded, mark.seq)).await?;
+    if mark.until > UnixMs(0) && mark.until < open {
+        return Err(TailError::Unfolded { from: open }.into());
     }
-    if folded < to {
-        enter_journal(account, Scan::new(store, folded, to, 0)).await?;
-    }
-    Ok(())
+    let to = to.min(open);
+    enter_blocks(store, account, (from, to)).await?;
+    enter_journal(account, Scan::new(store, from, to, mark.seq)).await
 }
 
 async fn enter_journal(account: &mut Account<'_>, mut scan: Scan<'_>) -> Result<(), LedgerError> {
@@ -82,9 +91,7 @@ async fn enter_check(
 
 fn enter_all(account: &mut Account<'_>, blocks: &[StoredBlock]) -> Result<(), LedgerError> {
     for stored in blocks {
-        let (check, hour) = (stored.key.stream.check, stored.key.hour.start());
-        let block = stored.read().map_err(|wrong| LedgerError::DamagedBlock { check, hour, wrong })?;
-        account.enter_block(&block);
+        account.enter_block(&recorded::read(stored)?);
     }
     Ok(())
 }

@@ -21,9 +21,6 @@ use super::{Epoch, Store, StoreError};
 pub const BLOCKS_AT_ONCE: usize = 250;
 /// The most blocks one question returns: about a megabyte.
 const READ_MAX: u32 = 500;
-/// The most rows one deletion removes: more would hold the database for longer than a flush may wait.
-const DELETED_AT_ONCE: i64 = 1000;
-
 /// A block as the database holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredBlock {
@@ -166,21 +163,35 @@ impl Blocks<'_> {
             .await
     }
 
-    /// Deletes blocks of hours that began before this moment, oldest first, and returns how many; a limited number
-    /// at once, so ask again until it is none.
-    pub async fn delete_before(self, moment: UnixMs) -> Result<u64, StoreError> {
+    /// Since when slots are on record: no hour before was ever folded. 0 before the first fold.
+    pub async fn record_from(self) -> Result<UnixMs, StoreError> {
+        self.0
+            .read(|reading| {
+                Box::pin(async move {
+                    let row = sqlx::query("select from_ms from block_fold where id = 1")
+                        .fetch_one(&mut *reading.connection)
+                        .await?;
+                    row.moment("from_ms")
+                })
+            })
+            .await
+    }
+
+    /// Says that the record begins at this moment or, where an earlier version folded already, with its first block.
+    /// What was said before stays.
+    pub async fn begin_record(self, leader: Epoch, from: UnixMs) -> Result<(), StoreError> {
         self.0
             .write(|tx| {
                 Box::pin(async move {
-                    let deleted = sqlx::query(
-                        "delete from block where (check_id, hour_ms, stream) in \
-                         (select check_id, hour_ms, stream from block where hour_ms < $1 order by hour_ms limit $2)",
+                    tx.demand_leader(leader).await?;
+                    sqlx::query(
+                        "update block_fold set from_ms = coalesce((select min(hour_ms) from block), $1) \
+                         where id = 1 and from_ms = 0",
                     )
-                    .bind(moment.0)
-                    .bind(DELETED_AT_ONCE)
+                    .bind(from.0)
                     .execute(&mut *tx.connection)
                     .await?;
-                    Ok(deleted.rows_affected())
+                    Ok(())
                 })
             })
             .await

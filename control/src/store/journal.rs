@@ -113,6 +113,55 @@ impl Journal<'_> {
             .await
     }
 
+    /// The flush of this row, if it is there.
+    pub async fn flush_at(self, seq: u64) -> Result<Option<FlushId>, StoreError> {
+        self.0
+            .read(|reading| {
+                Box::pin(async move {
+                    let row = sqlx::query("select flush_id from journal where seq = $1")
+                        .bind(stored(seq))
+                        .fetch_optional(&mut *reading.connection)
+                        .await?;
+                    row.map(|row| row.id("flush_id", FlushId)).transpose()
+                })
+            })
+            .await
+    }
+
+    /// How many rows there are after one and up to another.
+    pub async fn count_between(self, after: u64, up_to: u64) -> Result<u64, StoreError> {
+        self.0
+            .read(|reading| {
+                Box::pin(async move {
+                    let row = sqlx::query("select count(*) as rows_there from journal where seq > $1 and seq <= $2")
+                        .bind(stored(after))
+                        .bind(stored(up_to))
+                        .fetch_one(&mut *reading.connection)
+                        .await?;
+                    row.number("rows_there")
+                })
+            })
+            .await
+    }
+
+    /// The newest row that was committed before this moment or, where none is left, what came before the oldest one.
+    pub async fn last_before(self, moment: UnixMs) -> Result<u64, StoreError> {
+        self.0
+            .read(|reading| {
+                Box::pin(async move {
+                    let row = sqlx::query(
+                        "select coalesce((select seq from journal where committed_ms < $1 \
+                         order by committed_ms desc, seq desc limit 1), (select min(seq) - 1 from journal)) as seq",
+                    )
+                    .bind(moment.0)
+                    .fetch_one(&mut *reading.connection)
+                    .await?;
+                    row.number("seq")
+                })
+            })
+            .await
+    }
+
     /// The rows after this one, oldest first.
     pub async fn read_after(self, seq: u64, limit: u32) -> Result<Vec<JournalRow>, StoreError> {
         self.0

@@ -40,7 +40,7 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     migration!(1, "0001_first"),
     migration!(2, "0002_segment_marks"),
     migration!(3, "0003_judged_checks"),
@@ -49,6 +49,7 @@ const MIGRATIONS: [Migration; 9] = [
     migration!(6, "0006_kept_answers"),
     migration!(7, "0007_late_failures"),
     migration!(8, "0008_channels_that_ask_for_nothing"),
+    migration!(9, "0009_days"),
     migration!(16, "0016_leader"),
 ];
 

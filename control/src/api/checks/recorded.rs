@@ -1,35 +1,83 @@
-//! The results of a check as the journal holds them, oldest first.
+//! The results of a check, newest first: of every slot the one that speaks for it.
 //!
-//! The journal is by time and not by check, so a question reads at most so many rows; the answer may then hold
-//! few results or none, and a cursor to go on from.
+//! They are read from blocks, a day at a time, so a page costs the same wherever it lies. A question reads at most so
+//! many days; where a filter finds little, the answer may hold few results or none, and a cursor to go on from.
 
 use axum::Json;
 use axum::extract::State;
-use farwatch_proto::id::CheckId;
+use axum::response::{IntoResponse, Response};
+use farwatch_core::block::Block;
+use farwatch_core::uptime::Period;
+use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::time::UnixMs;
 
 use super::super::Api;
 use super::super::auth::Reader;
 use super::super::extract::{Cursor, Id, PageView, Params};
 use super::super::problem::ApiError;
-use super::super::results::{HostNames, ResultView, result_view};
-use crate::ledger::{PERIOD_MAX_MS, Scan};
+use super::super::results::{HostNames, SpokenView};
+use super::journaled;
+use crate::recorded::Recorded;
+use crate::retention::{BLOCKS_MS, SLOT_AHEAD_MAX_MS};
 
-/// The period when nothing is said.
-const PERIOD_DEFAULT_MS: i64 = 3_600_000;
-/// Rows of the journal that one question reads: about five minutes of a busy fleet, and days of a small one.
-const ROWS_MAX: usize = 2_000;
+/// The period when nothing is said: a day.
+const PERIOD_DEFAULT_MS: i64 = DAY_MS;
+/// What is read at once: at most a day of eight streams at 10 s, two megabytes.
+const DAY_MS: i64 = 86_400_000;
+/// Days that one question reads.
+const DAYS_MAX: usize = 31;
+/// The statuses to filter by.
+const STATUSES: [(&str, &str); 4] = [("up", "up"), ("degraded", "degraded"), ("down", "down"), ("unknown", "unknown")];
 
-/// The journal row that was read last.
-struct AfterRow(u64);
+/// Everything behind this slot and stream, in order of time, was shown.
+#[derive(Clone, Copy)]
+struct Before(UnixMs, u16);
 
-impl Cursor for AfterRow {
+impl Cursor for Before {
     fn plain(&self) -> String {
-        format!("row.{}", self.0)
+        format!("before.{}.{}", self.0, self.1)
     }
 
     fn of_plain(plain: &str) -> Option<Self> {
-        plain.strip_prefix("row.")?.parse().ok().map(Self)
+        let (slot, stream) = plain.strip_prefix("before.")?.split_once('.')?;
+        Some(Self(UnixMs(slot.parse().ok()?), stream.parse().ok()?))
+    }
+}
+
+/// Which results are wanted.
+struct Filter {
+    stream: Option<u16>,
+    status: Option<&'static str>,
+    host: Option<HostId>,
+    before: Option<(UnixMs, u16)>,
+}
+
+impl Filter {
+    fn read(params: &Params) -> Result<Self, ApiError> {
+        Ok(Self {
+            stream: params.parsed("stream")?,
+            status: params.word("status", &STATUSES)?,
+            host: params.parsed("host")?,
+            before: params.cursor()?.map(|Before(slot, stream)| (slot, stream)),
+        })
+    }
+
+    /// Adds what the block has of the period that passes.
+    fn add(&self, block: &Block, period: Period, names: &HostNames, found: &mut Vec<SpokenView>) {
+        let number = block.key().stream.number;
+        if self.stream.is_some_and(|stream| stream != number) {
+            return;
+        }
+        for slot in block.slots() {
+            let at = slot.due.slot;
+            let in_period =
+                period.from <= at && at < period.to && self.before.is_none_or(|before| (at, number) < before);
+            let Some(run) = slot.run.filter(|_| in_period) else { continue };
+            let is_status = self.status.is_none_or(|status| run.status.word() == status);
+            if is_status && self.host.is_none_or(|host| run.runner.host == host) {
+                found.push(SpokenView::of(number, slot.due, &run, names));
+            }
+        }
     }
 }
 
@@ -38,40 +86,50 @@ pub(super) async fn list(
     Reader { tenant }: Reader,
     Id(id): Id<CheckId>,
     params: Params,
-) -> Result<Json<PageView<ResultView>>, ApiError> {
-    params.only(&["from", "to", "limit", "cursor"])?;
+) -> Result<Response, ApiError> {
     let check = api.store.checks().get(tenant, id).await?.ok_or_else(|| ApiError::no_such("check", id))?;
-    let (from, to) = period(&params, api.clock.wall())?;
-    let limit = params.limit()? as usize;
-    let after = params.cursor()?.map_or(0, |AfterRow(seq)| seq);
+    if params.word("all", &[("true", true), ("false", false)])? == Some(true) {
+        return Ok(Json(journaled::list(&api, &check, &params).await?).into_response());
+    }
+    params.only(&["from", "to", "stream", "status", "host", "all", "limit", "cursor"])?;
+    let now = api.clock.wall();
+    let (period, limit, filter) = (period(&params, now)?, params.limit()? as usize, Filter::read(&params)?);
     let names = HostNames::load(&api.store).await?;
-    let mut scan = Scan::new(&api.store, from, to, after);
+    let newest = filter.before.map_or(period.to, |(slot, _)| period.to.min(slot + 1));
+    let recorded = Recorded::load((&api.store, &api.tail), (tenant, id), Period { to: newest, ..period }, now).await?;
     let mut page = PageView { items: Vec::new(), next: None };
-    for rows in 1.. {
-        let Some(row) = scan.next().await? else { break };
-        for section in row.sections {
-            let own = section.results.into_iter().filter(|result| result.stream.check == id);
-            let in_period = own.filter(|result| from <= result.slot && result.slot < to);
-            let interval = check.latest.interval;
-            page.items.extend(in_period.map(|result| result_view(section.host, result, interval, &names)));
+    let mut to = newest;
+    for days in 1.. {
+        let day = Period { from: period.from.max(to - DAY_MS), to };
+        let mut found = Vec::new();
+        recorded.each(day, |block| filter.add(block, day, &names, &mut found)).await?;
+        found.sort_by_key(|result| std::cmp::Reverse(result.place()));
+        page.items.extend(found);
+        to = day.from;
+        if page.items.len() > limit {
+            page.items.truncate(limit);
+            page.next = page.items.last().map(|last| Before(last.place().0, last.place().1).shown());
+            break;
         }
-        // A page ends with a row, so it may hold a few more than was asked for.
-        if page.items.len() >= limit || rows >= ROWS_MAX {
-            page.next = Some(AfterRow(row.seq).shown());
+        if to <= period.from {
+            break;
+        }
+        if days >= DAYS_MAX {
+            page.next = Some(Before(to, 0).shown());
             break;
         }
     }
-    Ok(Json(page))
+    Ok(Json(page).into_response())
 }
 
-fn period(params: &Params, now: UnixMs) -> Result<(UnixMs, UnixMs), ApiError> {
-    let to = params.moment("to")?.unwrap_or(now);
+fn period(params: &Params, now: UnixMs) -> Result<Period, ApiError> {
+    let to = params.moment("to")?.unwrap_or(now).min(now + SLOT_AHEAD_MAX_MS);
     let from = params.moment("from")?.unwrap_or(to - PERIOD_DEFAULT_MS);
     if from >= to {
         return Err(ApiError::parameter("from", "the period is empty: `from` must be before `to`"));
     }
-    if to.since(from) > PERIOD_MAX_MS {
-        return Err(ApiError::parameter("from", "results are kept for 48 hours; ask for at most as much"));
+    if to.since(from) > BLOCKS_MS {
+        return Err(ApiError::parameter("from", "results are kept for 90 days; ask for at most as much"));
     }
-    Ok((from, to))
+    Ok(Period { from, to })
 }

@@ -129,7 +129,8 @@ async fn bad_bodies_of_other_resources_are_pointed_to(house: House) {
 async fn bad_parameters_are_pointed_to(house: House) {
     let id = house.made("/v1/checks", check_wish("shop")).await;
     let contact_cursor = "Y29uXzAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAw";
-    let day_too_long = format!("/v1/checks/{id}/results?from=0&to={}", 49 * 3_600_000);
+    let day_too_long = format!("/v1/checks/{id}/results?from=0&to={}", 91 * 24 * 3_600_000_i64);
+    let hour_too_long = format!("/v1/checks/{id}/results?all=true&from=0&to={}", 49 * 3_600_000);
     let cases = [
         ("/v1/checks?limit=0".to_owned(), "/limit", "1 to 200"),
         ("/v1/checks?limit=x".to_owned(), "/limit", "1 to 200"),
@@ -148,11 +149,19 @@ async fn bad_parameters_are_pointed_to(house: House) {
         ("/v1/deliveries?state=dead&cursor=x".to_owned(), "/cursor", "no cursor"),
         (format!("/v1/checks/{id}/results?cursor=x"), "/cursor", "no cursor"),
         (format!("/v1/checks/{id}/results?from=5&to=4"), "/from", "must be before"),
-        (day_too_long, "/from", "48 hours"),
+        (day_too_long, "/from", "90 days"),
+        (hour_too_long, "/from", "48 hours"),
+        (format!("/v1/checks/{id}/results?status=fine"), "/status", "use one of up, degraded"),
+        (format!("/v1/checks/{id}/results?host=fra"), "/host", "hst_"),
+        (format!("/v1/checks/{id}/latency?from=5&to=4"), "/from", "must be before"),
+        (format!("/v1/checks/{id}/latency?from=0&to={}", 401 * 24 * 3_600_000_i64), "/from", "400 days"),
+        (format!("/v1/checks/{id}/latency?step=day"), "/step", "such as 300, or auto"),
+        (format!("/v1/checks/{id}/latency?step=5"), "/step", "at least 10"),
+        (format!("/v1/checks/{id}/latency?from=0&to={}&step=60", 48 * 3_600_000), "/step", "at least 173"),
         (format!("/v1/checks/{id}/explain?stream=1"), "/stream", "1 streams"),
         ("/v1/ledger?from=yesterday".to_owned(), "/from", "Unix milliseconds"),
-        ("/v1/ledger?from=5&to=5".to_owned(), "/to", "48 hours"),
-        (format!("/v1/ledger?from=0&to={}", 49 * 3_600_000), "/to", "48 hours"),
+        ("/v1/ledger?from=5&to=5".to_owned(), "/to", "90 days"),
+        (format!("/v1/ledger?from=0&to={}", 91 * 24 * 3_600_000_i64), "/to", "90 days"),
         ("/v1/ledger?check=shop".to_owned(), "/check", "chk_"),
     ];
     for (path, pointer, words) in cases {

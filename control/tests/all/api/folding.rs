@@ -35,7 +35,7 @@ fn this_hour() -> Hour {
 /// Folds until there is nothing left to fold at that moment.
 async fn fold(scribe: &Scribe<'_>, at: UnixMs, silent: &[HostId]) {
     let silent: BTreeSet<HostId> = silent.iter().copied().collect();
-    let folding = Folding { store: &scribe.house.store, leader: scribe.epoch, silent, now: at };
+    let folding = Folding::new(&scribe.house.store, scribe.epoch, silent, at);
     while folding.run().await.unwrap() {}
 }
 
@@ -87,13 +87,17 @@ async fn an_hour_becomes_blocks_that_agree_with_the_ledger(house: House) {
         to: hour.end(),
         silent: BTreeSet::new(),
     };
-    let ledger = account(&house.store, &request, at).await.unwrap();
+    let ledger = account(&house.store, &house.tail(), &request, at).await.unwrap();
     fold(&scribe, at, &[]).await;
     let folded = blocks(&scribe, hour).await;
     assert_eq!(folded.len(), 1);
     let totals = folded[0].totals;
     assert_eq!(totals.balance, ledger.promised);
-    assert_eq!(account(&house.store, &request, at).await.unwrap(), ledger, "by blocks and not by the journal");
+    assert_eq!(
+        account(&house.store, &house.tail(), &request, at).await.unwrap(),
+        ledger,
+        "by blocks and not by the journal"
+    );
     assert_eq!((totals.balance.on_time, totals.balance.late, totals.balance.missed), (300, 50, 10));
     assert_eq!((totals.outcomes.up, totals.outcomes.down), (300, 50));
     let block = folded[0].read().unwrap();
@@ -108,10 +112,10 @@ async fn an_hour_becomes_blocks_that_agree_with_the_ledger(house: House) {
     assert_eq!((mark.until, mark.seq), (hour.end(), scribe.head.seq));
 
     let of_fleet = LedgerRequest { scope: LedgerScope::Fleet, from: hour.start() - 30 * MINUTE_MS, ..request.clone() };
-    let over_the_border = account(&house.store, &of_fleet, at).await.unwrap();
+    let over_the_border = account(&house.store, &house.tail(), &of_fleet, at).await.unwrap();
     forget_journal(&mut scribe, at + 50 * HOUR_MS).await;
-    assert_eq!(account(&house.store, &request, at).await.unwrap(), ledger, "the journal is gone");
-    assert_eq!(account(&house.store, &of_fleet, at).await.unwrap(), over_the_border);
+    assert_eq!(account(&house.store, &house.tail(), &request, at).await.unwrap(), ledger, "the journal is gone");
+    assert_eq!(account(&house.store, &house.tail(), &of_fleet, at).await.unwrap(), over_the_border);
 }
 
 async fn a_half_folded_hour_is_folded_whole(house: House) {

@@ -15,7 +15,6 @@ use super::house::{House, check_wish, now};
 use super::scribe::{MINUTE_MS, Scribe};
 
 on_both_engines!(
-    results_come_from_the_journal_page_by_page,
     the_ledger_balances_and_a_lost_row_is_a_missed_slot,
     a_silent_owner_keeps_a_slot_pending,
     an_incident_is_told_with_its_votes_and_deliveries,
@@ -24,26 +23,6 @@ on_both_engines!(
     a_placement_is_explained_by_the_newest_view,
     too_many_slots_are_refused_with_what_to_do,
 );
-
-async fn results_come_from_the_journal_page_by_page(house: House) {
-    let mut scribe = Scribe::new(&house).await;
-    let (from, to) = (now() - 10 * MINUTE_MS, now() - 5 * MINUTE_MS);
-    let slots = scribe.slots(from, to);
-    scribe.all_good(&slots).await;
-    let path = format!("/v1/checks/{}/results?from={from}&to={to}", scribe.check);
-    let mut seen = Vec::new();
-    let mut next = format!("{path}&limit=7");
-    loop {
-        let page = house.get(&next).await.expect(200);
-        seen.extend(page["items"].as_array().unwrap().iter().map(|item| UnixMs(item["slot"].as_i64().unwrap())));
-        let Some(cursor) = page["next"].as_str() else { break };
-        next = format!("{path}&limit=7&cursor={cursor}");
-    }
-    assert_eq!(seen, slots);
-    let one = &house.get(&format!("{path}&limit=1")).await.expect(200)["items"][0];
-    assert_eq!((&one["status"], &one["timing"], &one["host_name"]), (&json!("up"), &json!("on_time"), &json!("fra-1")));
-    assert!(one.get("code").is_none(), "a good result has nothing to say: {one}");
-}
 
 async fn the_ledger_balances_and_a_lost_row_is_a_missed_slot(house: House) {
     let mut scribe = Scribe::new(&house).await;

@@ -11,6 +11,7 @@ use farwatch_control::clock::Clock;
 use farwatch_control::leader::LeaderHandle;
 use farwatch_control::seal::Sealer;
 use farwatch_control::store::{DatabaseUrl, Store};
+use farwatch_control::tail::Tail;
 use farwatch_control::tasks::TaskList;
 use farwatch_proto::time::UnixMs;
 use farwatch_sandbox::{CompileCommand, Sandbox, SandboxConfig};
@@ -74,6 +75,7 @@ impl House {
         let state = ApiState {
             store: store.clone(),
             sealer: Arc::new(Sealer::from_file(&directory.path().join("master.key")).unwrap()),
+            tail: Tail::new(store.clone(), Clock),
             leader: LeaderHandle::new().0,
             tasks: TaskList::default(),
             sandbox,
@@ -88,6 +90,11 @@ impl House {
         self.state.limits = limits;
         self.router = api::router(self.state.clone());
         self
+    }
+
+    /// What it knows of the hours that are not folded.
+    pub(super) fn tail(&self) -> Tail {
+        self.state.tail.clone()
     }
 
     /// Sends a request as it is.

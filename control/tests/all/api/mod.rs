@@ -22,6 +22,7 @@ mod access;
 mod afterwards;
 mod audit;
 mod bad_input;
+mod charts;
 mod checks;
 mod confirmation;
 mod folding;

@@ -1,7 +1,7 @@
 //! Blocks: written over, found by check, hour and what is open, deleted in pieces; and what a good result weighs.
 
-use farwatch_control::store::{BLOCKS_AT_ONCE, Engine, FoldMark, StoreError, StoredBlock};
-use farwatch_core::block::{Block, BlockKey, HOUR_MS, Hour, Latency, Rank, Runner, SlotRun};
+use farwatch_control::store::{BLOCKS_AT_ONCE, DAY_MS, Engine, FoldMark, StoreError, StoredBlock};
+use farwatch_core::block::{Block, BlockKey, HOUR_MS, Hour, Latency, Rank, Runner, SlotRun, Totals};
 use farwatch_core::ledger::{DueSlot, InForce, due_slots};
 use farwatch_core::revision::Cadence;
 use farwatch_proto::check::{Activity, StreamId};
@@ -18,7 +18,8 @@ on_both_engines!(
     blocks_of_a_check_come_in_order_and_in_pieces,
     blocks_of_an_hour_are_those_of_the_named_checks,
     only_blocks_with_something_to_decide_are_unsettled,
-    old_blocks_go_and_younger_stay,
+    old_blocks_become_days_and_younger_stay,
+    the_record_begins_once,
     only_the_leader_writes_and_the_mark_never_goes_back,
     a_good_result_is_stored_in_less_than_eight_bytes,
 );
@@ -131,19 +132,50 @@ async fn only_blocks_with_something_to_decide_are_unsettled(database: Database) 
     assert_eq!(blocks.unsettled(NEVER, 10).await.unwrap(), []);
 }
 
-async fn old_blocks_go_and_younger_stay(database: Database) {
+async fn old_blocks_become_days_and_younger_stay(database: Database) {
     let world = World::new(&database).await;
     let leader = world.lead().await;
-    let check = world.check("shop").await;
-    let written: Vec<StoredBlock> = (0..1010).map(|hour| settled(empty(key(check, 0, hour)).0)).collect();
+    let (shop, blog) = (world.check("shop").await, world.check("blog").await);
+    // START is within a day, which its blocks fill from its own hour on.
+    let of_shop: Vec<StoredBlock> =
+        (0..72).map(|hour| settled(good(key(shop, 0, hour), 100 + hour as usize))).collect();
+    let of_blog = [settled(good(key(blog, 1, 0), 7))];
+    let store = &world.store;
+    store.blocks().put(leader.epoch, &[&of_shop[..], &of_blog].concat()).await.unwrap();
+    let day = UnixMs(START.0 - START.0.rem_euclid(DAY_MS));
+    let period = (day, day + 4 * DAY_MS);
+    let before = store.days().of_check(shop, period).await.unwrap();
+    assert_eq!(before.iter().map(|day| day.totals).sum::<Totals>(), of_shop.iter().map(|block| block.totals).sum());
+
+    let end = day + 2 * DAY_MS;
+    assert_eq!(store.days().make_before(day + DAY_MS - 1).await.unwrap(), 0, "the first day is not over");
+    let mut made = Vec::new();
+    while made.last() != Some(&0) {
+        made.push(store.days().make_before(end).await.unwrap());
+    }
+    assert_eq!(made, [2, 1, 0]);
+    assert_eq!(store.days().of_check(shop, period).await.unwrap(), before, "nothing is lost and nothing doubled");
+    assert_eq!(store.days().of_check(blog, period).await.unwrap()[0].stream, 1);
+    let left = store.blocks().of_check(shop, (UnixMs(0), NEVER), None, 100).await.unwrap();
+    assert!(left.iter().all(|block| block.key.hour.start() >= end) && !left.is_empty());
+
+    // A block that comes after its day was made is added to it.
+    store.blocks().put(leader.epoch, &of_blog).await.unwrap();
+    store.days().make_before(end).await.unwrap();
+    assert_eq!(store.days().of_check(blog, period).await.unwrap()[0].totals, [of_blog[0].totals; 2].into_iter().sum());
+}
+
+async fn the_record_begins_once(database: Database) {
+    let world = World::new(&database).await;
+    let leader = world.lead().await;
     let blocks = world.store.blocks();
-    blocks.put(leader.epoch, &written).await.unwrap();
-    let moment = key(check, 0, 1005).hour.start();
-    assert_eq!(blocks.delete_before(moment).await.unwrap(), 1000, "so many at once");
-    assert_eq!(blocks.delete_before(moment).await.unwrap(), 5);
-    assert_eq!(blocks.delete_before(moment).await.unwrap(), 0);
-    let left = blocks.of_check(check, (UnixMs(0), NEVER), None, 100).await.unwrap();
-    assert_eq!(left, written[1005..]);
+    assert_eq!(blocks.record_from().await.unwrap(), UnixMs(0));
+    let block = settled(good(key(world.check("shop").await, 0, 3), 1));
+    blocks.put(leader.epoch, std::slice::from_ref(&block)).await.unwrap();
+    for later in [5, 6] {
+        blocks.begin_record(leader.epoch, START + later * HOUR_MS).await.unwrap();
+        assert_eq!(blocks.record_from().await.unwrap(), block.key.hour.start(), "an earlier version folded already");
+    }
 }
 
 async fn only_the_leader_writes_and_the_mark_never_goes_back(database: Database) {

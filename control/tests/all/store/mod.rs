@@ -33,6 +33,7 @@ mod leader;
 mod ledger;
 mod opening;
 mod people;
+mod tail;
 mod tidy;
 mod upgrade;
 mod world;
