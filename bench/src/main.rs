@@ -5,6 +5,7 @@
 
 mod compare;
 mod cpu;
+mod record;
 mod rows;
 
 use anyhow::Context;
@@ -15,11 +16,20 @@ use rows::{Bar, Table};
 const BLACKBOX_PART_MAX: f64 = 1.0 / 6.0;
 /// And at most this much more than the same probe without WASM, in microseconds.
 const OVER_PLAIN_MAX_US: f64 = 27.0;
+/// The open hours of a cell must leave room for the rest of a process that may take 1 GB, in MiB.
+const OPEN_MAX_MIB: f64 = 640.0;
+/// A good result may take this much on disk with its share of the row.
+const RESULT_MAX_BYTES: f64 = 8.0;
 
 fn main() -> anyhow::Result<()> {
+    let mut table = Table::default();
+    if std::env::args().nth(1).is_some_and(|part| part == "record") {
+        record_rows(&mut table)?;
+        table.print();
+        return Ok(());
+    }
     let nginx = Nginx::start(&[Server::http("location / { return 200 'fine'; }")])?;
     let url = nginx.url(0, "/");
-    let mut table = Table::default();
 
     table.add("probe/plain/unthrottled/cpu", compare::plain_probe(&url, None)?, "us", None);
     let blackbox_us = compare::blackbox_exporter(&url)?;
@@ -40,6 +50,18 @@ fn main() -> anyhow::Result<()> {
     for row in compare::sandbox_overhead()? {
         table.add(&row.name, row.value, &row.unit, None);
     }
+    record_rows(&mut table)?;
     table.print();
     table.save().context("cannot save the figures")
+}
+
+/// What the record costs. `bench record` measures this alone, and keeps nothing.
+fn record_rows(table: &mut Table) -> anyhow::Result<()> {
+    let record = record::record()?;
+    table.add("record/open_hours/memory_100k_streams", record.open_mib, "MiB", Some(Bar::AtMost(OPEN_MAX_MIB)));
+    table.add("record/open_hours/good_run", record.open_bytes, "bytes", None);
+    table.add("record/open_hours/enter/cpu", record.enter_us, "us", None);
+    table.add("record/fold/100k_stream_hours/cpu", record.fold_s, "s", None);
+    table.add("record/block/good_result", record.block_bytes, "bytes", Some(Bar::AtMost(RESULT_MAX_BYTES)));
+    Ok(())
 }
