@@ -3,7 +3,8 @@
 //! The rule of confirmation stays; what stretches is the time it takes. Which check is asked about first, and who is
 //! told of the mass failure, is decided elsewhere.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 
 use farwatch_proto::check::StreamId;
 use farwatch_proto::time::UnixMs;
@@ -33,6 +34,8 @@ pub enum Turn {
 pub struct MassFailure {
     /// When each began to fail, oldest first. No longer than what counts together.
     lately: VecDeque<(UnixMs, StreamId)>,
+    /// How often each did.
+    times: BTreeMap<StreamId, u32>,
     since: Option<UnixMs>,
 }
 
@@ -40,12 +43,13 @@ impl MassFailure {
     /// A stream that did not fail before has failed.
     pub fn note(&mut self, stream: StreamId, now: UnixMs) {
         self.lately.push_back((now, stream));
+        *self.times.entry(stream).or_default() += 1;
     }
 
     /// Lets time pass, among so many streams in all; what has changed by it.
     pub fn step(&mut self, streams: usize, now: UnixMs) -> Option<Turn> {
-        while self.lately.front().is_some_and(|(at, _)| now.since(*at) >= WINDOW_MS) {
-            self.lately.pop_front();
+        while let Some((_, stream)) = self.lately.pop_front_if(|(at, _)| now.since(*at) >= WINDOW_MS) {
+            self.forget_once(stream);
         }
         let failing = self.newly_failing();
         let beyond = (streams / SHARE).max(STREAMS_MIN - 1);
@@ -69,7 +73,16 @@ impl MassFailure {
 
     /// How many streams began to fail within the window that ended with the last step.
     pub fn newly_failing(&self) -> usize {
-        self.lately.iter().map(|(_, stream)| *stream).collect::<BTreeSet<_>>().len()
+        self.times.len()
+    }
+
+    fn forget_once(&mut self, stream: StreamId) {
+        if let Entry::Occupied(mut times) = self.times.entry(stream) {
+            *times.get_mut() -= 1;
+            if *times.get() == 0 {
+                times.remove();
+            }
+        }
     }
 }
 
@@ -153,6 +166,7 @@ mod tests {
                 }
                 prop_assert_eq!(mass.since().is_some(), is_on);
                 prop_assert!(mass.lately.iter().all(|(at, _)| now.since(*at) < WINDOW_MS));
+                prop_assert_eq!(mass.times.values().sum::<u32>() as usize, mass.lately.len());
             }
         }
     }
