@@ -22,7 +22,6 @@ use farwatch_proto::time::UnixMs;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::crash::{self, CrashPoint};
 use crate::leader::LeaderHandle;
 use crate::ledger::Scan;
 use crate::spawn::Spawner;
@@ -122,7 +121,6 @@ impl<'s> Folding<'s> {
                 break;
             }
             self.fold_hour(hour, awaits).await.with_context(|| format!("folding the hour of {}", hour.start()))?;
-            crash::pass(CrashPoint::Fold);
             mark = FoldMark { until: hour.end(), ..mark };
             self.store.blocks().advance(self.leader, mark).await?;
         }

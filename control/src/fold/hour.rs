@@ -12,6 +12,7 @@ use farwatch_proto::id::CheckId;
 
 use super::ranks::Ranks;
 use super::{Folding, enter};
+use crate::crash::{self, CrashPoint};
 use crate::ledger::{Scan, in_force};
 use crate::store::{BLOCKS_AT_ONCE, LedgerRevision, LedgerScope};
 
@@ -69,7 +70,9 @@ impl Folding<'_> {
                 blocks[index].merge(&held.read()?)?;
             }
         }
-        self.save(blocks, awaits).await
+        self.save(blocks, awaits).await?;
+        crash::pass(CrashPoint::Fold);
+        Ok(())
     }
 }
 
