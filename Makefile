@@ -12,13 +12,14 @@ CARGO_DENY := $(CARGO_TARGET_DIR)/tools/bin/cargo-deny --locked
 # The small workspaces are held to the rules of the whole, and need only a part of what those allow.
 PART := --allow license-not-encountered --allow unmatched-skip
 
-.PHONY: help setup guests build up demo test lint bench crash follower fresh clean
+.PHONY: help setup guests build up demo test lint api bench crash follower fresh clean
 
 help:
 	@echo 'make demo   watch an outage being seen, confirmed and told, in three minutes'
 	@echo 'make test   everything CI runs but the lints'
 	@echo 'make lint   formatting, lints, licences'
 	@echo 'make up     run Farwatch on this machine'
+	@echo 'make api    question the API by its own OpenAPI document, and its metrics by promtool'
 	@echo 'make bench  the measurements, beside what you would use instead'
 	@echo 'make crash  kill control 300 times on each engine and count what was lost (an hour; KILLS=n)'
 	@echo 'make follower  strike the leader of two 50 times in each way (half an hour; TIMES=n)'
@@ -61,6 +62,10 @@ crash: build
 
 follower: build
 	$(CARGO_TARGET_DIR)/ci/follower $(TIMES)
+
+api: build
+	@setup/debian.sh api
+	@setup/api.sh
 
 bench: guests
 	@setup/debian.sh bench

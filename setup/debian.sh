@@ -17,6 +17,10 @@ bench_packages=(
   monitoring-plugins-basic        # check_http
   prometheus-blackbox-exporter
 )
+api_packages=(
+  prometheus                      # promtool
+)
+[ "${1:-}" = api ] && packages+=("${api_packages[@]}")
 [ "${1:-}" = bench ] && packages+=("${bench_packages[@]}")
 
 missing=()

@@ -14,6 +14,7 @@ pub(crate) mod incident;
 pub(crate) mod ledger;
 pub(crate) mod module;
 pub(crate) mod self_check;
+pub(crate) mod status;
 pub(crate) mod tenant;
 pub(crate) mod token;
 

@@ -32,6 +32,7 @@ use client::incident::IncidentArgs;
 use client::ledger::LedgerArgs;
 use client::module::ModuleArgs;
 use client::self_check::SelfCheckArgs;
+use client::status::StatusArgs;
 use client::tenant::TenantArgs;
 use client::token::TokenArgs;
 use completions::CompletionsArgs;
@@ -81,6 +82,7 @@ enum Word {
     Audit(AuditArgs),
     Health(HealthArgs),
     SelfCheck(SelfCheckArgs),
+    Status(StatusArgs),
     Completions(CompletionsArgs),
 }
 
@@ -103,6 +105,7 @@ impl Word {
             Self::Audit(args) => args.run(),
             Self::Health(args) => args.run(),
             Self::SelfCheck(args) => args.run(),
+            Self::Status(args) => args.run(),
             Self::Completions(args) => args.run(),
         }
     }
@@ -176,6 +179,9 @@ mod tests {
             "farwatch delivery list --dead --json",
             "farwatch delivery list --incident inc_1",
             "farwatch delivery retry dlv_1",
+            "farwatch audit --actor tok_1 --action refused. --since 24h",
+            "farwatch status --watch",
+            "farwatch status --watch 5s --json",
         ] {
             assert!(is_taken(line), "{line}");
         }

@@ -21,7 +21,9 @@ mod judge;
 mod leadership;
 mod ledger;
 mod limits;
+mod metrics;
 mod modules;
+mod openapi;
 mod problem;
 mod refusals;
 mod results;
@@ -42,11 +44,13 @@ use axum::middleware;
 use farwatch_proto::id::TenantId;
 use farwatch_proto::time::UnixMs;
 use farwatch_sandbox::Sandbox;
+use serde::Serialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::clock::Clock;
 use crate::leader::LeaderHandle;
+use crate::metrics::Metrics;
 use crate::seal::Sealer;
 use crate::spawn::Spawner;
 use crate::store::{AuditEntry, Change, Signature, Store};
@@ -56,6 +60,7 @@ use auth::Caller;
 use created::Created;
 use judge::ModuleJudge;
 use limits::Limiter;
+use openapi::Document;
 use problem::ApiError;
 use routes::Routes;
 
@@ -84,6 +89,8 @@ pub struct ApiState {
     pub sandbox: Sandbox,
     /// How much anybody may ask.
     pub limits: ApiLimits,
+    /// Where answers are counted, and what is shown of it all.
+    pub metrics: Metrics,
     /// What time it is.
     pub clock: Clock,
 }
@@ -98,28 +105,33 @@ struct Api {
     tasks: TaskList,
     modules: ModuleJudge,
     limiter: Arc<Limiter>,
+    document: Document,
+    metrics: Metrics,
     clock: Clock,
 }
 
 /// The API.
 pub fn router(state: ApiState) -> Router {
-    let ApiState { store, sealer, tail, leader, tasks, sandbox, limits, clock } = state;
+    let ApiState { store, sealer, tail, leader, tasks, sandbox, limits, metrics, clock } = state;
     let store = store.unsigned();
     let modules = ModuleJudge::new(store.clone(), sandbox);
     let limiter = Arc::new(Limiter::new(limits));
-    let api = Api { store, sealer, tail, leader, tasks, modules, limiter, clock };
-    all_routes()
+    let routes = all_routes();
+    let document = openapi::document(routes.list());
+    let api = Api { store, sealer, tail, leader, tasks, modules, limiter, document, metrics, clock };
+    routes
         .into_router()
         .fallback(nothing_here)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(middleware::from_fn_with_state(api.clone(), gate::pass))
+        .layer(middleware::from_fn_with_state(api.clone(), metrics::count))
         .with_state(api)
 }
 
 /// Every route there is.
 pub fn routes() -> Vec<Route> {
-    all_routes().list()
+    all_routes().list().iter().map(|entry| entry.route).collect()
 }
 
 fn all_routes() -> Routes {
@@ -133,7 +145,9 @@ fn all_routes() -> Routes {
         .merge(incidents::routes())
         .merge(leadership::routes())
         .merge(ledger::routes())
+        .merge(metrics::routes())
         .merge(modules::routes())
+        .merge(openapi::routes())
         .merge(tasks::routes())
         .merge(tenants::routes())
         .merge(tokens::routes())
@@ -168,7 +182,7 @@ impl Api {
 
     /// The store for one config write of this caller that makes something. Where the caller named a key, the answer is
     /// kept in the same transaction.
-    fn signed_once(&self, caller: &Caller, deed: Deed, answer: &Created) -> Result<Store, ApiError> {
+    fn signed_once<T: Serialize>(&self, caller: &Caller, deed: Deed, answer: &Created<T>) -> Result<Store, ApiError> {
         let answer = caller.keyed.as_ref().map(|keyed| keyed.keep(self, answer)).transpose()?;
         Ok(self.store.signed(Signature { entry: Self::entry(caller, deed), answer }))
     }

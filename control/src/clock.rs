@@ -17,6 +17,16 @@ impl Clock {
         UnixMs(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX) + shift_ms())
     }
 
+    /// How long something took is the difference of two of these.
+    pub fn precise(self) -> Duration {
+        since_zero(ClockId::Monotonic)
+    }
+
+    /// Processor time of this process so far.
+    pub fn processor(self) -> Duration {
+        since_zero(ClockId::ProcessCPUTime)
+    }
+
     /// CLOCK_BOOTTIME, for leases and silences: it counts on while a machine is suspended.
     pub fn boot(self) -> BootMs {
         let time = clock_gettime(ClockId::Boottime);
@@ -37,4 +47,10 @@ fn shift_ms() -> i64 {
 #[cfg(not(debug_assertions))]
 const fn shift_ms() -> i64 {
     0
+}
+
+fn since_zero(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0))
 }

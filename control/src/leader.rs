@@ -28,4 +28,5 @@ mod views;
 mod tests;
 
 pub use handle::LeaderHandle;
+pub(crate) use lease::LEADER_TASK;
 pub use lease::{LeaderConfig, start};

@@ -14,6 +14,7 @@ pub mod fold;
 pub mod leader;
 pub mod ledger;
 pub mod links;
+pub mod metrics;
 pub mod process;
 pub mod recorded;
 pub mod retention;

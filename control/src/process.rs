@@ -21,6 +21,7 @@ use crate::file::write_whole;
 use crate::fold;
 use crate::leader::{self, LeaderConfig, LeaderHandle, afterwards};
 use crate::links::{self, LinkIdentity, Links};
+use crate::metrics::Metrics;
 use crate::retention;
 use crate::seal::Sealer;
 use crate::secret::random_bytes;
@@ -111,6 +112,7 @@ async fn serve(
     spawner: &Spawner,
 ) -> anyhow::Result<()> {
     let (clock, tasks) = (Clock, TaskList::default());
+    let metrics = Metrics::new(clock.wall());
     let (api_address, link_address) = (api_listener.local_addr()?, link_listener.local_addr()?);
     let listeners = vec![api_address, link_address];
     let sandbox = sandbox(config)?;
@@ -129,6 +131,7 @@ async fn serve(
         link_address: advertised.clone(),
         listeners: listeners.clone(),
         warmup_ms: i64::try_from(config.warmup.as_millis())?,
+        metrics: metrics.clone(),
         handle: handle.clone(),
     };
     let destination = leader::start(leader, requests);
@@ -137,7 +140,7 @@ async fn serve(
 
     let policy = Policy::new(config.allow_nets.clone(), listeners);
     let teller = Arc::new(Teller::new(config.tell.clone(), policy, sealer.clone())?);
-    tell::start(spawner, &tasks, store.clone(), teller, handle.deliveries_due.clone());
+    tell::start(spawner, &tasks, store.clone(), teller, (handle.deliveries_due.clone(), metrics.clone()));
     fold::start(spawner, &tasks, store.clone(), (clock, process), handle.clone());
     afterwards::start(spawner, &tasks, store.clone(), (clock, process), handle.clone());
     retention::start(spawner, &tasks, store.clone(), clock);
@@ -145,7 +148,7 @@ async fn serve(
     tail.start(spawner, &tasks, handle.journal_grew.clone());
 
     let limits = ApiLimits::GENEROUS;
-    let state = ApiState { store: store.clone(), sealer, tail, leader: handle, tasks, sandbox, limits, clock };
+    let state = ApiState { store: store.clone(), sealer, tail, leader: handle, tasks, sandbox, limits, metrics, clock };
     let token = api::token::create_first_admin(&store, clock.wall()).await?;
     api::serve(state, api_listener, spawner);
     announce(&config.data, api_address, &advertised, token)

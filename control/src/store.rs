@@ -6,6 +6,7 @@
 
 mod audit;
 mod authorship;
+mod backlog;
 mod blocks;
 mod checks;
 mod columns;
@@ -40,8 +41,9 @@ mod tokens;
 mod transaction;
 mod views;
 
-pub use audit::{Audit, AuditEntry, AuditRecord};
+pub use audit::{Audit, AuditEntry, AuditFilter, AuditRecord};
 pub use authorship::Signature;
+pub use backlog::{Backlog, PoolUse};
 pub use blocks::{BLOCKS_AT_ONCE, Blocks, FoldMark, StoredBlock};
 pub use checks::{Check, CheckFilter, Checks, NewCheck, NewRevision};
 pub use config_log::{Change, ConfigChange, ConfigLog, Entity};

@@ -9,6 +9,7 @@ use farwatch_proto::check::StreamId;
 use farwatch_proto::id::{HostId, OrderId};
 use farwatch_proto::link::Order;
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use panel::{Candidate, Panel};
@@ -28,7 +29,7 @@ pub const fn need_of(n: u8) -> u8 {
 }
 
 /// What a vote said of the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// It fails from there.

@@ -5,6 +5,7 @@
 
 use farwatch_proto::id::{ChannelId, CheckId, ContactId, DeliveryId, HostId, IncidentId};
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The incident that opens with this failed slot of the check.
@@ -51,7 +52,7 @@ pub struct Voice {
 }
 
 /// Why an incident ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// The recovery was confirmed.

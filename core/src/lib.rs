@@ -38,3 +38,5 @@ pub mod target;
 pub mod egress;
 
 pub mod rate;
+
+pub mod health;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{HostId, TenantId};
@@ -17,7 +18,7 @@ pub const WEIGHT_MAX: u16 = 16;
 pub const FLEET_MAX_HOSTS: usize = 400;
 
 /// What a host is and where it stands; changed only by an operator.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostFacts {
     /// What people call it.
     pub name: String,
@@ -46,7 +47,7 @@ pub struct HostFacts {
 }
 
 /// Whether a host owns streams under a view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// It owns.

@@ -4,9 +4,11 @@
 //! natural key are UUIDv8 over its SHA-256, so that a replay makes the same ones. Nothing here draws
 //! randomness: the caller brings it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
@@ -79,9 +81,19 @@ macro_rules! typed_id {
             }
         }
 
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({"type": "string", "pattern": concat!("^", $prefix, "_[0-9a-f]{32}$")})
+            }
+        }
+
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                let text = Cow::<str>::deserialize(deserializer)?;
                 text.parse().map_err(serde::de::Error::custom)
             }
         }
@@ -139,8 +151,12 @@ fn uuid_of_key(prefix: &str, parts: &[&[u8]]) -> Uuid {
 fn parse_uuid(prefix: &'static str, text: &str) -> Result<Uuid, NotAnId> {
     let wrong = NotAnId { prefix, digits: 32 };
     let digits = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_'));
+    // One id has one text: capitals and hyphens are not taken.
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     match digits {
-        Some(digits) if digits.len() == 32 => Uuid::try_parse(digits).map_err(|_| wrong),
+        Some(digits) if digits.len() == 32 && digits.bytes().all(is_digit) => {
+            Uuid::try_parse(digits).map_err(|_| wrong)
+        }
         _ => Err(wrong),
     }
 }
@@ -199,9 +215,19 @@ impl Serialize for ModuleHash {
     }
 }
 
+impl JsonSchema for ModuleHash {
+    fn schema_name() -> Cow<'static, str> {
+        "ModuleHash".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^mod_[0-9a-f]{64}$"})
+    }
+}
+
 impl<'de> Deserialize<'de> for ModuleHash {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        let text = Cow::<str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
 }

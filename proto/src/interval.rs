@@ -2,8 +2,10 @@
 //!
 //! Closed on purpose: the failover bounds are proven for these values and no others.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Every interval a check may have, in seconds.
@@ -30,6 +32,16 @@ pub struct Interval {
     "{0} is no interval; use one of 10, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 21600, 43200 or 86400 seconds"
 )]
 pub struct NotAnInterval(pub u32);
+
+impl JsonSchema for Interval {
+    fn schema_name() -> Cow<'static, str> {
+        "Interval".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "enum": INTERVALS_S})
+    }
+}
 
 impl Interval {
     /// The interval of this many seconds, if there is one.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The longest code, in bytes; codes are names, not prose.
@@ -17,7 +18,7 @@ pub const ATTRIBUTES_MAX: usize = 64;
 pub const ATTRIBUTE_MAX_BYTES: usize = 512;
 
 /// Who is to blame that a run could not tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Blame {
     /// The module trapped, ran out of its limits or gave up: the slot was run, and is covered.
@@ -86,7 +87,7 @@ impl fmt::Display for Status {
 }
 
 /// A value of an attribute.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Value {
     /// Yes or no.
@@ -100,7 +101,7 @@ pub enum Value {
 }
 
 /// One piece of evidence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Attribute {
     /// Its name, with the unit at the end where it has one, such as `connect_us`.
     pub key: String,

@@ -1,28 +1,60 @@
 //! `farwatch audit`: who did what, and who was refused.
 
+use std::time::Duration;
+
 use clap::Args;
+use farwatch_control::clock::Clock;
 use serde_json::Value;
 
 use super::fields::{items, moment, text};
+use super::reference::encoded;
 use super::{Client, ClientArgs};
+use crate::duration::seconds;
 use crate::exit::Failure;
 use crate::output::{Look, Table};
 
 /// Who did what, and who was refused
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  farwatch audit --limit 20")]
+#[command(after_help = "Examples:\n  farwatch audit --limit 20\n  farwatch audit --action refused. --since 24h")]
 pub(crate) struct AuditArgs {
     #[command(flatten)]
     client: ClientArgs,
     /// How many entries, the newest first
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
     limit: u16,
+    /// Only what this one did: a token by its id, `farwatch` or `nobody`
+    #[arg(long, value_name = "ACTOR")]
+    actor: Option<String>,
+    /// Only this action, such as `check.create`, or all that begin so where it ends with a dot
+    #[arg(long, value_name = "ACTION")]
+    action: Option<String>,
+    /// Only what was done to this, by its id
+    #[arg(long, value_name = "ID")]
+    entity: Option<String>,
+    /// Only of so long ago until now
+    #[arg(long, value_parser = seconds, value_name = "TIME")]
+    since: Option<Duration>,
 }
 
 impl AuditArgs {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         let client = Client::open(&self.client)?;
-        client.show(&client.connection.get(&format!("/v1/audit?limit={}", self.limit))?, listed)
+        client.show(&client.connection.get(&self.path(Clock.wall().0))?, listed)
+    }
+
+    fn path(&self, now: i64) -> String {
+        let mut path = format!("/v1/audit?limit={}", self.limit);
+        let texts = [("actor", &self.actor), ("action", &self.action), ("entity", &self.entity)];
+        for (name, said) in texts {
+            if let Some(said) = said {
+                path.push_str(&format!("&{name}={}", encoded(said)));
+            }
+        }
+        if let Some(since) = self.since {
+            let since_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+            path.push_str(&format!("&from={}", now.saturating_sub(since_ms).max(0)));
+        }
+        path
     }
 }
 
@@ -45,6 +77,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_asked_of_the_api() {
+        let args = AuditArgs {
+            client: ClientArgs::default(),
+            limit: 5,
+            actor: Some("tok_1".to_owned()),
+            action: Some("refused.".to_owned()),
+            entity: None,
+            since: Some(Duration::from_secs(10)),
+        };
+        assert_eq!(args.path(12_000), "/v1/audit?limit=5&actor=tok_1&action=refused.&from=2000");
+    }
 
     #[test]
     fn an_entry_is_a_line() {

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::answer::refusal;
-use super::fields::{text, texts};
+use super::fields::text;
 use super::{Client, ClientArgs};
 use crate::exit::{Failure, UNAVAILABLE};
 use crate::output::{self, Cell, Look};
@@ -28,7 +28,7 @@ impl HealthArgs {
         if status.is_success() {
             return Ok(());
         }
-        let reasons: Vec<&str> = texts(&health, "reasons").collect();
+        let reasons: Vec<String> = failing(&health).collect();
         let reasons =
             if reasons.is_empty() { "ask with a token of the operator why".to_owned() } else { reasons.join("; ") };
         Err(Failure::new(UNAVAILABLE, format_args!("Farwatch is failing: {reasons}")))
@@ -45,9 +45,25 @@ fn shown(health: &Value, look: Look) -> String {
         ("journal row", text(health, "journal_seq").into()),
     ];
     facts.retain(|(_, cell): &(&str, Cell)| *cell != Cell::plain(""));
-    facts.extend(texts(health, "reasons").map(|reason| ("failing", Cell::plain(reason))));
-    facts.extend(texts(health, "warnings").map(|warning| ("warning", Cell::plain(warning))));
+    for reason in reasons(health) {
+        let severity = if is_failing(reason) { "failing" } else { "degraded" };
+        facts.push((severity, Cell::plain(text(reason, "says"))));
+        facts.push(("do", Cell::plain(text(reason, "remedy"))));
+    }
     output::facts(&facts, look)
+}
+
+fn reasons(health: &Value) -> impl Iterator<Item = &Value> {
+    health["reasons"].as_array().into_iter().flatten()
+}
+
+fn is_failing(reason: &Value) -> bool {
+    reason["severity"] == "failing"
+}
+
+/// What keeps Farwatch from its work.
+fn failing(health: &Value) -> impl Iterator<Item = String> {
+    reasons(health).filter(|reason| is_failing(reason)).map(|reason| text(reason, "says"))
 }
 
 #[cfg(test)]
@@ -57,10 +73,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reasons_and_warnings_have_lines_of_their_own() {
-        let health =
-            json!({"status": "failing", "reasons": ["no process leads"], "warnings": ["1 of 5 hosts are not heard"]});
+    fn each_reason_has_a_line_and_one_on_what_to_do() {
+        let health = json!({"status": "failing", "reasons": [
+            {"severity": "failing", "says": "no process leads", "remedy": "wait"},
+            {"severity": "degraded", "says": "1 of 5 hosts are not heard", "remedy": "start it"},
+        ]});
         let said = shown(&health, Look::PLAIN);
-        assert_eq!(said, "status   failing\nfailing  no process leads\nwarning  1 of 5 hosts are not heard\n");
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines[0], "status    failing");
+        assert_eq!(lines[1..3], ["failing   no process leads", "do        wait"]);
+        assert_eq!(lines[3..], ["degraded  1 of 5 hosts are not heard", "do        start it"]);
+        assert_eq!(failing(&health).collect::<Vec<_>>(), ["no process leads"]);
     }
 }

@@ -54,6 +54,8 @@ enum Scope {
     Tenant,
     /// See what its tenant has
     Read,
+    /// Read /metrics of the fleet, and nothing else
+    Metrics,
 }
 
 impl Scope {
@@ -62,6 +64,7 @@ impl Scope {
             Self::Operator => "operator",
             Self::Tenant => "tenant",
             Self::Read => "read",
+            Self::Metrics => "metrics",
         }
     }
 }

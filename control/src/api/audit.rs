@@ -4,22 +4,45 @@ use axum::Json;
 use axum::extract::State;
 use farwatch_proto::id::TenantId;
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Api;
 use super::auth::Caller;
 use super::extract::{AuditPlace, PageView, Params, page_of};
+use super::openapi::{CURSOR, FROM, Kind, LIMIT, Parameter, TO, query};
 use super::problem::ApiError;
 use super::routes::Routes;
 use super::token::Scope;
-use crate::store::AuditRecord;
+use crate::store::{AuditFilter, AuditRecord};
+
+query!(
+    AuditQuery,
+    [
+        Parameter {
+            name: "actor",
+            about: "What this one did: a token by its id, `farwatch` or `nobody`.",
+            kind: Kind::Text
+        },
+        Parameter {
+            name: "action",
+            about: "Such as `check.create`, or `refused.` for all that begin so.",
+            kind: Kind::Text
+        },
+        Parameter { name: "entity", about: "What was done to this, by its id.", kind: Kind::Text },
+        FROM,
+        TO,
+        LIMIT,
+        CURSOR,
+    ]
+);
 
 pub(super) fn routes() -> Routes {
-    Routes::default().get("/v1/audit", list)
+    Routes::default().get("/v1/audit", list).about("Who did what, and who was refused, newest first")
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct AuditView {
     at: UnixMs,
     tenant: Option<TenantId>,
@@ -49,12 +72,18 @@ impl From<AuditRecord> for AuditView {
 }
 
 /// An operator that names no tenant means everything; a tenant sees its own.
-async fn list(State(api): State<Api>, caller: Caller, params: Params) -> Result<Json<PageView<AuditView>>, ApiError> {
-    params.only(&["limit", "cursor"])?;
+async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    params: Params<AuditQuery>,
+) -> Result<Json<PageView<AuditView>>, ApiError> {
     caller.demand(Scope::Tenant)?;
     let is_everything = caller.scope == Scope::Operator && !caller.names_tenant();
     let tenant = if is_everything { None } else { Some(caller.acting_tenant(&api).await?) };
+    let text = |name: &str| params.text(name).map(str::to_owned);
+    let (actor, action, entity) = (text("actor"), text("action"), text("entity"));
+    let filter = AuditFilter { tenant, actor, action, entity, from: params.moment("from")?, to: params.moment("to")? };
     let before: Option<AuditPlace> = params.cursor()?;
-    let page = api.store.audit().list(tenant, before.map(|place| place.0), params.limit()?).await?;
+    let page = api.store.audit().list(&filter, before.map(|place| place.0), params.limit()?).await?;
     Ok(Json(page_of(page, |record| AuditPlace(record.id), AuditView::from)))
 }

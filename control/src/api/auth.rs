@@ -13,6 +13,7 @@ use super::Api;
 use super::extract::Params;
 use super::gate::{Peer, Presented};
 use super::idempotency::Keyed;
+use super::openapi::NoQuery;
 use super::problem::ApiError;
 use super::token::Scope;
 use crate::store::{StoreError, Tenant};
@@ -97,7 +98,7 @@ pub(super) async fn find_tenant(api: &Api, named: &str) -> Result<Option<Tenant>
 /// The tenant that a request names, by id or name.
 pub(super) fn named_tenant(uri: &Uri, headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let header = headers.get(TENANT_HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    Ok(Params::of(uri)?.text("tenant").map(str::to_owned).or(header))
+    Ok(Params::<NoQuery>::of(uri)?.text("tenant").map(str::to_owned).or(header))
 }
 
 async fn only_tenant(api: &Api) -> Result<TenantId, ApiError> {

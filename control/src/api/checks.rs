@@ -22,37 +22,60 @@ use farwatch_core::detect::{Detector, Verdict};
 use farwatch_proto::check::Activity;
 use farwatch_proto::id::{CheckId, IncidentId, ModuleHash, TenantId};
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::confirmation::PlaceView;
 use super::Api;
 use super::auth::Reader;
 use super::extract::{Id, PageView, Params, page_of};
+use super::openapi::{CURSOR, Kind, LIMIT, Parameter, query};
 use super::problem::ApiError;
 use super::revision::Tagged;
 use super::routes::Routes;
 use crate::spec::{Spec, Wish};
 use crate::store::{Check, CheckFilter, Host};
 
+query!(
+    ChecksQuery,
+    [
+        Parameter { name: "name", about: "Those whose name contains this.", kind: Kind::Text },
+        Parameter { name: "paused", about: "Those that are paused, or are not.", kind: Kind::Word(&["true", "false"]) },
+        Parameter { name: "module", about: "Those that run this module.", kind: Kind::of::<ModuleHash>() },
+        LIMIT,
+        CURSOR,
+    ]
+);
+
 pub(super) fn routes() -> Routes {
     Routes::default()
         .get("/v1/checks", list)
+        .about("Lists checks")
         .post("/v1/checks", write::create)
+        .about("Makes a check")
         .get("/v1/checks/{id}", show)
+        .about("Shows a check")
         .patch("/v1/checks/{id}", write::patch)
+        .about("Changes a check")
         .delete("/v1/checks/{id}", write::delete)
+        .about("Deletes a check; its last slot is the one before that is in force")
         .post("/v1/checks/{id}/test", trial::run)
+        .about("Runs a check now, from every host that holds it")
         .get("/v1/checks/{id}/results", recorded::list)
+        .about("Lists the results of a check, newest first")
         .get("/v1/checks/{id}/latency", latency::show)
+        .about("Sums up how long a check took, step by step")
         .get("/v1/checks/{id}/uptime", uptime::show)
+        .about("Says how long a check was up in a period")
         .get("/v1/checks/{id}/explain", explain::show)
+        .about("Says why a check runs where it runs")
 }
 
 /// The verdict of a check of which no result was judged yet.
 const NEVER_JUDGED: &str = "pending";
 
 /// A check with its latest wording.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CheckView {
     id: CheckId,
     #[serde(flatten)]
@@ -191,9 +214,8 @@ async fn show(
 async fn list(
     State(api): State<Api>,
     Reader { tenant }: Reader,
-    params: Params,
+    params: Params<ChecksQuery>,
 ) -> Result<Json<PageView<CheckView>>, ApiError> {
-    params.only(&["name", "paused", "module", "limit", "cursor"])?;
     let filter = CheckFilter {
         name_contains: params.text("name").map(str::to_owned),
         activity: params.word("paused", &[("true", Activity::Paused), ("false", Activity::Active)])?,

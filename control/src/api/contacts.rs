@@ -7,38 +7,47 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use farwatch_proto::id::{ContactId, TenantId};
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::auth::{Reader, Writer};
 use super::created::Created;
 use super::extract::{Body, Id, PageView, Params, page_of, patched};
+use super::openapi::{CURSOR, LIMIT, Patch, query};
 use super::problem::ApiError;
 use super::revision::{IfMatch, Tagged};
 use super::routes::Routes;
 use super::{Api, Deed};
 use crate::secret::random_bytes;
-use crate::spec::check_name;
+use crate::spec::{check_name, name_schema};
 use crate::store::{Change, Contact, NewContact};
 use channels::ChannelView;
+
+query!(ContactsQuery, [LIMIT, CURSOR]);
 
 pub(super) fn routes() -> Routes {
     Routes::default()
         .get("/v1/contacts", list)
+        .about("Lists contacts")
         .post("/v1/contacts", create)
+        .about("Makes a contact")
         .get("/v1/contacts/{id}", show)
+        .about("Shows a contact")
         .patch("/v1/contacts/{id}", patch)
+        .about("Changes a contact")
         .delete("/v1/contacts/{id}", delete)
+        .about("Deletes a contact with its channels")
         .merge(channels::routes())
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ContactWish {
+    #[schemars(schema_with = "name_schema")]
     name: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ContactView {
     id: ContactId,
     name: String,
@@ -52,7 +61,7 @@ async fn create(
     State(api): State<Api>,
     Writer { tenant, caller }: Writer,
     Body(wish): Body<ContactWish>,
-) -> Result<Created, ApiError> {
+) -> Result<Created<ContactView>, ApiError> {
     judge(&wish)?;
     let now = api.clock.wall();
     let new = NewContact { id: ContactId::new(now, random_bytes()), tenant, name: wish.name };
@@ -74,7 +83,7 @@ async fn patch(
     Writer { tenant, caller }: Writer,
     Id(id): Id<ContactId>,
     if_match: IfMatch,
-    Body(patch): Body<Value>,
+    Patch { document: patch, .. }: Patch<ContactWish>,
 ) -> Result<Tagged<ContactView>, ApiError> {
     let contact = find(&api, tenant, id).await?;
     if_match.demand(contact.revision)?;
@@ -90,9 +99,8 @@ async fn patch(
 async fn list(
     State(api): State<Api>,
     Reader { tenant }: Reader,
-    params: Params,
+    params: Params<ContactsQuery>,
 ) -> Result<Json<PageView<ContactView>>, ApiError> {
-    params.only(&["limit", "cursor"])?;
     let page = api.store.contacts().list(tenant, params.cursor()?, params.limit()?).await?;
     let ids: Vec<ContactId> = page.items.iter().map(|contact| contact.id).collect();
     let mut channels = channels::of_contacts(&api, tenant, &ids).await?;

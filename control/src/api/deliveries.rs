@@ -4,21 +4,37 @@ use axum::Json;
 use axum::extract::State;
 use farwatch_proto::id::{ChannelId, ContactId, DeliveryId, IncidentId};
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::auth::{Reader, Writer};
 use super::extract::{Id, PageView, Params, page_of};
+use super::openapi::{CURSOR, Kind, LIMIT, Parameter, query};
 use super::problem::ApiError;
 use super::routes::Routes;
 use super::{Api, Deed};
 use crate::spec::FieldProblem;
 use crate::store::{Delivery, DeliveryState, Retried, Step};
 
+query!(
+    DeliveriesQuery,
+    [
+        Parameter { name: "incident", about: "Those of this incident.", kind: Kind::of::<IncidentId>() },
+        Parameter { name: "state", about: "Those that were given up.", kind: Kind::Word(&["dead"]) },
+        LIMIT,
+        CURSOR,
+    ]
+);
+
 pub(super) fn routes() -> Routes {
-    Routes::default().get("/v1/deliveries", list).post("/v1/deliveries/{id}/retry", retry)
+    Routes::default()
+        .get("/v1/deliveries", list)
+        .about("Lists the deliveries of an incident, or those that were given up")
+        .post("/v1/deliveries/{id}/retry", retry)
+        .about("Tries a delivery again that was given up")
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct DeliveryView {
     id: DeliveryId,
     incident: IncidentId,
@@ -56,9 +72,8 @@ impl From<Delivery> for DeliveryView {
 async fn list(
     State(api): State<Api>,
     Reader { tenant }: Reader,
-    params: Params,
+    params: Params<DeliveriesQuery>,
 ) -> Result<Json<PageView<DeliveryView>>, ApiError> {
-    params.only(&["incident", "state", "limit", "cursor"])?;
     let dead = params.word("state", &[("dead", ())])?;
     match (params.parsed::<IncidentId>("incident")?, dead) {
         (Some(incident), None) => {

@@ -1,5 +1,7 @@
 //! Whether this process and what it depends on are well: a word for anybody, the reasons for whoever has a token.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -7,26 +9,32 @@ use axum::http::header::AUTHORIZATION;
 use axum::response::{IntoResponse, Response};
 use axum::{extract::FromRequestParts, http::request::Parts};
 use farwatch_core::fleet::SILENCE_MS;
+use farwatch_core::health::{Answered, Finding, Leading, Observed, Severity, TaskSeen, findings, worst};
 use farwatch_proto::time::{Stamp, UnixMs};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use super::Api;
 use super::auth::Caller;
+use super::openapi::{Answer, Operation};
 use super::problem::ApiError;
 use super::routes::Routes;
 use super::token::Scope;
+use crate::leader::LEADER_TASK;
 use crate::leader::handle::LeaderStatus;
+use crate::store::Backlog;
 use crate::tail::TailStatus;
-
-/// A leader shows that it leads about every second; one that has not for this long is stuck.
-const STUCK_MS: i64 = 10_000;
+use crate::tasks::TaskStatus;
 
 pub(super) fn routes() -> Routes {
-    Routes::default().get("/v1/health", show)
+    Routes::default()
+        .get("/v1/health", show)
+        .about("Whether Farwatch itself is well; anybody may ask, an operator is told why")
 }
 
 /// Whoever asks, with a token or without one. A token that is sent must be good.
-struct Anybody(Option<Caller>);
+pub(super) struct Anybody(Option<Caller>);
 
 impl FromRequestParts<Api> for Anybody {
     type Rejection = ApiError;
@@ -39,28 +47,30 @@ impl FromRequestParts<Api> for Anybody {
     }
 }
 
-/// What keeps the house from its work, and what only deserves a look.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Findings {
-    failing: Vec<String>,
-    warnings: Vec<String>,
-}
-
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct HealthView {
-    /// `ok` or `failing`.
-    status: &'static str,
+    /// Whether it does its work. Only `failing` is answered with 503.
+    status: Status,
     #[serde(flatten)]
     detail: Option<DetailView>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    /// All is well.
+    Ok,
+    /// It does its work, and somebody should look.
+    Degraded,
+    /// It does not do its work.
+    Failing,
+}
+
+#[derive(Serialize, JsonSchema)]
 struct DetailView {
     version: &'static str,
-    /// What keeps it from its work.
-    reasons: Vec<String>,
-    /// What deserves a look.
-    warnings: Vec<String>,
+    /// What is not as it should be, the worst first.
+    reasons: Vec<ReasonView>,
     /// Whether this process leads.
     leads: bool,
     view: Option<Stamp>,
@@ -74,9 +84,17 @@ struct DetailView {
     mass_failure_since: Option<UnixMs>,
     /// How far this process has read what is on record of the last hours; absent until it has read all of it once.
     tail: Option<TailView>,
+    /// Incidents that go on; absent while the database does not answer.
+    open_incidents: Option<i64>,
+    /// Deliveries that wait or are being sent.
+    deliveries_waiting: Option<i64>,
+    /// Deliveries that were given up.
+    deliveries_dead: Option<i64>,
+    /// How many checks the leader watches, by verdict; empty where this process does not lead.
+    checks: BTreeMap<String, u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TailView {
     journal_seq: u64,
     behind_ms: i64,
@@ -93,21 +111,73 @@ impl From<TailStatus> for TailView {
     }
 }
 
-async fn show(State(api): State<Api>, Anybody(caller): Anybody) -> Response {
-    let leader = api.leader.status();
-    let findings = look(&api, &leader).await;
-    let is_well = findings.failing.is_empty();
-    let (code, status) = if is_well { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "failing") };
-    let sees_fleet = caller.is_some_and(|caller| caller.scope == Scope::Operator);
-    let detail = sees_fleet.then(|| detail_of(findings, &leader, api.tail.status()));
-    (code, Json(HealthView { status, detail })).into_response()
+#[derive(Serialize, JsonSchema)]
+struct ReasonView {
+    /// How bad it is.
+    severity: Status,
+    /// Its name, which stays the same.
+    code: &'static str,
+    /// What it is.
+    says: String,
+    /// What to do.
+    remedy: &'static str,
 }
 
-fn detail_of(findings: Findings, leader: &LeaderStatus, tail: Option<TailStatus>) -> DetailView {
+impl From<Severity> for Status {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Degraded => Self::Degraded,
+            Severity::Failing => Self::Failing,
+        }
+    }
+}
+
+impl From<Finding> for ReasonView {
+    fn from(finding: Finding) -> Self {
+        let Finding { severity, code, says, remedy } = finding;
+        Self { severity: severity.into(), code, says, remedy }
+    }
+}
+
+/// The answer, whose status says the same as its body.
+struct HealthAnswer(HealthView);
+
+impl IntoResponse for HealthAnswer {
+    fn into_response(self) -> Response {
+        let is_failing = self.0.status == Status::Failing;
+        let code = if is_failing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+        (code, Json(self.0)).into_response()
+    }
+}
+
+impl Answer for HealthAnswer {
+    fn describe(operation: &mut Operation<'_>) {
+        let schema = operation.schema_of::<HealthView>();
+        let content = || Some(("application/json", schema.clone()));
+        operation.answers(StatusCode::OK, "It does its work.", content(), &json!({}));
+        operation.may_answer(StatusCode::SERVICE_UNAVAILABLE, "It does not.", content());
+    }
+}
+
+async fn show(State(api): State<Api>, Anybody(caller): Anybody) -> HealthAnswer {
+    let leader = api.leader.status();
+    let (observed, backlog) = observed(&api, &leader).await;
+    let found = findings(&observed);
+    let status = worst(&found).map_or(Status::Ok, Status::from);
+    let sees_fleet = caller.is_some_and(|caller| caller.scope == Scope::Operator);
+    let detail = sees_fleet.then(|| detail_of(found, leader, backlog, api.tail.status()));
+    HealthAnswer(HealthView { status, detail })
+}
+
+fn detail_of(
+    found: Vec<Finding>,
+    leader: LeaderStatus,
+    backlog: Option<Backlog>,
+    tail: Option<TailStatus>,
+) -> DetailView {
     DetailView {
         version: env!("CARGO_PKG_VERSION"),
-        reasons: findings.failing,
-        warnings: findings.warnings,
+        reasons: found.into_iter().map(ReasonView::from).collect(),
         leads: leader.leads,
         view: leader.view,
         plan: leader.plan,
@@ -117,111 +187,53 @@ fn detail_of(findings: Findings, leader: &LeaderStatus, tail: Option<TailStatus>
         unconfirmed: leader.unconfirmed,
         mass_failure_since: leader.mass_failure.map(|(since, _)| since),
         tail: tail.map(TailView::from),
+        open_incidents: backlog.map(|backlog| backlog.open_incidents),
+        deliveries_waiting: backlog.map(|backlog| backlog.waiting),
+        deliveries_dead: backlog.map(|backlog| backlog.dead),
+        checks: leader.verdicts,
     }
 }
 
-async fn look(api: &Api, leader: &LeaderStatus) -> Findings {
-    let mut findings = judged(leader, api.clock.wall());
-    match api.store.lease().read().await {
-        Err(error) => findings.failing.push(format!("the database does not answer: {error}")),
-        Ok(lease) if lease.holder.is_none() => findings.failing.push("no process leads".to_owned()),
-        Ok(_) => {}
-    }
-    let unreadable = api.tail.status().map_or(0, |tail| tail.unreadable);
-    if unreadable > 0 {
-        findings.warnings.push(format!("{unreadable} rows of the journal cannot be read; what they held is lost"));
-    }
-    let failed = api.tasks.statuses().into_iter().filter_map(|task| task.last_error.map(|error| (task.name, error)));
-    findings.warnings.extend(failed.map(|(name, error)| format!("the task {name} failed: {error}")));
-    findings
+async fn observed(api: &Api, leader: &LeaderStatus) -> (Observed, Option<Backlog>) {
+    let began = api.clock.precise();
+    let lease = api.store.lease().read().await;
+    let backlog = api.store.backlog().await.ok();
+    let took_ms = api.clock.precise().saturating_sub(began).as_millis();
+    let now = api.clock.wall();
+    let observed = Observed {
+        database: match &lease {
+            Ok(_) => Answered::AfterMs(i64::try_from(took_ms).unwrap_or(i64::MAX)),
+            Err(error) => Answered::Not(error.to_string()),
+        },
+        somebody_leads: lease.ok().map(|lease| lease.holder.is_some()),
+        leading: leader.leads.then(|| leading(leader, now)),
+        tasks: api.tasks.statuses().into_iter().map(|task| seen(task, now)).collect(),
+        dead_deliveries: backlog.map_or(0, |backlog| backlog.dead),
+        unreadable_rows: api.tail.status().map_or(0, |tail| tail.unreadable),
+        overdue_ms: backlog.and_then(|backlog| backlog.due_since).map(|since| now.since(since)),
+    };
+    (observed, backlog)
 }
 
 /// What the leader says of itself.
-fn judged(leader: &LeaderStatus, now: UnixMs) -> Findings {
-    let mut findings = Findings::default();
-    if !leader.leads {
-        return findings;
-    }
-    if now.since(leader.at) > STUCK_MS {
-        findings.failing.push(format!("the leader has been stuck for {} s", now.since(leader.at) / 1000));
-    }
+fn leading(leader: &LeaderStatus, now: UnixMs) -> Leading {
     let heard = leader.hosts.values().filter(|host| host.connected && host.silent_ms < SILENCE_MS).count();
-    let silent = leader.hosts.len() - heard;
-    if heard == 0 && silent > 0 {
-        findings.failing.push("no host is heard".to_owned());
-    } else if silent > 0 {
-        findings.warnings.push(format!("{silent} of {} hosts are not heard", leader.hosts.len()));
+    Leading {
+        shown_ms_ago: now.since(leader.at),
+        heard,
+        silent: leader.hosts.len() - heard,
+        unable: leader.hosts.values().map(|host| host.unable.len()).sum(),
+        unconfirmed: leader.unconfirmed,
+        mass_failure: leader.mass_failure.map(|(since, streams)| (now.since(since), streams)),
     }
-    if let Some((since, failing)) = leader.mass_failure {
-        let for_s = now.since(since) / 1000;
-        findings.warnings.push(format!(
-            "a mass failure since {for_s} s: {failing} streams began to fail in the last minute, and votes take turns"
-        ));
-    }
-    if leader.unconfirmed > 0 {
-        let checks = leader.unconfirmed;
-        findings.warnings.push(format!(
-            "{checks} checks fail and too few vantage points can confirm it; see /v1/hosts for those that are away"
-        ));
-    }
-    let unable: usize = leader.hosts.values().map(|host| host.unable.len()).sum();
-    if unable > 0 {
-        findings.warnings.push(format!("hosts are unable to run {unable} checks; see /v1/hosts"));
-    }
-    findings
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use farwatch_proto::id::HostId;
-
-    use super::*;
-    use crate::leader::handle::{HostStatus, RoundCount};
-
-    fn leader(hosts: &[(bool, i64)]) -> LeaderStatus {
-        let host = |(connected, silent_ms): &(bool, i64)| HostStatus {
-            connected: *connected,
-            silent_ms: *silent_ms,
-            version: None,
-            run_places: None,
-            running: 0,
-            loop_lag_ms: 0,
-            refused: 0,
-            rounds: RoundCount::default(),
-            unable: BTreeMap::new(),
-        };
-        let ids = (1..).map(|number| HostId::from_bytes([number; 16]));
-        LeaderStatus {
-            leads: true,
-            at: UnixMs(50_000),
-            hosts: ids.zip(hosts.iter().map(host)).collect(),
-            ..LeaderStatus::default()
-        }
-    }
-
-    #[test]
-    fn a_leader_that_hears_its_hosts_is_well() {
-        assert_eq!(judged(&leader(&[(true, 400), (true, 10)]), UnixMs(51_000)), Findings::default());
-        assert_eq!(judged(&leader(&[]), UnixMs(51_000)), Findings::default());
-        assert_eq!(judged(&LeaderStatus::default(), UnixMs(51_000)), Findings::default());
-    }
-
-    #[test]
-    fn silence_and_a_stuck_leader_are_named() {
-        let one_silent = judged(&leader(&[(true, 400), (true, 6_000)]), UnixMs(51_000));
-        assert_eq!(one_silent.warnings, ["1 of 2 hosts are not heard"]);
-        assert_eq!(judged(&leader(&[(false, 0)]), UnixMs(51_000)).failing, ["no host is heard"]);
-        assert_eq!(judged(&leader(&[(true, 1)]), UnixMs(63_000)).failing, ["the leader has been stuck for 13 s"]);
-    }
-
-    #[test]
-    fn a_mass_failure_and_what_nobody_can_confirm_deserve_a_look() {
-        let mass_failure = Some((UnixMs(41_000), 70));
-        let found = judged(&LeaderStatus { unconfirmed: 3, mass_failure, ..leader(&[(true, 1)]) }, UnixMs(51_000));
-        assert_eq!(found.failing, [] as [String; 0]);
-        assert!(found.warnings[0].starts_with("a mass failure since 10 s: 70 streams"), "{:?}", found.warnings);
-        assert!(found.warnings[1].starts_with("3 checks fail and too few"), "{:?}", found.warnings);
+fn seen(task: TaskStatus, now: UnixMs) -> TaskSeen {
+    TaskSeen {
+        name: task.name,
+        period_ms: i64::try_from(task.period.as_millis()).unwrap_or(i64::MAX),
+        // The leader's loop ends a run only when it stops leading; it shows that it lives elsewhere.
+        ran_ms_ago: task.last_run.filter(|_| task.name != LEADER_TASK).map(|at| now.since(at)),
+        error: task.last_error,
     }
 }

@@ -11,12 +11,13 @@ use axum::response::{IntoResponse, Response};
 use farwatch_proto::fleet::{HostFacts, Standing, WEIGHT_MAX};
 use farwatch_proto::id::{CheckId, HostId, TenantId};
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::auth::{Caller, Operator};
 use super::created::Created;
 use super::extract::{Body, Id, Params, patched};
+use super::openapi::{Answer, NoQuery, Operation, Patch};
 use super::problem::ApiError;
 use super::revision::{IfMatch, Tagged};
 use super::routes::Routes;
@@ -24,7 +25,9 @@ use super::token::Scope;
 use super::{Api, Deed};
 use crate::leader::handle::{HostStatus, LeaderStatus};
 use crate::secret::random_bytes;
-use crate::spec::{CONTINENTS, FieldProblem, check_name, check_word, pointer_key};
+use crate::spec::{
+    CONTINENTS, FieldProblem, check_name, check_word, labels_schema, name_schema, pointer_key, word_schema,
+};
 use crate::store::{Change, Host};
 
 /// The most labels a host may carry: all of them stand in every view.
@@ -33,28 +36,40 @@ const LABELS_MAX: usize = 32;
 pub(super) fn routes() -> Routes {
     Routes::default()
         .get("/v1/hosts", list)
+        .about("Lists hosts")
         .post("/v1/hosts", register)
+        .about("Registers a host")
         .get("/v1/hosts/{id}", show)
+        .about("Shows a host")
         .patch("/v1/hosts/{id}", patch)
+        .about("Changes the name, labels or weight of a host")
 }
 
 /// A host as an operator says it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct HostWish {
     /// Where the host has an id already; one is made where it has not.
     id: Option<HostId>,
+    #[schemars(schema_with = "name_schema")]
     name: String,
+    #[schemars(schema_with = "word_schema")]
     provider: String,
     asn: u32,
+    #[schemars(pattern(r"^[A-Z]{2}$"))]
     country: String,
+    #[schemars(extend("enum" = CONTINENTS))]
     continent: String,
+    #[schemars(schema_with = "word_schema")]
     region: String,
     #[serde(default)]
+    #[schemars(schema_with = "labels_schema::<LABELS_MAX>")]
     labels: BTreeMap<String, String>,
     #[serde(default = "one_ticket")]
+    #[schemars(range(min = 1, max = WEIGHT_MAX))]
     weight: u16,
     tenant: Option<TenantId>,
+    #[schemars(length(min = 1, max = 63), pattern(r"^[A-Za-z0-9_./:-]+$"))]
     shared_machine: Option<String>,
 }
 
@@ -62,7 +77,7 @@ const fn one_ticket() -> u16 {
     1
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct HostView {
     id: HostId,
     #[serde(flatten)]
@@ -83,7 +98,7 @@ struct HostView {
     seen: Option<SeenView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SeenView {
     connected: bool,
     silent_ms: i64,
@@ -101,7 +116,7 @@ struct SeenView {
     unable: BTreeMap<CheckId, String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct HostsView {
     items: Vec<HostView>,
 }
@@ -126,11 +141,33 @@ impl From<HostStatus> for SeenView {
     }
 }
 
+/// A host that was registered: now, or before with the same facts.
+enum Registered {
+    Now(Created<HostView>),
+    Before(Box<Tagged<HostView>>),
+}
+
+impl IntoResponse for Registered {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Now(made) => made.into_response(),
+            Self::Before(known) => known.into_response(),
+        }
+    }
+}
+
+impl Answer for Registered {
+    fn describe(operation: &mut Operation<'_>) {
+        Created::<HostView>::describe(operation);
+        Tagged::<HostView>::describe(operation);
+    }
+}
+
 async fn register(
     State(api): State<Api>,
     Operator(caller): Operator,
     Body(wish): Body<HostWish>,
-) -> Result<Response, ApiError> {
+) -> Result<Registered, ApiError> {
     let now = api.clock.wall();
     let id = wish.id.unwrap_or_else(|| HostId::new(now, random_bytes()));
     let facts = judge(&api, wish).await?;
@@ -140,25 +177,28 @@ async fn register(
         return Err(ApiError::Conflict(FieldProblem::new("/id", detail)));
     }
     if before.is_some() {
-        return Ok(shown(&api, &caller, id).await?.into_response());
+        return shown(&api, &caller, id).await.map(|known| Registered::Before(Box::new(known)));
     }
     let new = Host { id, facts: facts.clone(), registered: now, drained: false, retired: None, revision: 1 };
     let answer = Created::at(format!("/v1/hosts/{id}"), &Fleet::load(&api).await?.view(new));
     let deed = Deed { action: "host.register", entity: id.to_string(), tenant: facts.tenant, now };
     api.signed_once(&caller, deed, &answer)?.hosts().register(id, &facts, now).await?;
     api.tell_leader();
-    Ok(answer.into_response())
+    Ok(Registered::Now(answer))
 }
 
 /// What may be said anew of a host. Where it stands and whose it is are not among it: results count by that, so a
 /// machine that moves is another host.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct HostChange {
+    #[schemars(schema_with = "name_schema")]
     name: String,
     #[serde(default)]
+    #[schemars(schema_with = "labels_schema::<LABELS_MAX>")]
     labels: BTreeMap<String, String>,
     #[serde(default = "one_ticket")]
+    #[schemars(range(min = 1, max = WEIGHT_MAX))]
     weight: u16,
 }
 
@@ -168,7 +208,7 @@ async fn patch(
     caller: Caller,
     Id(id): Id<HostId>,
     if_match: IfMatch,
-    Body(patch): Body<Value>,
+    Patch { document: patch, .. }: Patch<HostChange>,
 ) -> Result<Tagged<HostView>, ApiError> {
     let Host { facts, revision, .. } = find(&Fleet::load(&api).await?, &caller, id)?;
     caller.demand(Scope::Operator)?;
@@ -238,14 +278,15 @@ fn demand(holds: bool, detail: &str) -> Result<(), String> {
 }
 
 /// A tenant sees the hosts that may run its checks.
-async fn list(State(api): State<Api>, caller: Caller, params: Params) -> Result<Json<HostsView>, ApiError> {
-    params.only(&[])?;
+async fn list(State(api): State<Api>, caller: Caller, _: Params<NoQuery>) -> Result<Json<HostsView>, ApiError> {
+    caller.demand(Scope::Read)?;
     let fleet = Fleet::load(&api).await?;
     let visible = fleet.hosts.iter().filter(|host| host.retired.is_none() && is_visible(host, &caller));
     Ok(Json(HostsView { items: visible.map(|host| fleet.view(host.clone())).collect() }))
 }
 
 async fn show(State(api): State<Api>, caller: Caller, Id(id): Id<HostId>) -> Result<Tagged<HostView>, ApiError> {
+    caller.demand(Scope::Read)?;
     shown(&api, &caller, id).await
 }
 
@@ -311,7 +352,7 @@ fn shares_machine(host: &Host, fleet: &[Host]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

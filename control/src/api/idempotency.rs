@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use farwatch_proto::id::TokenId;
 use http_body_util::LengthLimitError;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::auth::TENANT_HEADER;
@@ -20,12 +21,12 @@ use super::{Api, BODY_MAX_BYTES};
 use crate::store::KeptAnswer;
 
 /// The header that names the key.
-const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says of an answer that it was given before.
 const REPLAYED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true"));
 /// The longest key: a UUID has 36 signs, and it stands in an index.
-const KEY_MAX_BYTES: usize = 255;
+pub(super) const KEY_MAX_BYTES: usize = 255;
 /// The largest answer that is kept: far above any check, far below what would fill a disk by the thousand.
 const KEPT_MAX_BYTES: usize = 64 * 1024;
 
@@ -40,7 +41,7 @@ pub(super) struct Keyed {
 
 impl Keyed {
     /// This answer as it is kept.
-    pub(super) fn keep(&self, api: &Api, answer: &Created) -> Result<KeptAnswer, ApiError> {
+    pub(super) fn keep<T: Serialize>(&self, api: &Api, answer: &Created<T>) -> Result<KeptAnswer, ApiError> {
         let stored = answer.stored();
         if stored.len() > KEPT_MAX_BYTES {
             let detail = format!("the answer has more than {KEPT_MAX_BYTES} bytes; send the request without a key");

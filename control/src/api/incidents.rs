@@ -8,22 +8,38 @@ use farwatch_core::confirm::Answer;
 use farwatch_core::incident::{Ending, IncidentEvent as CoreEvent, Voice};
 use farwatch_proto::id::{CheckId, HostId, IncidentId, TenantId};
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Api;
 use super::auth::Reader;
 use super::deliveries::DeliveryView;
 use super::extract::{Id, PageView, Params, page_of};
+use super::openapi::{CURSOR, Kind, LIMIT, Parameter, query};
 use super::problem::ApiError;
 use super::results::HostNames;
 use super::routes::Routes;
 use crate::store::{Incident, IncidentEvent, IncidentFilter, IncidentPosition, IncidentState};
 
+query!(
+    IncidentsQuery,
+    [
+        Parameter { name: "state", about: "Those that go on, or are over.", kind: Kind::Word(&["open", "resolved"]) },
+        Parameter { name: "check", about: "Those of this check.", kind: Kind::of::<CheckId>() },
+        LIMIT,
+        CURSOR,
+    ]
+);
+
 pub(super) fn routes() -> Routes {
-    Routes::default().get("/v1/incidents", list).get("/v1/incidents/{id}", show)
+    Routes::default()
+        .get("/v1/incidents", list)
+        .about("Lists incidents, newest first")
+        .get("/v1/incidents/{id}", show)
+        .about("Shows an incident with its events and deliveries")
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct IncidentView {
     id: IncidentId,
     check: CheckId,
@@ -47,7 +63,7 @@ struct IncidentView {
     seen_afterwards: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct IncidentDetail {
     #[serde(flatten)]
     incident: IncidentView,
@@ -55,7 +71,7 @@ struct IncidentDetail {
     deliveries: Vec<DeliveryView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct EventView {
     n: u32,
     at: UnixMs,
@@ -66,7 +82,7 @@ struct EventView {
 }
 
 /// What one vantage point said, with the name of the host.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct VoiceView {
     host: HostId,
     host_name: String,
@@ -78,9 +94,8 @@ struct VoiceView {
 async fn list(
     State(api): State<Api>,
     Reader { tenant }: Reader,
-    params: Params,
+    params: Params<IncidentsQuery>,
 ) -> Result<Json<PageView<IncidentView>>, ApiError> {
-    params.only(&["state", "check", "limit", "cursor"])?;
     let filter = IncidentFilter {
         check: params.parsed("check")?,
         open: params.word("state", &[("open", true), ("resolved", false)])?,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -21,10 +22,12 @@ const SHOWN_MS: i64 = 10_000;
 const SELF_CHECK_LIMIT: Duration = Duration::from_secs(25);
 
 pub(super) fn routes() -> Routes {
-    Routes::default().post("/v1/self-check", self_check)
+    Routes::default()
+        .post("/v1/self-check", self_check)
+        .about("Compares what the leader holds in memory with what its successor would load")
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SelfCheckView {
     at: UnixMs,
     /// Whether the leader's memory is what anybody would load from the database.

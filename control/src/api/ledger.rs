@@ -8,11 +8,13 @@ use farwatch_core::fleet::SILENCE_MS;
 use farwatch_core::ledger::Balance;
 use farwatch_proto::id::{CheckId, HostId, TenantId};
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Api;
 use super::auth::Caller;
 use super::extract::Params;
+use super::openapi::{FROM, Kind, Parameter, TO, query};
 use super::problem::ApiError;
 use super::results::HostNames;
 use super::routes::Routes;
@@ -25,11 +27,16 @@ const PERIOD_DEFAULT_MS: i64 = 3_600_000;
 /// Checks that are listed one by one, those that stand worst first; all are counted.
 const CHECKS_LISTED_MAX: usize = 200;
 
+query!(
+    LedgerQuery,
+    [FROM, TO, Parameter { name: "check", about: "Of this check alone.", kind: Kind::of::<CheckId>() },]
+);
+
 pub(super) fn routes() -> Routes {
-    Routes::default().get("/v1/ledger", show)
+    Routes::default().get("/v1/ledger", show).about("The account of every slot in a period")
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LedgerView {
     from: UnixMs,
     to: UnixMs,
@@ -53,7 +60,7 @@ struct LedgerView {
     missed_unlisted: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct BalanceView {
     due: u64,
     on_time: u64,
@@ -62,7 +69,7 @@ struct BalanceView {
     pending: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CheckBalanceView {
     check: CheckId,
     name: Option<String>,
@@ -71,7 +78,7 @@ struct CheckBalanceView {
     balance: BalanceView,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct MissedView {
     check: CheckId,
     stream: u16,
@@ -87,7 +94,7 @@ struct MissedView {
     owners: Vec<HostNameView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct HostNameView {
     host: HostId,
     host_name: String,
@@ -100,8 +107,11 @@ impl From<Balance> for BalanceView {
     }
 }
 
-async fn show(State(api): State<Api>, caller: Caller, params: Params) -> Result<Json<LedgerView>, ApiError> {
-    params.only(&["from", "to", "check"])?;
+async fn show(
+    State(api): State<Api>,
+    caller: Caller,
+    params: Params<LedgerQuery>,
+) -> Result<Json<LedgerView>, ApiError> {
     let scope = scope(&api, &caller, &params).await?;
     let now = api.clock.wall();
     let to = params.moment("to")?.unwrap_or(now);
@@ -112,7 +122,7 @@ async fn show(State(api): State<Api>, caller: Caller, params: Params) -> Result<
 }
 
 /// An operator that names neither tenant nor check means the fleet.
-async fn scope(api: &Api, caller: &Caller, params: &Params) -> Result<LedgerScope, ApiError> {
+async fn scope(api: &Api, caller: &Caller, params: &Params<LedgerQuery>) -> Result<LedgerScope, ApiError> {
     caller.demand(Scope::Read)?;
     let check: Option<CheckId> = params.parsed("check")?;
     if caller.scope == Scope::Operator && !caller.names_tenant() && check.is_none() {

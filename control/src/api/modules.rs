@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use farwatch_proto::id::ModuleHash;
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Api;
@@ -14,10 +15,10 @@ use crate::builtin::ModuleDescription;
 use crate::store::Module;
 
 pub(super) fn routes() -> Routes {
-    Routes::default().get("/v1/modules", list)
+    Routes::default().get("/v1/modules", list).about("Lists the modules that checks may run")
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ModuleView {
     name: String,
     version: String,
@@ -30,7 +31,7 @@ struct ModuleView {
     released: UnixMs,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ModulesView {
     items: Vec<ModuleView>,
 }

@@ -5,6 +5,7 @@
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::error;
 
@@ -72,8 +73,8 @@ pub(crate) enum ApiError {
 }
 
 /// The document. `in` tells whether the pointer leads into the body or into the query.
-#[derive(Serialize)]
-struct Problem {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Problem {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
@@ -88,7 +89,7 @@ struct Problem {
 }
 
 /// One of several things wrong with a body.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FieldError {
     pointer: String,
     detail: String,

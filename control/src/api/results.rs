@@ -10,6 +10,7 @@ use farwatch_proto::interval::Interval;
 use farwatch_proto::outcome::{Attribute, Blame, Status};
 use farwatch_proto::run::{Purpose, RunResult, Terms};
 use farwatch_proto::time::{Stamp, UnixMs};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::problem::ApiError;
@@ -30,7 +31,7 @@ impl HostNames {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct ResultView {
     stream: u16,
     slot: UnixMs,
@@ -61,7 +62,7 @@ pub(super) struct ResultView {
 }
 
 /// The result that speaks for a slot.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct SpokenView {
     stream: u16,
     slot: UnixMs,

@@ -5,7 +5,7 @@
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -18,6 +18,15 @@ impl<T: Serialize> IntoResponse for Tagged<T> {
     fn into_response(self) -> Response {
         let tag = HeaderValue::from_str(&format!("\"{}\"", self.0)).expect("digits in quotes are a header value");
         ([(header::ETAG, tag)], Json(self.1)).into_response()
+    }
+}
+
+/// The same of something that is written, and pending.
+pub(super) struct Accepted<T>(pub Tagged<T>);
+
+impl<T: Serialize> IntoResponse for Accepted<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::ACCEPTED, self.0).into_response()
     }
 }
 

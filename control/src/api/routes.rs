@@ -1,11 +1,12 @@
 //! The routes of the API as a list beside the router that serves them, so that whoever must know them all, such as
-//! a test that walks them, cannot forget one.
+//! the OpenAPI document or a test that walks them, cannot forget one.
 
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, delete, get, patch, post};
 
 use super::Api;
+use super::openapi::{Described, Operation};
 
 /// One method of one path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,32 +17,61 @@ pub struct Route {
     pub path: &'static str,
 }
 
+/// A route as the document tells of it.
+pub(super) struct Entry {
+    pub(super) route: Route,
+    /// What it does, in one line.
+    pub(super) about: &'static str,
+    /// Tells of what its handler takes and returns.
+    pub(super) describe: fn(&mut Operation<'_>),
+}
+
 /// A router that knows what it serves.
 #[derive(Default)]
 pub(super) struct Routes {
     router: Router<Api>,
-    list: Vec<Route>,
+    list: Vec<Entry>,
 }
 
 impl Routes {
-    pub(super) fn get<T: 'static>(self, path: &'static str, handler: impl Handler<T, Api>) -> Self {
-        self.with(Route { method: "GET", path }, get(handler))
+    pub(super) fn get<T: 'static, D, H>(self, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Api> + Described<D>,
+    {
+        self.with(Route { method: "GET", path }, <H as Described<D>>::describe, get(handler))
     }
 
-    pub(super) fn post<T: 'static>(self, path: &'static str, handler: impl Handler<T, Api>) -> Self {
-        self.with(Route { method: "POST", path }, post(handler))
+    pub(super) fn post<T: 'static, D, H>(self, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Api> + Described<D>,
+    {
+        self.with(Route { method: "POST", path }, <H as Described<D>>::describe, post(handler))
     }
 
-    pub(super) fn patch<T: 'static>(self, path: &'static str, handler: impl Handler<T, Api>) -> Self {
-        self.with(Route { method: "PATCH", path }, patch(handler))
+    pub(super) fn patch<T: 'static, D, H>(self, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Api> + Described<D>,
+    {
+        self.with(Route { method: "PATCH", path }, <H as Described<D>>::describe, patch(handler))
     }
 
-    pub(super) fn delete<T: 'static>(self, path: &'static str, handler: impl Handler<T, Api>) -> Self {
-        self.with(Route { method: "DELETE", path }, delete(handler))
+    pub(super) fn delete<T: 'static, D, H>(self, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Api> + Described<D>,
+    {
+        self.with(Route { method: "DELETE", path }, <H as Described<D>>::describe, delete(handler))
     }
 
-    fn with(mut self, route: Route, served: MethodRouter<Api>) -> Self {
-        self.list.push(route);
+    /// Says what the route before it does, in one line.
+    pub(super) fn about(mut self, about: &'static str) -> Self {
+        if let Some(entry) = self.list.last_mut() {
+            entry.about = about;
+        }
+        self
+    }
+
+    fn with(mut self, route: Route, describe: fn(&mut Operation<'_>), served: MethodRouter<Api>) -> Self {
+        self.list.push(Entry { route, about: "", describe });
         Self { router: self.router.route(route.path, served), list: self.list }
     }
 
@@ -51,8 +81,8 @@ impl Routes {
     }
 
     /// The routes, each once.
-    pub(super) fn list(self) -> Vec<Route> {
-        self.list
+    pub(super) fn list(&self) -> &[Entry] {
+        &self.list
     }
 
     /// What serves them.

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Api;
@@ -11,10 +12,10 @@ use super::routes::Routes;
 use crate::tasks::TaskStatus;
 
 pub(super) fn routes() -> Routes {
-    Routes::default().get("/v1/tasks", list)
+    Routes::default().get("/v1/tasks", list).about("The background work of this process")
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TaskView {
     name: &'static str,
     about: &'static str,
@@ -25,7 +26,7 @@ struct TaskView {
     last_error: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TasksView {
     items: Vec<TaskView>,
 }

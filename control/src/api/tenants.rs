@@ -4,36 +4,44 @@ use axum::Json;
 use axum::extract::State;
 use farwatch_proto::id::TenantId;
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::auth::{Caller, Operator};
 use super::created::Created;
 use super::extract::{Body, Id, PageView, Params, page_of, patched};
+use super::openapi::{CURSOR, LIMIT, Patch, query};
 use super::problem::ApiError;
 use super::revision::{IfMatch, Tagged};
 use super::routes::Routes;
 use super::token::Scope;
 use super::{Api, Deed};
 use crate::secret::random_bytes;
-use crate::spec::check_name;
+use crate::spec::{check_name, name_schema};
 use crate::store::{NewTenant, Tenant};
+
+query!(TenantsQuery, [LIMIT, CURSOR]);
 
 pub(super) fn routes() -> Routes {
     Routes::default()
         .get("/v1/tenants", list)
+        .about("Lists tenants")
         .post("/v1/tenants", create)
+        .about("Makes a tenant")
         .get("/v1/tenants/{id}", show)
+        .about("Shows a tenant")
         .patch("/v1/tenants/{id}", patch)
+        .about("Changes a tenant")
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TenantWish {
+    #[schemars(schema_with = "name_schema")]
     name: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TenantView {
     id: TenantId,
     name: String,
@@ -52,7 +60,7 @@ async fn create(
     State(api): State<Api>,
     Operator(caller): Operator,
     Body(wish): Body<TenantWish>,
-) -> Result<Created, ApiError> {
+) -> Result<Created<TenantView>, ApiError> {
     judge(&wish)?;
     let now = api.clock.wall();
     let new = NewTenant { id: TenantId::new(now, random_bytes()), name: wish.name };
@@ -74,7 +82,7 @@ async fn patch(
     caller: Caller,
     Id(id): Id<TenantId>,
     if_match: IfMatch,
-    Body(patch): Body<Value>,
+    Patch { document: patch, .. }: Patch<TenantWish>,
 ) -> Result<Tagged<TenantView>, ApiError> {
     let tenant = find(&api, &caller, id).await?;
     caller.demand(Scope::Operator)?;
@@ -91,9 +99,8 @@ async fn patch(
 async fn list(
     State(api): State<Api>,
     Operator(_): Operator,
-    params: Params,
+    params: Params<TenantsQuery>,
 ) -> Result<Json<PageView<TenantView>>, ApiError> {
-    params.only(&["limit", "cursor"])?;
     let page = api.store.tenants().list(params.cursor()?, params.limit()?).await?;
     Ok(Json(page_of(page, |tenant| tenant.id, TenantView::from)))
 }

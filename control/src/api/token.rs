@@ -17,9 +17,13 @@ const RANDOM_BYTES: usize = 32;
 const FIRST_TENANT: &str = "main";
 
 /// What a token may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
+    /// Read the metrics of the fleet, and nothing else. It is of no tenant.
+    Metrics,
     /// See what belongs to its tenant.
     Read,
     /// Do everything within its tenant.
@@ -32,15 +36,21 @@ impl Scope {
     /// The word that is stored and shown.
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Metrics => "metrics",
             Self::Read => "read",
             Self::Tenant => "tenant",
             Self::Operator => "operator",
         }
     }
 
+    /// Whether it speaks for the whole fleet and for no tenant.
+    pub const fn is_of_fleet(self) -> bool {
+        matches!(self, Self::Metrics | Self::Operator)
+    }
+
     /// The scope of a stored word.
     pub fn of_word(word: &str) -> Option<Self> {
-        [Self::Read, Self::Tenant, Self::Operator].into_iter().find(|scope| scope.word() == word)
+        [Self::Metrics, Self::Read, Self::Tenant, Self::Operator].into_iter().find(|scope| scope.word() == word)
     }
 }
 
@@ -114,7 +124,7 @@ mod tests {
 
     #[test]
     fn scopes_are_stored_by_their_words() {
-        for scope in [Scope::Read, Scope::Tenant, Scope::Operator] {
+        for scope in [Scope::Metrics, Scope::Read, Scope::Tenant, Scope::Operator] {
             assert_eq!(Scope::of_word(scope.word()), Some(scope));
         }
         assert_eq!(Scope::of_word("root"), None);

@@ -6,33 +6,44 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use farwatch_proto::id::{TenantId, TokenId};
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::auth::Caller;
 use super::created::Created;
 use super::extract::{Body, Id, PageView, Params, page_of};
+use super::openapi::{CURSOR, LIMIT, query};
 use super::problem::ApiError;
 use super::routes::Routes;
 use super::token::{Scope, TokenText};
 use super::{Api, Deed};
 use crate::secret::random_bytes;
-use crate::spec::{FieldProblem, check_name};
+use crate::spec::{FieldProblem, check_name, name_schema};
 use crate::store::{Change, NewToken, Token};
 
+query!(TokensQuery, [LIMIT, CURSOR]);
+
 pub(super) fn routes() -> Routes {
-    Routes::default().get("/v1/tokens", list).post("/v1/tokens", create).delete("/v1/tokens/{id}", revoke)
+    Routes::default()
+        .get("/v1/tokens", list)
+        .about("Lists tokens")
+        .post("/v1/tokens", create)
+        .about("Makes a token; its text is shown this once")
+        .delete("/v1/tokens/{id}", revoke)
+        .about("Revokes a token")
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TokenWish {
+    #[schemars(schema_with = "name_schema")]
     name: String,
     scope: Scope,
     /// From when on it opens nothing; never, when absent.
     expires: Option<UnixMs>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TokenView {
     id: TokenId,
     name: String,
@@ -45,7 +56,7 @@ struct TokenView {
 }
 
 /// A token that was made, with its text.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct NewTokenView {
     #[serde(flatten)]
     token: TokenView,
@@ -60,11 +71,16 @@ impl From<Token> for TokenView {
     }
 }
 
-async fn create(State(api): State<Api>, caller: Caller, Body(wish): Body<TokenWish>) -> Result<Created, ApiError> {
-    caller.demand(wish.scope.max(Scope::Tenant))?;
+async fn create(
+    State(api): State<Api>,
+    caller: Caller,
+    Body(wish): Body<TokenWish>,
+) -> Result<Created<NewTokenView>, ApiError> {
+    let needed = if wish.scope.is_of_fleet() { Scope::Operator } else { wish.scope.max(Scope::Tenant) };
+    caller.demand(needed)?;
     let now = api.clock.wall();
     judge(&wish, now)?;
-    let tenant = if wish.scope == Scope::Operator { None } else { Some(caller.acting_tenant(&api).await?) };
+    let tenant = if wish.scope.is_of_fleet() { None } else { Some(caller.acting_tenant(&api).await?) };
     let text = TokenText::random();
     let new = NewToken {
         id: TokenId::new(now, random_bytes()),
@@ -102,8 +118,11 @@ async fn owner(api: &Api, caller: &Caller) -> Result<Option<TenantId>, ApiError>
     caller.acting_tenant(api).await.map(Some)
 }
 
-async fn list(State(api): State<Api>, caller: Caller, params: Params) -> Result<Json<PageView<TokenView>>, ApiError> {
-    params.only(&["limit", "cursor"])?;
+async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    params: Params<TokensQuery>,
+) -> Result<Json<PageView<TokenView>>, ApiError> {
     let owner = owner(&api, &caller).await?;
     let page = api.store.tokens().list(owner, params.cursor()?, params.limit()?).await?;
     Ok(Json(page_of(page, |token| token.id, TokenView::from)))

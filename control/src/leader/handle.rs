@@ -66,6 +66,9 @@ pub struct LeaderStatus {
     pub journal_seq: i64,
     /// When this was true.
     pub at: UnixMs,
+    /// Checks that are watched, by the word of their verdict.
+    #[serde(default)]
+    pub verdicts: BTreeMap<String, u64>,
     /// What it knows of each registered host.
     pub hosts: BTreeMap<HostId, HostStatus>,
 }

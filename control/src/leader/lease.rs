@@ -21,11 +21,14 @@ use super::reign::Reign;
 use super::takeover::take_over;
 use crate::clock::Clock;
 use crate::links::{Destination, INBOX_MAX};
+use crate::metrics::Metrics;
 use crate::secret::random_bytes;
 use crate::spawn::Spawner;
 use crate::store::{Epoch, Lease, Store, StoreError};
 use crate::tasks::{TaskList, TaskReport};
 
+/// The task that leads or follows.
+pub(crate) const LEADER_TASK: &str = "leader";
 /// The lease is renewed this often.
 const RENEW_PERIOD: Duration = Duration::from_secs(1);
 /// A renewal that takes longer has failed.
@@ -58,6 +61,8 @@ pub struct LeaderConfig {
     pub listeners: Vec<SocketAddr>,
     /// How long a returning host proves itself, in milliseconds.
     pub warmup_ms: i64,
+    /// Where renewals, takeovers and flushes are counted.
+    pub metrics: Metrics,
     /// How the rest of the process sees the leader.
     pub handle: LeaderHandle,
 }
@@ -78,7 +83,8 @@ impl Reigning {
 /// Follows the lease, and leads whenever it can, until the process stops.
 pub fn start(config: LeaderConfig, requests: mpsc::Receiver<LeaderRequest>) -> watch::Receiver<Destination> {
     let (destination, hosts_go) = watch::channel(Destination::Elsewhere(None));
-    let report = config.tasks.list("leader", "leads: gathers, places, judges; or follows whoever does", WATCH_PERIOD);
+    let report =
+        config.tasks.list(LEADER_TASK, "leads: gathers, places, judges; or follows whoever does", WATCH_PERIOD);
     let spawner = config.spawner.clone();
     spawner.spawn("leader", follow(config, requests, destination, report));
     hosts_go
@@ -122,7 +128,9 @@ async fn lead(
     config.spawner.spawn("lease", renew(config.clone(), epoch, lost.clone()));
     let now = Now { wall: config.clock.wall(), boot: config.clock.boot() };
     let result = async {
-        let state = take_over(&config.store, epoch, config.warmup_ms, now).await?;
+        let state = take_over(&config.store, epoch, config.warmup_ms, now).await;
+        config.metrics.took_over(if state.is_ok() { "led" } else { "failed" });
+        let state = state?;
         let (inbox, mut events) = mpsc::channel(INBOX_MAX);
         destination.send_replace(Destination::Here(inbox));
         Reign::new(config, state).run(&mut events, requests, &Reigning { lost: reigning }).await
@@ -146,13 +154,23 @@ async fn renew(config: LeaderConfig, epoch: Epoch, lost: Arc<watch::Sender<bool>
         }
         let began = config.clock.boot();
         match timeout(RENEW_LIMIT, config.store.lease().renew(epoch)).await {
-            Ok(Ok(_)) => renewed = began,
+            Ok(Ok(_)) => {
+                config.metrics.renewed("renewed");
+                renewed = began;
+            }
             Ok(Err(StoreError::StaleLeader)) => {
                 info!(epoch = epoch.n, "another process leads now");
+                config.metrics.renewed("lost");
                 lost.send_replace(true);
             }
-            Ok(Err(error)) => warn!(%error, "the lease was not renewed"),
-            Err(_) => warn!("the lease was not renewed in time"),
+            Ok(Err(error)) => {
+                config.metrics.renewed("failed");
+                warn!(%error, "the lease was not renewed");
+            }
+            Err(_) => {
+                config.metrics.renewed("late");
+                warn!("the lease was not renewed in time");
+            }
         }
         if config.clock.boot().since(renewed) >= FENCE_MS {
             warn!(epoch = epoch.n, "no renewal for {FENCE_MS} ms: stepping down");

@@ -169,7 +169,11 @@ impl<'a> Reign<'a> {
         let draft = std::mem::take(&mut self.draft);
         let flush = flush_of(&self.config.store, &self.state, &draft, now.wall).await?;
         crash::pass(CrashPoint::Commit);
-        let committed = self.config.store.journal().commit_flush(&flush).await?;
+        let began = self.config.clock.precise();
+        let committed = self.config.store.journal().commit_flush(&flush).await;
+        let took = self.config.clock.precise().saturating_sub(began);
+        self.config.metrics.flushed(if committed.is_ok() { "committed" } else { "failed" }, took);
+        let committed = committed?;
         crash::pass(CrashPoint::Acknowledge);
         let head = JournalHead { seq: committed.seq, epoch: flush.epoch, flush: flush.id };
         let tells = !flush.deliveries.is_empty();
@@ -315,6 +319,7 @@ impl<'a> Reign<'a> {
             mass_failure: state.outages.mass_failure(),
             journal_seq: i64::try_from(state.head.seq).unwrap_or(i64::MAX),
             at: now.wall,
+            verdicts: state.verdicts(now.wall),
             hosts: hosts.collect(),
         }
     }

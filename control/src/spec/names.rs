@@ -1,5 +1,7 @@
 //! What may be a name, and what may be a short word such as a label or a provider.
 
+use schemars::{Schema, SchemaGenerator, json_schema};
+
 /// The longest name, in characters: it must fit the subject of a mail.
 const NAME_MAX_CHARS: usize = 100;
 /// The longest word, in bytes: as long as a DNS label.
@@ -30,6 +32,30 @@ pub fn check_word(word: &str) -> Result<(), String> {
         return Err(format!("must be 1 to {WORD_MAX_BYTES} letters, digits, or any of - _ . / :"));
     }
     Ok(())
+}
+
+/// What a name is, for the document of the API.
+pub fn name_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": NAME_MAX_CHARS,
+        "pattern": r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$",
+    })
+}
+
+/// What a word is, for the document of the API.
+pub fn word_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": WORD_MAX_BYTES, "pattern": "^[A-Za-z0-9_./:-]+$",
+    })
+}
+
+/// What labels are, for the document of the API: words by words, at most so many.
+pub fn labels_schema<const MOST: usize>(generator: &mut SchemaGenerator) -> Schema {
+    let word = word_schema(generator);
+    json_schema!({
+        "type": "object", "maxProperties": MOST, "additionalProperties": word,
+        "propertyNames": word,
+    })
 }
 
 #[cfg(test)]

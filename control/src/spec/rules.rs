@@ -12,9 +12,9 @@ use super::place::locate;
 use super::{Wish, check_name, check_word};
 
 /// The most labels a check may demand: each is compared with every host.
-const LABELS_MAX: usize = 16;
+pub(super) const LABELS_MAX: usize = 16;
 /// The most contacts a check may tell: each becomes rows in the transaction of every outage.
-const CONTACTS_MAX: usize = 20;
+pub(super) const CONTACTS_MAX: usize = 20;
 
 /// What follows from an acceptable wish.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,38 +3,50 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use farwatch_proto::check::Repeat;
+use farwatch_core::confirm::VOTERS_MAX;
+use farwatch_proto::check::{Repeat, STREAMS_MAX};
 use farwatch_proto::id::ContactId;
-use farwatch_proto::interval::{INTERVALS_S, Interval};
+use farwatch_proto::interval::{INTERVALS_S, Interval, LONGEST_TIMEOUT_MS, SHORTEST_TIMEOUT_MS};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::names::{labels_schema, name_schema};
+use super::rules::{CONTACTS_MAX, LABELS_MAX};
+
 /// A check in the customer's words.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wish {
     /// What it is called.
+    #[schemars(schema_with = "name_schema")]
     pub name: String,
     /// Which module runs: `http`, `http@0.1.0` or `mod_<hash>`.
+    #[schemars(length(min = 1, max = 129), pattern(r"^[A-Za-z0-9_.+@-]+$"), example = &"http")]
     pub module: String,
     /// What the module is told.
     #[serde(default = "empty_object")]
+    #[schemars(with = "Map<String, Value>")]
     pub config: Value,
     /// How often: seconds, or a text such as `10s`, `5min` or `1h`.
     #[serde(deserialize_with = "interval")]
+    #[schemars(schema_with = "interval_schema")]
     pub interval: Interval,
     /// How long one run may take; the default follows from the interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = SHORTEST_TIMEOUT_MS, max = LONGEST_TIMEOUT_MS))]
     pub timeout_ms: Option<u32>,
     /// A region, country or continent of the fleet; the world when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
     /// Labels that a host must carry, all of them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "labels_schema::<LABELS_MAX>")]
     pub labels: BTreeMap<String, String>,
     /// From how many vantage points at once.
     #[serde(default = "one_stream")]
+    #[schemars(range(min = 1, max = STREAMS_MAX))]
     pub streams: u16,
     /// Whether it may be run twice.
     #[serde(default)]
@@ -44,6 +56,7 @@ pub struct Wish {
     pub confirm: Option<Confirm>,
     /// Whom to tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = CONTACTS_MAX), extend("uniqueItems" = true))]
     pub contacts: Vec<ContactId>,
     /// Whether it is kept without being due.
     #[serde(default)]
@@ -51,11 +64,20 @@ pub struct Wish {
 }
 
 /// How an outage is confirmed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Confirm {
     /// How many vantage points must see it fail.
+    #[schemars(range(min = 1, max = VOTERS_MAX))]
     pub need: u8,
+}
+
+/// The interval in both of its forms.
+fn interval_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"anyOf": [
+        {"type": "integer", "enum": INTERVALS_S},
+        {"type": "string", "pattern": "^[0-9]+ *(s|m|min|h)?$", "examples": ["10s", "5min", "1h"]},
+    ]})
 }
 
 fn empty_object() -> Value {

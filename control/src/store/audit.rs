@@ -11,6 +11,8 @@ use super::page::{page_of, rows_for};
 use super::transaction::Tx;
 use super::{Page, Store, StoreError};
 
+/// Ids that one deletion looks at: it stays well within the limits of a statement.
+const DELETED_AT_ONCE: i64 = 5_000;
 /// Who acts when it is no person.
 const HOUSE: &str = "farwatch";
 
@@ -48,6 +50,23 @@ pub struct AuditRecord {
     pub entry: AuditEntry,
 }
 
+/// Which entries are asked for; whatever is left away passes.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    /// Of this tenant.
+    pub tenant: Option<TenantId>,
+    /// By this one.
+    pub actor: Option<String>,
+    /// This action, or all that begin so where it ends with a dot.
+    pub action: Option<String>,
+    /// Of this.
+    pub entity: Option<String>,
+    /// Not before.
+    pub from: Option<UnixMs>,
+    /// Before.
+    pub to: Option<UnixMs>,
+}
+
 /// The audit log.
 #[derive(Clone, Copy, Debug)]
 pub struct Audit<'s>(&'s Store);
@@ -66,10 +85,10 @@ impl Audit<'_> {
         self.0.write(|tx| Box::pin(insert(tx, entry))).await
     }
 
-    /// The entries of a tenant, or of all, before this one, newest first.
+    /// The entries that pass, before this one, newest first.
     pub async fn list(
         self,
-        tenant: Option<TenantId>,
+        filter: &AuditFilter,
         before: Option<i64>,
         limit: u32,
     ) -> Result<Page<AuditRecord>, StoreError> {
@@ -78,14 +97,41 @@ impl Audit<'_> {
                 Box::pin(async move {
                     let rows = sqlx::query(
                         "select id, at_ms, tenant_id, actor, action, entity, detail from audit \
-                         where ($1 is null or tenant_id = $1) and id < $2 order by id desc limit $3",
+                         where ($1 is null or tenant_id = $1) and id < $2 \
+                         and ($3 is null or actor = $3) and ($4 is null or entity = $4) \
+                         and ($5 is null or action = $5) and ($6 is null or substr(action, 1, length($6)) = $6) \
+                         and at_ms >= $7 and at_ms < $8 order by id desc limit $9",
                     )
-                    .bind(tenant.map(|tenant| tenant.as_bytes().to_vec()))
+                    .bind(filter.tenant.map(|tenant| tenant.as_bytes().to_vec()))
                     .bind(before.unwrap_or(i64::MAX))
+                    .bind(filter.actor.clone())
+                    .bind(filter.entity.clone())
+                    .bind(filter.action.clone().filter(|action| !action.ends_with('.')))
+                    .bind(filter.action.clone().filter(|action| action.ends_with('.')))
+                    .bind(filter.from.map_or(0, |from| from.0))
+                    .bind(filter.to.map_or(i64::MAX, |to| to.0))
                     .bind(rows_for(limit))
                     .fetch_all(&mut *reading.connection)
                     .await?;
                     page_of(&rows, limit, record)
+                })
+            })
+            .await
+    }
+
+    /// Forgets entries from before this moment, the oldest first, a limited number at once. Only the oldest are looked
+    /// at, so it costs little where nothing is that old.
+    pub async fn delete_before(self, moment: UnixMs) -> Result<u64, StoreError> {
+        self.0
+            .write(|tx| {
+                Box::pin(async move {
+                    let deleted =
+                        sqlx::query("delete from audit where id < (select min(id) from audit) + $1 and at_ms < $2")
+                            .bind(DELETED_AT_ONCE)
+                            .bind(moment.0)
+                            .execute(&mut *tx.connection)
+                            .await?;
+                    Ok(deleted.rows_affected())
                 })
             })
             .await

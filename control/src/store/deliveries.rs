@@ -9,6 +9,7 @@ mod retry;
 
 use farwatch_proto::id::{ChannelId, ContactId, DeliveryId, IncidentId, TenantId};
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
@@ -26,7 +27,7 @@ pub use retry::Retried;
 const OF_INCIDENT_MAX: i64 = 1000;
 
 /// Which change of an incident a delivery tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// It was opened.
@@ -38,7 +39,7 @@ pub enum Step {
 const STEPS: [(Step, &str); 2] = [(Step::Opened, "opened"), (Step::Resolved, "resolved")];
 
 /// Where a delivery stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
     /// It waits until it is due.

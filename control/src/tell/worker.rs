@@ -17,6 +17,7 @@ use super::reply::Reply;
 use super::teller::{Outcome, TELL_LIMIT, Teller};
 use crate::clock::Clock;
 use crate::crash::{self, CrashPoint};
+use crate::metrics::Metrics;
 use crate::secret::random_bytes;
 use crate::spawn::{Spawner, Stopping};
 use crate::store::{ClaimId, ClaimRequest, Claimed, Store, StoreError};
@@ -42,7 +43,13 @@ const RECORD_PAUSE: Duration = Duration::from_secs(1);
 const _: () = assert!(TELL_LIMIT.as_millis() < CLAIM_MS as u128 * 3 / 4, "a claim outlasts the longest sending");
 
 /// Starts telling. `due` shortens the wait for the next round.
-pub fn start(spawner: &Spawner, tasks: &TaskList, store: Store, teller: Arc<Teller>, due: Arc<Notify>) {
+pub fn start(
+    spawner: &Spawner,
+    tasks: &TaskList,
+    store: Store,
+    teller: Arc<Teller>,
+    (due, metrics): (Arc<Notify>, Metrics),
+) {
     let hands = Arc::new(Semaphore::new(HANDS));
     let (senders, again) = (spawner.clone(), due.clone());
     let about = ("tell", "Sends the deliveries that are due.", PERIOD);
@@ -51,6 +58,7 @@ pub fn start(spawner: &Spawner, tasks: &TaskList, store: Store, teller: Arc<Tell
             spawner: senders.clone(),
             store: store.clone(),
             teller: teller.clone(),
+            metrics: metrics.clone(),
             hands: hands.clone(),
             due: again.clone(),
         };
@@ -63,6 +71,7 @@ struct Round {
     spawner: Spawner,
     store: Store,
     teller: Arc<Teller>,
+    metrics: Metrics,
     hands: Arc<Semaphore>,
     due: Arc<Notify>,
 }
@@ -89,6 +98,7 @@ impl Round {
             let sending = Sending {
                 store: self.store.clone(),
                 teller: self.teller.clone(),
+                metrics: self.metrics.clone(),
                 due: self.due.clone(),
                 stopping: self.spawner.stopping(),
                 claimed,
@@ -105,6 +115,7 @@ impl Round {
 struct Sending {
     store: Store,
     teller: Arc<Teller>,
+    metrics: Metrics,
     due: Arc<Notify>,
     stopping: Stopping,
     claimed: Claimed,
@@ -130,7 +141,8 @@ impl Sending {
             Outcome::NotTried(why) => (Next::RetryAfterMs(BUSY_MS), why),
         };
         crash::pass(CrashPoint::Send);
-        info!(delivery = %id, attempt, ?next, "told");
+        self.metrics.attempted(outcome_of(next));
+        info!(delivery = %id, incident = %delivery.incident, attempt, outcome = outcome_of(next), answer, "told");
         self.record(next, &answer, Clock.wall()).await;
         if !matches!(next, Next::RetryAfterMs(_)) {
             // What comes after it in order can go now.
@@ -159,5 +171,14 @@ impl Sending {
             Next::Dead => deliveries.record_dead(&self.claimed, answer, now).await,
             Next::DeadWithChannel => deliveries.record_gone(&self.claimed, answer, now).await,
         }
+    }
+}
+
+/// What came of an attempt, in a word for logs and metrics.
+const fn outcome_of(next: Next) -> &'static str {
+    match next {
+        Next::Sent => "sent",
+        Next::RetryAfterMs(_) => "retry",
+        Next::Dead | Next::DeadWithChannel => "dead",
     }
 }

@@ -22,6 +22,10 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Each of them, once.
+    pub const ALL: [Self; 6] =
+        [Self::Up, Self::Suspect, Self::Down, Self::Recovering, Self::Degraded, Self::Unconfirmed];
+
     /// The word people read.
     pub const fn word(self) -> &'static str {
         match self {

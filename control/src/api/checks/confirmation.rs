@@ -6,13 +6,14 @@ use farwatch_core::placement::{Subject, eligibility};
 use farwatch_proto::check::{PlacementWish, Repeat};
 use farwatch_proto::fleet::{Standing, ViewHost};
 use farwatch_proto::id::HostId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Held;
 use crate::store::{Host, Revision};
 
 /// A place from which a check is run.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct PlaceView {
     host: HostId,
     name: String,

@@ -9,16 +9,20 @@ use farwatch_proto::check::{Repeat, STREAMS_MAX};
 use farwatch_proto::fleet::{Standing, View, ViewHost};
 use farwatch_proto::id::{CheckId, HostId, TenantId};
 use farwatch_proto::time::{Stamp, UnixMs};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::Api;
 use super::super::auth::Reader;
 use super::super::extract::{Id, Params};
+use super::super::openapi::{Kind, Parameter, query};
 use super::super::problem::ApiError;
 use super::{find, parsed_spec};
 use crate::store::{Check, Revision};
 
-#[derive(Serialize)]
+query!(pub(in super::super) ExplainQuery, [Parameter { name: "stream", about: "Which of its streams; the first when absent.", kind: Kind::Count }]);
+
+#[derive(Serialize, JsonSchema)]
 pub(super) struct ExplainView {
     check: CheckId,
     stream: u16,
@@ -35,14 +39,14 @@ pub(super) struct ExplainView {
     hosts: Vec<HostReasonView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct OwnerView {
     host: HostId,
     host_name: String,
     provider: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct HostReasonView {
     host: HostId,
     host_name: String,
@@ -58,9 +62,8 @@ pub(super) async fn show(
     State(api): State<Api>,
     Reader { tenant }: Reader,
     Id(id): Id<CheckId>,
-    params: Params,
+    params: Params<ExplainQuery>,
 ) -> Result<Json<ExplainView>, ApiError> {
-    params.only(&["stream"])?;
     let check = find(&api, tenant, id).await?;
     let revision = revision_in_force(&api, check).await?;
     let number = stream_number(&params, revision.streams)?;
@@ -79,7 +82,7 @@ async fn revision_in_force(api: &Api, check: Check) -> Result<Revision, ApiError
     }
 }
 
-fn stream_number(params: &Params, streams: u16) -> Result<u16, ApiError> {
+fn stream_number(params: &Params<ExplainQuery>, streams: u16) -> Result<u16, ApiError> {
     let wrong = || ApiError::parameter("stream", format!("the check has {streams} streams, from 0 to {}", streams - 1));
     let Some(text) = params.text("stream") else { return Ok(0) };
     text.parse().ok().filter(|number| *number < streams.min(STREAMS_MAX)).ok_or_else(wrong)

@@ -10,6 +10,7 @@ use super::super::Api;
 use super::super::extract::{Cursor, PageView, Params};
 use super::super::problem::ApiError;
 use super::super::results::{HostNames, ResultView, result_view};
+use super::recorded::ResultsQuery;
 use crate::ledger::Scan;
 use crate::retention::JOURNAL_MS;
 use crate::store::Check;
@@ -32,8 +33,16 @@ impl Cursor for AfterRow {
     }
 }
 
-pub(super) async fn list(api: &Api, check: &Check, params: &Params) -> Result<PageView<ResultView>, ApiError> {
-    params.only(&["from", "to", "all", "limit", "cursor"])?;
+pub(super) async fn list(
+    api: &Api,
+    check: &Check,
+    params: &Params<ResultsQuery>,
+) -> Result<PageView<ResultView>, ApiError> {
+    for other in ["stream", "status", "host"] {
+        if params.text(other).is_some() {
+            return Err(ApiError::parameter(other, "all runs are not filtered; leave `all` away, or this"));
+        }
+    }
     let id = check.latest.check;
     let (from, to) = period(params, api.clock.wall())?;
     let limit = params.limit()? as usize;
@@ -58,7 +67,7 @@ pub(super) async fn list(api: &Api, check: &Check, params: &Params) -> Result<Pa
     Ok(page)
 }
 
-fn period(params: &Params, now: UnixMs) -> Result<(UnixMs, UnixMs), ApiError> {
+fn period(params: &Params<ResultsQuery>, now: UnixMs) -> Result<(UnixMs, UnixMs), ApiError> {
     let to = params.moment("to")?.unwrap_or(now);
     let from = params.moment("from")?.unwrap_or(to - PERIOD_DEFAULT_MS);
     if from >= to {

@@ -9,11 +9,13 @@ use farwatch_core::block::{Block, Bucket, Series};
 use farwatch_core::uptime::Period;
 use farwatch_proto::id::CheckId;
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::Api;
 use super::super::auth::Reader;
 use super::super::extract::{Id, Params};
+use super::super::openapi::{FROM, Kind, Parameter, TO, query};
 use super::super::problem::ApiError;
 use crate::recorded::Recorded;
 use crate::retention::first_detailed_day;
@@ -32,7 +34,17 @@ const STEP_MIN_S: i64 = 10;
 /// Lengths that people think in, in seconds; what `auto` chooses from.
 const STEPS_S: [i64; 13] = [10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 604_800];
 
-#[derive(Serialize)]
+query!(
+    pub(super) LatencyQuery,
+    [
+        FROM,
+        TO,
+        Parameter { name: "step", about: "How long a bucket is, in seconds, or `auto`.", kind: Kind::Text },
+        Parameter { name: "stream", about: "Those of this stream.", kind: Kind::of::<u16>() },
+    ]
+);
+
+#[derive(Serialize, JsonSchema)]
 pub(super) struct LatencyView {
     from: UnixMs,
     to: UnixMs,
@@ -43,7 +55,7 @@ pub(super) struct LatencyView {
     buckets: Vec<BucketView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct BucketView {
     /// When it begins.
     at: UnixMs,
@@ -84,9 +96,8 @@ pub(super) async fn show(
     State(api): State<Api>,
     Reader { tenant }: Reader,
     Id(id): Id<CheckId>,
-    params: Params,
+    params: Params<LatencyQuery>,
 ) -> Result<Json<LatencyView>, ApiError> {
-    params.only(&["from", "to", "step", "stream"])?;
     api.store.checks().get(tenant, id).await?.ok_or_else(|| ApiError::no_such("check", id))?;
     let now = api.clock.wall();
     let (period, stream) = (period(&params, now)?, params.parsed::<u16>("stream")?);
@@ -128,7 +139,7 @@ fn enter(series: &mut Series, block: &Block, period: Period) {
     }
 }
 
-fn period(params: &Params, now: UnixMs) -> Result<Period, ApiError> {
+fn period(params: &Params<LatencyQuery>, now: UnixMs) -> Result<Period, ApiError> {
     let to = params.moment("to")?.unwrap_or(now);
     let from = params.moment("from")?.unwrap_or(to - PERIOD_DEFAULT_MS);
     if from >= to {
@@ -147,7 +158,7 @@ const fn buckets(period: Period, step_ms: i64) -> i64 {
 }
 
 /// How long buckets are, in seconds.
-fn step_s(params: &Params, period: Period, detailed_from: UnixMs) -> Result<i64, ApiError> {
+fn step_s(params: &Params<LatencyQuery>, period: Period, detailed_from: UnixMs) -> Result<i64, ApiError> {
     let by_days = period.from < detailed_from;
     let Some(text) = params.text("step").filter(|text| *text != "auto") else {
         return Ok(auto_step_s(period, by_days));

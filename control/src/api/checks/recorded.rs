@@ -5,17 +5,19 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use farwatch_core::block::Block;
 use farwatch_core::uptime::Period;
 use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::super::Api;
 use super::super::auth::Reader;
 use super::super::extract::{Cursor, Id, PageView, Params};
+use super::super::openapi::{CURSOR, FROM, Kind, LIMIT, Parameter, TO, query};
 use super::super::problem::ApiError;
-use super::super::results::{HostNames, SpokenView};
+use super::super::results::{HostNames, ResultView, SpokenView};
 use super::journaled;
 use crate::recorded::Recorded;
 use crate::retention::{BLOCKS_MS, SLOT_AHEAD_MAX_MS};
@@ -28,6 +30,42 @@ const DAY_MS: i64 = 86_400_000;
 const DAYS_MAX: usize = 31;
 /// The statuses to filter by.
 const STATUSES: [(&str, &str); 4] = [("up", "up"), ("degraded", "degraded"), ("down", "down"), ("unknown", "unknown")];
+
+/// What the word `all` says.
+const WHETHER: [(&str, bool); 2] = [("true", true), ("false", false)];
+
+query!(
+    pub(super) ResultsQuery,
+    [
+        FROM,
+        TO,
+        Parameter { name: "stream", about: "Those of this stream.", kind: Kind::of::<u16>() },
+        Parameter {
+            name: "status",
+            about: "Those that found this.",
+            kind: Kind::Word(&["up", "degraded", "down", "unknown"])
+        },
+        Parameter { name: "host", about: "Those of this host.", kind: Kind::of::<HostId>() },
+        Parameter {
+            name: "all",
+            about: "Every run of the last 48 hours with all it had to say, in order of being committed; other filters \
+                    do not apply.",
+            kind: Kind::Word(&["true", "false"])
+        },
+        LIMIT,
+        CURSOR,
+    ]
+);
+
+/// The page of a list, by slots or of all runs.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum ResultsView {
+    /// Of every slot the result that speaks for it.
+    Spoken(PageView<SpokenView>),
+    /// Every run.
+    All(PageView<ResultView>),
+}
 
 /// Everything behind this slot and stream, in order of time, was shown.
 #[derive(Clone, Copy)]
@@ -53,7 +91,7 @@ struct Filter {
 }
 
 impl Filter {
-    fn read(params: &Params) -> Result<Self, ApiError> {
+    fn read(params: &Params<ResultsQuery>) -> Result<Self, ApiError> {
         Ok(Self {
             stream: params.parsed("stream")?,
             status: params.word("status", &STATUSES)?,
@@ -85,13 +123,12 @@ pub(super) async fn list(
     State(api): State<Api>,
     Reader { tenant }: Reader,
     Id(id): Id<CheckId>,
-    params: Params,
-) -> Result<Response, ApiError> {
+    params: Params<ResultsQuery>,
+) -> Result<Json<ResultsView>, ApiError> {
     let check = api.store.checks().get(tenant, id).await?.ok_or_else(|| ApiError::no_such("check", id))?;
-    if params.word("all", &[("true", true), ("false", false)])? == Some(true) {
-        return Ok(Json(journaled::list(&api, &check, &params).await?).into_response());
+    if params.word("all", &WHETHER)? == Some(true) {
+        return Ok(Json(ResultsView::All(journaled::list(&api, &check, &params).await?)));
     }
-    params.only(&["from", "to", "stream", "status", "host", "all", "limit", "cursor"])?;
     let now = api.clock.wall();
     let (period, limit, filter) = (period(&params, now)?, params.limit()? as usize, Filter::read(&params)?);
     let names = HostNames::load(&api.store).await?;
@@ -119,10 +156,10 @@ pub(super) async fn list(
             break;
         }
     }
-    Ok(Json(page).into_response())
+    Ok(Json(ResultsView::Spoken(page)))
 }
 
-fn period(params: &Params, now: UnixMs) -> Result<Period, ApiError> {
+fn period(params: &Params<ResultsQuery>, now: UnixMs) -> Result<Period, ApiError> {
     let to = params.moment("to")?.unwrap_or(now).min(now + SLOT_AHEAD_MAX_MS);
     let from = params.moment("from")?.unwrap_or(to - PERIOD_DEFAULT_MS);
     if from >= to {

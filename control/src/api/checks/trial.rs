@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use farwatch_proto::id::{CheckId, HostId, OrderId};
 use farwatch_proto::run::RunResult;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
@@ -27,7 +28,7 @@ const RETURN_ALLOWANCE: Duration = Duration::from_secs(3);
 
 type Vote = (HostId, OrderId, RunResult);
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct TrialView {
     check: CheckId,
     /// The hosts that were asked.
@@ -35,7 +36,7 @@ pub(super) struct TrialView {
     results: Vec<ResultView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct AskedView {
     host: HostId,
     host_name: String,

@@ -6,11 +6,13 @@ use farwatch_core::uptime::{Period, Uptime, uptime};
 use farwatch_proto::check::Activity;
 use farwatch_proto::id::CheckId;
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::Api;
 use super::super::auth::Reader;
 use super::super::extract::{Id, Params};
+use super::super::openapi::{FROM, TO, query};
 use super::super::problem::ApiError;
 use crate::store::{Incident, IncidentState, LedgerRevision, LedgerScope, OVERLAP_MAX};
 
@@ -20,7 +22,9 @@ const PERIOD_DEFAULT_MS: i64 = 86_400_000;
 /// costs no more than a day.
 const PERIOD_MAX_MS: i64 = 400 * 86_400_000;
 
-#[derive(Serialize)]
+query!(pub(in super::super) UptimeQuery, [FROM, TO]);
+
+#[derive(Serialize, JsonSchema)]
 pub(super) struct UptimeView {
     from: UnixMs,
     /// Never later than now: nobody knows what comes.
@@ -39,9 +43,8 @@ pub(super) async fn show(
     State(api): State<Api>,
     Reader { tenant }: Reader,
     Id(id): Id<CheckId>,
-    params: Params,
+    params: Params<UptimeQuery>,
 ) -> Result<Json<UptimeView>, ApiError> {
-    params.only(&["from", "to"])?;
     api.store.checks().get(tenant, id).await?.ok_or_else(|| ApiError::no_such("check", id))?;
     let period = period(&params, api.clock.wall())?;
     let Period { from, to } = period;
@@ -56,7 +59,7 @@ pub(super) async fn show(
     Ok(Json(UptimeView { from, to, watched_ms, down_ms, uptime: found.share(), incidents: incidents.len() }))
 }
 
-fn period(params: &Params, now: UnixMs) -> Result<Period, ApiError> {
+fn period(params: &Params<UptimeQuery>, now: UnixMs) -> Result<Period, ApiError> {
     let to = params.moment("to")?.unwrap_or(now).min(now);
     let from = params.moment("from")?.unwrap_or(to - PERIOD_DEFAULT_MS);
     if from >= to {

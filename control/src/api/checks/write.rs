@@ -1,17 +1,16 @@
 //! Making, changing and deleting checks. Each is a new revision, against the latest one the caller has seen.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use farwatch_proto::check::Activity;
 use farwatch_proto::id::{CheckId, TenantId};
 use farwatch_proto::time::{Stamp, UnixMs};
-use serde_json::Value;
 
 use super::super::auth::{Caller, Writer};
 use super::super::created::Created;
 use super::super::extract::{Body, Id, patched};
+use super::super::openapi::Patch;
 use super::super::problem::ApiError;
-use super::super::revision::{IfMatch, Tagged};
+use super::super::revision::{Accepted, IfMatch, Tagged};
 use super::super::{Api, Deed};
 use super::judged::{Before, revision_of};
 use super::{CheckView, Held, find, parsed_spec, shown, view};
@@ -23,7 +22,7 @@ pub(super) async fn create(
     State(api): State<Api>,
     Writer { tenant, caller }: Writer,
     Body(wish): Body<Wish>,
-) -> Result<Created, ApiError> {
+) -> Result<Created<CheckView>, ApiError> {
     let revision = revision_of(&api, tenant, wish, None).await?;
     let now = api.clock.wall();
     let id = CheckId::new(now, random_bytes());
@@ -64,7 +63,7 @@ pub(super) async fn patch(
     Writer { tenant, caller }: Writer,
     Id(id): Id<CheckId>,
     if_match: IfMatch,
-    Body(patch): Body<Value>,
+    Patch { document: patch, .. }: Patch<Wish>,
 ) -> Result<Tagged<CheckView>, ApiError> {
     let check = find_live(&api, tenant, id).await?;
     if_match.demand(check.latest.revision)?;
@@ -87,14 +86,14 @@ pub(super) async fn delete(
     Writer { tenant, caller }: Writer,
     Id(id): Id<CheckId>,
     if_match: IfMatch,
-) -> Result<(StatusCode, Tagged<CheckView>), ApiError> {
+) -> Result<Accepted<CheckView>, ApiError> {
     let check = find(&api, tenant, id).await?;
     if check.latest.activity != Activity::Deleted {
         if_match.demand(check.latest.revision)?;
         add_revision(&api, &caller, "check.delete", &check, &deletion_of(&check)).await?;
     }
     match api.store.checks().get(tenant, id).await? {
-        Some(check) => Ok((StatusCode::ACCEPTED, shown(view(&api, check).await?))),
+        Some(check) => Ok(Accepted(shown(view(&api, check).await?))),
         None => Err(ApiError::no_such("check", id)),
     }
 }

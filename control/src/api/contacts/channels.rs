@@ -8,12 +8,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use farwatch_proto::id::{ChannelId, ContactId, TenantId};
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::auth::{Reader, Writer};
 use super::super::created::Created;
 use super::super::extract::{Body, Id, patched};
+use super::super::openapi::Patch;
 use super::super::problem::ApiError;
 use super::super::revision::{IfMatch, Tagged};
 use super::super::routes::Routes;
@@ -27,13 +29,17 @@ use crate::tell::signing::SigningSecret;
 pub(super) fn routes() -> Routes {
     Routes::default()
         .post("/v1/contacts/{id}/channels", create)
+        .about("Adds a channel to a contact; its secret is shown this once")
         .get("/v1/channels/{id}", show)
+        .about("Shows a channel")
         .patch("/v1/channels/{id}", patch)
+        .about("Changes a channel")
         .delete("/v1/channels/{id}", remove)
+        .about("Removes a channel")
 }
 
 /// A channel as it is said: the kind, and the fields of that kind.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ChannelWish {
     kind: Kind,
@@ -48,7 +54,7 @@ struct ChannelWish {
     secret: Option<String>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
     Email,
@@ -64,7 +70,7 @@ impl From<ChannelKind> for Kind {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct ChannelView {
     id: ChannelId,
     contact: ContactId,
@@ -83,7 +89,7 @@ pub(super) struct ChannelView {
 }
 
 /// A channel that was made or got a new secret, with it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SecretChannelView {
     #[serde(flatten)]
     channel: ChannelView,
@@ -119,7 +125,7 @@ async fn create(
     Writer { tenant, caller }: Writer,
     Id(contact): Id<ContactId>,
     Body(wish): Body<ChannelWish>,
-) -> Result<Created, ApiError> {
+) -> Result<Created<SecretChannelView>, ApiError> {
     let (config, secret) = judge(&wish).map_err(|problem| ApiError::Invalid(vec![problem]))?;
     let now = api.clock.wall();
     let id = ChannelId::new(now, random_bytes());
@@ -171,7 +177,7 @@ async fn patch(
     Writer { tenant, caller }: Writer,
     Id(id): Id<ChannelId>,
     if_match: IfMatch,
-    Body(patch): Body<Value>,
+    Patch { document: patch, .. }: Patch<ChannelWish>,
 ) -> Result<Tagged<SecretChannelView>, ApiError> {
     let channel = find(&api, tenant, id).await?;
     if_match.demand(channel.revision)?;

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use farwatch_proto::id::{CheckId, ContactId, DeliveryId, IncidentId, TenantId, TokenId};
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::store::{IncidentPosition, Page};
@@ -86,7 +87,7 @@ fn moment_and_id<T: std::str::FromStr>(plain: &str) -> Option<(UnixMs, T)> {
 }
 
 /// A page as callers see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PageView<T> {
     /// The items, in order.
     pub items: Vec<T>,

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{self, FromRequestParts};
 use axum::http::Uri;
 use axum::http::request::Parts;
 use farwatch_proto::time::UnixMs;
 
+use super::super::openapi::Query;
 use super::super::problem::ApiError;
 use super::cursor::Cursor;
 use crate::store::PAGE_MAX;
@@ -19,30 +21,30 @@ const LIMIT_DEFAULT: u32 = 100;
 const TENANT: &str = "tenant";
 
 /// The query parameters of a request.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Params(BTreeMap<String, String>);
+pub(crate) struct Params<Q>(BTreeMap<String, String>, PhantomData<fn() -> Q>);
 
-impl Params {
+impl<Q: Query> Params<Q> {
     /// Reads them.
     pub(crate) fn of(uri: &Uri) -> Result<Self, ApiError> {
         let unreadable = |_| ApiError::parameter("", "the query cannot be read; write name=value&name=value");
-        let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(unreadable)?;
+        let pairs = extract::Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(unreadable)?;
         let mut params = BTreeMap::new();
         for (name, value) in pairs.0 {
             if params.insert(name.clone(), value).is_some() {
                 return Err(ApiError::parameter(&name, "this parameter is given twice; give it once"));
             }
         }
-        Ok(Self(params))
+        Ok(Self(params, PhantomData))
     }
 
-    /// Refuses every parameter but these.
-    pub(crate) fn only(&self, known: &[&str]) -> Result<(), ApiError> {
-        let unknown = self.0.keys().find(|name| *name != TENANT && !known.contains(&name.as_str()));
+    /// Refuses every parameter that this query does not know.
+    fn all_known(self) -> Result<Self, ApiError> {
+        let known = || Q::KNOWN.iter().map(|parameter| parameter.name).chain([TENANT]);
+        let unknown = self.0.keys().find(|name| !known().any(|known| known == *name));
         match unknown {
-            None => Ok(()),
+            None => Ok(self),
             Some(name) => {
-                let known: Vec<&str> = known.iter().copied().chain([TENANT]).collect();
+                let known: Vec<&str> = known().collect();
                 Err(ApiError::parameter(
                     name,
                     format!("there is no such parameter here; known are {}", known.join(", ")),
@@ -95,19 +97,22 @@ impl Params {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Params {
+impl<Q: Query, S: Send + Sync> FromRequestParts<S> for Params<Q> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        Self::of(&parts.uri)
+        Self::of(&parts.uri)?.all_known()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::openapi::{FROM, LIMIT, query};
     use super::*;
 
-    fn params(query: &str) -> Result<Params, ApiError> {
+    query!(TestQuery, [LIMIT, FROM]);
+
+    fn params(query: &str) -> Result<Params<TestQuery>, ApiError> {
         Params::of(&format!("/v1/checks?{query}").parse().unwrap())
     }
 
@@ -125,8 +130,8 @@ mod tests {
     #[test]
     fn unknown_and_repeated_parameters_are_refused() {
         assert!(params("limit=7&limit=8").is_err());
-        assert!(params("limt=7").unwrap().only(&["limit"]).is_err());
-        assert!(params("tenant=a&limit=7").unwrap().only(&["limit"]).is_ok());
+        assert!(params("limt=7").unwrap().all_known().is_err());
+        assert!(params("tenant=a&limit=7").unwrap().all_known().is_ok());
     }
 
     #[test]

@@ -12,6 +12,7 @@ on_both_engines!(
     what_fails_is_not_told_as_done,
     refusals_are_told_and_only_so_many,
     a_tenant_reads_its_own_page_by_page,
+    entries_are_found_by_who_what_and_when,
 );
 
 /// Action and entity of every entry, oldest first.
@@ -128,4 +129,25 @@ async fn a_tenant_reads_its_own_page_by_page(house: House) {
     let foreign_cursor = house.get("/v1/contacts?tenant=acme&limit=1").await.expect(200)["next"].clone();
     let refused = house.get(&format!("/v1/audit?cursor={}", foreign_cursor.as_str().unwrap())).await;
     assert_eq!(refused.status, 400);
+}
+
+async fn entries_are_found_by_who_what_and_when(house: House) {
+    let contact = house.made("/v1/contacts", json!({"name": "ops"})).await;
+    house.delete(&format!("/v1/contacts/{contact}")).await;
+    let reader = house.token("read").await;
+    assert_eq!(house.ask(&reader, Method::GET, "/v1/audit", None).await.status, 403);
+    let found = async |query: &str| {
+        let listed = house.get(&format!("/v1/audit?{query}")).await.expect(200);
+        let entries = listed["items"].as_array().unwrap().clone();
+        entries.iter().map(|entry| entry["action"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&format!("entity={contact}")).await, ["contact.delete", "contact.create"]);
+    assert_eq!(found("action=contact.create").await, ["contact.create"]);
+    assert_eq!(found("action=contact.").await, ["contact.delete", "contact.create"]);
+    assert_eq!(found("action=refused.").await, ["refused.scope"]);
+    assert_eq!(found("action=contact").await, [""; 0]);
+    assert_eq!(found("actor=farwatch&action=tenant.create").await, ["tenant.create"]);
+    assert_eq!(found("to=1").await, [""; 0]);
+    assert_eq!(found("from=1&action=contact.create").await, ["contact.create"]);
+    assert_eq!(house.get("/v1/audit?who=me").await.status, 400);
 }

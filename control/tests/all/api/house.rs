@@ -9,6 +9,7 @@ use farwatch_control::api::{self, ApiLimits, ApiState, token};
 use farwatch_control::builtin;
 use farwatch_control::clock::Clock;
 use farwatch_control::leader::LeaderHandle;
+use farwatch_control::metrics::Metrics;
 use farwatch_control::seal::Sealer;
 use farwatch_control::store::{DatabaseUrl, Store};
 use farwatch_control::tail::Tail;
@@ -80,6 +81,7 @@ impl House {
             tasks: TaskList::default(),
             sandbox,
             limits: ApiLimits::GENEROUS,
+            metrics: Metrics::new(Clock.wall()),
             clock: Clock,
         };
         Self { store, router: api::router(state.clone()), state, operator, _directory: directory }
@@ -114,6 +116,14 @@ impl House {
             None => request.body(Body::empty()),
         };
         self.send(request.unwrap()).await
+    }
+
+    /// An answer that is text, as it came.
+    pub(super) async fn text_of(&self, token: &str, path: &str) -> String {
+        let request = Request::get(path).header("authorization", format!("Bearer {token}")).body(Body::empty());
+        let response = self.router.clone().oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
     }
 
     pub(super) async fn get(&self, path: &str) -> Reply {

@@ -31,6 +31,7 @@ mod house;
 mod idempotency;
 mod isolation;
 mod limits;
+mod openapi;
 mod people;
 mod revisions;
 mod routes;

@@ -1,7 +1,8 @@
 //! Tenants, tokens, contacts, channels, modules, audit: made, listed by pages, kept apart, taken away.
 
 use farwatch_control::store::{
-    AuditEntry, Change, ChannelKind, NewChannel, NewContact, NewModule, NewToken, Owned, StoreError, Unique,
+    AuditEntry, AuditFilter, Change, ChannelKind, NewChannel, NewContact, NewModule, NewToken, Owned, StoreError,
+    Unique,
 };
 use farwatch_proto::id::{ChannelId, ContactId, ModuleHash, TenantId, TokenId};
 
@@ -236,18 +237,23 @@ async fn audit_is_read_backwards(database: Database) {
         };
         audit.append(&entry).await.unwrap();
     }
-    let newest = audit.list(None, None, 2).await.unwrap();
+    let newest = audit.list(&AuditFilter::default(), None, 2).await.unwrap();
     assert_eq!(newest.items[0].entry.action, "check.2");
     assert!(newest.more);
-    let rest = audit.list(None, newest.items.last().map(|record| record.id), 2).await.unwrap();
+    let rest = audit.list(&AuditFilter::default(), newest.items.last().map(|record| record.id), 2).await.unwrap();
     assert_eq!((rest.items[0].entry.action.as_str(), rest.more), ("check.0", false));
-    assert_eq!(audit.list(Some(world.tenant), None, 9).await.unwrap().items.len(), 2);
+    let passing = async |filter: AuditFilter| audit.list(&filter, None, 9).await.unwrap().items.len();
+    assert_eq!(passing(AuditFilter { tenant: Some(world.tenant), ..AuditFilter::default() }).await, 2);
+    assert_eq!(passing(AuditFilter { from: Some(START + 1), to: Some(START + 2), ..AuditFilter::default() }).await, 1);
+    assert_eq!(audit.delete_before(START + 1).await.unwrap(), 1);
+    assert_eq!(audit.delete_before(START + 1).await.unwrap(), 0);
+    assert_eq!(passing(AuditFilter::default()).await, 2);
 }
 
 async fn a_signed_change_and_its_entry_stand_or_fall_together(database: Database) {
     let world = World::new(&database).await;
     let noted = async || {
-        let page = world.store.audit().list(None, None, 9).await.unwrap();
+        let page = world.store.audit().list(&AuditFilter::default(), None, 9).await.unwrap();
         page.items.into_iter().map(|record| record.entry.entity).collect::<Vec<_>>()
     };
     let new =

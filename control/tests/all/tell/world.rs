@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use farwatch_control::clock::Clock;
+use farwatch_control::metrics::Metrics;
 use farwatch_control::seal::Sealer;
 use farwatch_control::spawn::Spawner;
 use farwatch_control::store::{
@@ -310,7 +311,7 @@ impl Worker {
     pub(super) fn start(store: Store, sealer: Arc<Sealer>, flags: &TellFlags, policy: Policy) -> Self {
         let (spawner, tasks) = (Spawner::default(), TaskList::default());
         let teller = Teller::new(TellConfig::try_new(flags).unwrap(), policy, sealer).unwrap();
-        start(&spawner, &tasks, store, Arc::new(teller), Arc::new(Notify::new()));
+        start(&spawner, &tasks, store, Arc::new(teller), (Arc::new(Notify::new()), Metrics::new(Clock.wall())));
         Self { spawner, tasks }
     }
 }
