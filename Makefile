@@ -12,7 +12,7 @@ CARGO_DENY := $(CARGO_TARGET_DIR)/tools/bin/cargo-deny --locked
 # The small workspaces are held to the rules of the whole, and need only a part of what those allow.
 PART := --allow license-not-encountered --allow unmatched-skip
 
-.PHONY: help setup guests build up demo test lint api bench crash follower fresh clean
+.PHONY: help setup guests build up demo test upgrade lint api bench crash follower fresh clean
 
 help:
 	@echo 'make demo   watch an outage being seen, confirmed and told, in three minutes'
@@ -24,6 +24,7 @@ help:
 	@echo 'make crash  kill control 300 times on each engine and count what was lost (an hour; KILLS=n)'
 	@echo 'make follower  strike the leader of two 50 times in each way (half an hour; TIMES=n)'
 	@echo 'make setup  what the others need: packages, guest toolchain, Python environment'
+	@echo 'make upgrade an earlier version and this one on one database, in turn; OLD=<commit> names it'
 	@echo 'make fresh  as root: prove demo and test on a bare Debian in a folder'
 
 setup:
@@ -46,6 +47,9 @@ demo: build
 test: build
 	cd checks-wasm && $(CARGO) test --locked --target-dir $(CARGO_TARGET_DIR)/guests-native
 	$(CARGO) test $(CI_PROFILE) --workspace
+
+upgrade: build
+	@setup/upgrade.sh
 
 lint: guests
 	$(CARGO) fmt --all --check

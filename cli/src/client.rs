@@ -23,6 +23,7 @@ mod connection;
 mod credentials;
 mod edit;
 mod fields;
+mod held;
 mod reference;
 
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
 //! `farwatch`: one binary, one word per role. This file is its table of contents.
 
+mod backup;
 mod client;
 mod compile;
 mod completions;
@@ -10,6 +11,7 @@ mod host;
 mod log;
 mod output;
 mod register;
+mod restore;
 mod settings;
 mod stop;
 mod tell_args;
@@ -21,6 +23,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use backup::BackupArgs;
 use client::audit::AuditArgs;
 use client::channel::ChannelArgs;
 use client::check::CheckArgs;
@@ -39,6 +42,7 @@ use completions::CompletionsArgs;
 use control::ControlArgs;
 use exit::{Failure, USAGE};
 use host::HostArgs;
+use restore::RestoreArgs;
 use up::UpArgs;
 
 /// A run makes some hundred small allocations; this allocator saves a tenth of a host's CPU over the system's.
@@ -83,6 +87,8 @@ enum Word {
     Health(HealthArgs),
     SelfCheck(SelfCheckArgs),
     Status(StatusArgs),
+    Backup(BackupArgs),
+    Restore(RestoreArgs),
     Completions(CompletionsArgs),
 }
 
@@ -106,6 +112,8 @@ impl Word {
             Self::Health(args) => args.run(),
             Self::SelfCheck(args) => args.run(),
             Self::Status(args) => args.run(),
+            Self::Backup(args) => args.run(),
+            Self::Restore(args) => args.run(),
             Self::Completions(args) => args.run(),
         }
     }
@@ -182,6 +190,10 @@ mod tests {
             "farwatch audit --actor tok_1 --action refused. --since 24h",
             "farwatch status --watch",
             "farwatch status --watch 5s --json",
+            "farwatch backup f --without-history --json",
+            "farwatch restore f --database postgres://h/n",
+            "farwatch delivery release --all",
+            "farwatch delivery drop dlv_1 dlv_2",
         ] {
             assert!(is_taken(line), "{line}");
         }
@@ -195,6 +207,9 @@ mod tests {
             "farwatch audit --limit 201",
             "farwatch delivery list",
             "farwatch delivery list --dead --incident inc_1",
+            "farwatch delivery release",
+            "farwatch delivery drop dlv_1 --all",
+            "farwatch backup",
             "farwatch sing",
         ] {
             assert!(!is_taken(line), "{line}");

@@ -14,6 +14,7 @@ mod deliveries;
 mod extract;
 mod gate;
 mod health;
+mod held;
 mod hosts;
 mod idempotency;
 mod incidents;
@@ -141,6 +142,7 @@ fn all_routes() -> Routes {
         .merge(contacts::routes())
         .merge(deliveries::routes())
         .merge(health::routes())
+        .merge(held::routes())
         .merge(hosts::routes())
         .merge(incidents::routes())
         .merge(leadership::routes())

@@ -61,8 +61,7 @@ impl ControlConfig {
     /// Checks the flags and reads the files they name.
     pub fn try_new(flags: ControlFlags) -> Result<Self, BadConfig> {
         let data = flags.data;
-        let database = flags.database.unwrap_or_else(|| embedded(&data));
-        let database = database.parse().map_err(|why| BadConfig(format!("--database: {why}")))?;
+        let database = database_of(flags.database.as_deref(), &data)?;
         if !flags.api_listen.ip().is_loopback() {
             let why = "the API speaks plain HTTP; listen on loopback and put a TLS proxy before it";
             return Err(BadConfig(format!("--api-listen {}: {why}", flags.api_listen)));
@@ -85,8 +84,12 @@ impl ControlConfig {
     }
 }
 
-fn embedded(data: &Path) -> String {
-    format!("sqlite:{}", data.join("farwatch.db").display())
+/// The database that `--database` names, or the embedded one in `--data`.
+pub fn database_of(named: Option<&str>, data: &Path) -> Result<DatabaseUrl, BadConfig> {
+    match named {
+        Some(url) => url.parse().map_err(|why| BadConfig(format!("--database: {why}"))),
+        None => Ok(DatabaseUrl::file(&data.join("farwatch.db"))),
+    }
 }
 
 fn networks(given: &[String]) -> Result<Vec<IpNet>, BadConfig> {

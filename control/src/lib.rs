@@ -5,6 +5,7 @@
 //! owns the host links; every process serves the API. This crate never runs a check.
 
 pub mod api;
+pub mod backup;
 pub mod builtin;
 pub mod clock;
 pub mod config;
@@ -17,6 +18,7 @@ pub mod links;
 pub mod metrics;
 pub mod process;
 pub mod recorded;
+pub mod restore;
 pub mod retention;
 pub mod seal;
 pub mod secret;

@@ -29,12 +29,14 @@ pub struct SystemBuilder {
     link: Option<SocketAddr>,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
+    program: Option<PathBuf>,
+    data: Option<PathBuf>,
 }
 
 impl Default for SystemBuilder {
     fn default() -> Self {
         let flags = vec!["--allow-net=127.0.0.0/8".to_owned()];
-        Self { hosts: 5, controls: 1, link: None, flags, environment: Vec::new() }
+        Self { hosts: 5, controls: 1, link: None, flags, environment: Vec::new(), program: None, data: None }
     }
 }
 
@@ -73,6 +75,20 @@ impl SystemBuilder {
         addresses.into_iter().fold(self, |builder, address| builder.flag(format!("--probe-bind={address}")))
     }
 
+    /// Another program than the one under test: that of an earlier version.
+    #[must_use]
+    pub fn program(mut self, program: &Path) -> Self {
+        self.program = Some(program.to_owned());
+        self
+    }
+
+    /// It goes on with what is kept there, and leaves it there.
+    #[must_use]
+    pub fn data(mut self, data: &Path) -> Self {
+        self.data = Some(data.to_owned());
+        self
+    }
+
     /// Control's link listens there.
     #[must_use]
     pub const fn link(mut self, address: SocketAddr) -> Self {
@@ -83,9 +99,11 @@ impl SystemBuilder {
     /// Starts it and waits until its hosts own.
     pub fn start(self) -> anyhow::Result<System> {
         let folder = tempfile::Builder::new().prefix("farwatch-").tempdir()?;
-        let data = folder.path().join("data");
+        let data = self.data.unwrap_or_else(|| folder.path().join("data"));
+        // Where the one before it listened is no place to ask.
+        let _ = fs::remove_file(data.join("api.url"));
         let output = fs::File::create(folder.path().join("up.log"))?;
-        let mut command = Command::new(farwatch()?);
+        let mut command = Command::new(self.program.map_or_else(farwatch, Ok)?);
         command.arg("up").arg(format!("--data={}", data.display())).arg(format!("--hosts={}", self.hosts));
         for index in 0..self.controls {
             let link = self.link.filter(|_| index == 0).map_or_else(free_address, Ok)?;

@@ -1,10 +1,11 @@
-//! `farwatch delivery list` and `retry`: what people were told, what was given up, and trying that again.
+//! `farwatch delivery list` and `retry`: what people were told, what was given up, and trying that again. What a restore
+//! held stands in `held.rs`.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::fields::{items, moment, text};
-use super::{Client, ClientArgs};
+use super::{Client, ClientArgs, held};
 use crate::exit::Failure;
 use crate::output::{self, Cell, Look, Table};
 
@@ -31,6 +32,14 @@ enum Verb {
         #[arg(value_name = "DELIVERY")]
         delivery: String,
     },
+    /// List those that a restore held, oldest first
+    Held,
+    /// Send what a restore held after all
+    #[command(after_help = "Example:\n  farwatch delivery release --all")]
+    Release(held::Which),
+    /// Give up what a restore held: it was sent before, or nobody needs it any more
+    #[command(after_help = "Example:\n  farwatch delivery drop --all")]
+    Drop(held::Which),
 }
 
 #[derive(Args, Debug)]
@@ -56,6 +65,9 @@ impl DeliveryArgs {
                 let answer = client.connection.post(&format!("/v1/deliveries/{delivery}/retry"), &json!({}))?;
                 client.show(&answer, shown)
             }
+            Verb::Held => held::list(&client),
+            Verb::Release(which) => held::settle(&client, which, "release"),
+            Verb::Drop(which) => held::settle(&client, which, "drop"),
         }
     }
 }

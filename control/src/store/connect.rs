@@ -126,13 +126,13 @@ async fn reads_only(connection: &mut AnyConnection) -> sqlx::Result<bool> {
     sqlx::query_scalar(POSTGRES_READS_ONLY).fetch_one(connection).await
 }
 
-async fn within_limit<T>(connecting: impl Future<Output = sqlx::Result<T>>) -> Result<T, StoreError> {
+pub(super) async fn within_limit<T>(connecting: impl Future<Output = sqlx::Result<T>>) -> Result<T, StoreError> {
     let limit_ms = CONNECT_LIMIT.as_millis() as u64;
     let connected = tokio::time::timeout(CONNECT_LIMIT, connecting).await;
     Ok(connected.map_err(|_| StoreError::TooSlow { limit_ms })??)
 }
 
-fn connect_options(url: &DatabaseUrl) -> Result<AnyConnectOptions, StoreError> {
+pub(super) fn connect_options(url: &DatabaseUrl) -> Result<AnyConnectOptions, StoreError> {
     let text = match (url.path(), url.server()) {
         (Some(path), _) => file_url(path)?,
         (None, server) => server.unwrap_or_default().to_owned(),

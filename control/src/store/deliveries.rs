@@ -5,6 +5,7 @@
 //! `retry.rs`.
 
 mod claim;
+mod held;
 mod retry;
 
 use farwatch_proto::id::{ChannelId, ContactId, DeliveryId, IncidentId, TenantId};

@@ -86,6 +86,12 @@ pub enum StoreError {
         /// The newest migration this version has.
         known: i64,
     },
+    /// There is nothing in the database.
+    #[error("it holds no table; name the database of a Farwatch")]
+    Blank,
+    /// There is something in the database.
+    #[error("it is not empty; name a new database, or move what is there away")]
+    NotBlank,
     /// A migration that the database holds is not the one this version has under that number.
     #[error("migration {version} of the database is not the one this version knows")]
     ForeignMigration {

@@ -89,32 +89,56 @@ pub(super) async fn run(connection: &mut AnyConnection, engine: Engine) -> Resul
         Engine::Sqlite => connection.begin_with("begin exclusive").await?,
         Engine::Postgres => connection.begin_with("begin").await?,
     };
-    match engine {
-        Engine::Sqlite => {
-            sqlx::raw_sql(LIST_SQLITE).execute(&mut *transaction).await?;
-            sqlx::raw_sql(LEAST_SQLITE).execute(&mut *transaction).await?
-        }
-        Engine::Postgres => {
-            sqlx::raw_sql(LOCK_POSTGRES).execute(&mut *transaction).await?;
-            sqlx::raw_sql(LIST_POSTGRES).execute(&mut *transaction).await?;
-            sqlx::raw_sql(LEAST_POSTGRES).execute(&mut *transaction).await?
-        }
-    };
-    let applied = applied(&mut transaction).await?;
+    let found = complete(&mut transaction, engine).await?;
+    transaction.commit().await?;
+    if found > known() {
+        warn!(schema = found, known = known(), "the database has a newer schema, which this version may run with");
+    }
+    Ok(())
+}
+
+/// Makes the schema that these migrations and no others lead to, within the caller's transaction.
+pub(super) async fn lay_out(
+    connection: &mut AnyConnection,
+    engine: Engine,
+    versions: &[i64],
+) -> Result<(), StoreError> {
+    let found = versions.iter().copied().max().unwrap_or(0);
+    if versions.iter().any(|version| !MIGRATIONS.iter().any(|migration| migration.version == *version)) {
+        return Err(StoreError::NewerSchema { found, known: known() });
+    }
+    make_lists(connection, engine).await?;
+    for migration in MIGRATIONS.iter().filter(|migration| versions.contains(&migration.version)) {
+        apply(connection, migration, engine).await?;
+    }
+    Ok(())
+}
+
+/// Applies what is missing within the caller's transaction, and returns the newest migration that the database had.
+pub(super) async fn complete(connection: &mut AnyConnection, engine: Engine) -> Result<i64, StoreError> {
+    make_lists(connection, engine).await?;
+    let applied = applied(connection).await?;
     let found = check(&applied, engine)?;
     for migration in &MIGRATIONS {
         if !applied.iter().any(|applied| applied.version == migration.version) {
-            apply(&mut transaction, migration, engine).await?;
+            apply(connection, migration, engine).await?;
         }
         sqlx::query("insert into schema_least_known (version, least_known) values ($1, $2) on conflict do nothing")
             .bind(migration.version)
             .bind(migration.least_known)
-            .execute(&mut *transaction)
+            .execute(&mut *connection)
             .await?;
     }
-    transaction.commit().await?;
-    if found > known() {
-        warn!(schema = found, known = known(), "the database has a newer schema, which this version may run with");
+    Ok(found)
+}
+
+async fn make_lists(connection: &mut AnyConnection, engine: Engine) -> Result<(), StoreError> {
+    let statements = match engine {
+        Engine::Sqlite => [LIST_SQLITE, LEAST_SQLITE].as_slice(),
+        Engine::Postgres => &[LOCK_POSTGRES, LIST_POSTGRES, LEAST_POSTGRES],
+    };
+    for statement in statements {
+        sqlx::raw_sql(*statement).execute(&mut *connection).await?;
     }
     Ok(())
 }

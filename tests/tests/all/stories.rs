@@ -10,5 +10,6 @@ mod followers;
 mod hosts_fail;
 mod links;
 mod outages;
+mod restored;
 mod starts;
 mod tcp;

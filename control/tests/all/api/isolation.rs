@@ -30,12 +30,13 @@ async fn neighbours(house: &House) -> Neighbours {
     let host = house.made("/v1/hosts", private).await;
     let stranger = house.post("/v1/tokens?tenant=umbrella", json!({"name": "t", "scope": "tenant"})).await;
     let incident = format!("inc_{}", "0".repeat(32));
+    let delivery = format!("dlv_{}", "0".repeat(32));
     Neighbours {
         ids: vec![
             ("/v1/channels", channel),
             ("/v1/checks", check.clone()),
             ("/v1/contacts", contact),
-            ("/v1/deliveries", format!("dlv_{}", "0".repeat(32))),
+            ("/v1/deliveries", delivery),
             ("/v1/hosts", host),
             ("/v1/incidents", incident),
             ("/v1/tenants", acme),

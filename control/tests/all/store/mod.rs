@@ -33,6 +33,7 @@ mod leader;
 mod ledger;
 mod opening;
 mod people;
+mod restoring;
 mod tail;
 mod tidy;
 mod upgrade;

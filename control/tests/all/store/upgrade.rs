@@ -16,7 +16,7 @@ on_both_engines!(
 );
 
 /// The first schema, as its version left it.
-async fn first_schema(database: &Database) -> AnyConnection {
+pub(super) async fn first_schema(database: &Database) -> AnyConnection {
     let (script, number) = match database.url.engine() {
         Engine::Sqlite => (include_str!("../../../migrations/sqlite/0001_first.sql"), "integer"),
         Engine::Postgres => (include_str!("../../../migrations/postgres/0001_first.sql"), "bigint"),
