@@ -15,8 +15,17 @@ pub(crate) fn used_us(pid: u32) -> anyhow::Result<f64> {
 
 /// Resident memory of a process, in MiB.
 pub(crate) fn resident_mib(pid: u32) -> anyhow::Result<f64> {
+    memory_mib(pid, "VmRSS:")
+}
+
+/// The most memory that was ever resident of a process, in MiB.
+pub(crate) fn peak_mib(pid: u32) -> anyhow::Result<f64> {
+    memory_mib(pid, "VmHWM:")
+}
+
+fn memory_mib(pid: u32, field: &str) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).context("the kernel tells no memory")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kib / 1024.0)
 }

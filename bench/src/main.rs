@@ -1,16 +1,17 @@
-//! What a check costs, side by side in one run with what a user would pick instead.
+//! What a check costs, side by side in one run with what a user would pick instead, and what a control plane bears.
 //!
-//! Every figure also goes to `bench/out/latest.json` as `{name, value, unit, bar, holds}`. Figures are
-//! for people: no timing here decides a test.
+//! Every figure also goes to `bench/out/latest.json` as `{name, value, unit, bar, holds}`; `bench probe`, `bench record`
+//! and `bench cell` measure a part alone and keep nothing. Figures are for people: no timing here decides a test.
 
+mod cell;
 mod compare;
 mod cpu;
 mod record;
 mod rows;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use farwatch_tests::nginx::{Nginx, Server};
-use rows::{Bar, Table};
+use rows::{Bar, Table, progress};
 
 /// A host may cost at most this part of blackbox_exporter.
 const BLACKBOX_PART_MAX: f64 = 1.0 / 6.0;
@@ -22,20 +23,47 @@ const OPEN_MAX_MIB: f64 = 640.0;
 const RESULT_MAX_BYTES: f64 = 8.0;
 
 fn main() -> anyhow::Result<()> {
+    let wanted = std::env::args().nth(1);
     let mut table = Table::default();
-    if std::env::args().nth(1).is_some_and(|part| part == "record") {
-        record_rows(&mut table)?;
-        table.print();
-        return Ok(());
+    let measured = measure(wanted.as_deref(), &mut table);
+    // What was measured before something failed is worth seeing all the same.
+    table.print();
+    measured?;
+    if wanted.is_none() {
+        table.save().context("cannot save the figures")?;
     }
-    let nginx = Nginx::start(&[Server::http("location / { return 200 'fine'; }")])?;
-    let url = nginx.url(0, "/");
+    Ok(())
+}
 
+/// Measures the wanted part, or every one.
+fn measure(wanted: Option<&str>, table: &mut Table) -> anyhow::Result<()> {
+    if let Some(unknown) = wanted.filter(|part| !["probe", "record", "cell"].contains(part)) {
+        bail!("{unknown}: say probe, record or cell, or nothing for all of them");
+    }
+    let wants = |part: &str| wanted.is_none_or(|wanted| wanted == part);
+    let nginx = Nginx::start(&[Server::http("location / { return 200 'fine'; }")])?;
+    if wants("probe") {
+        probe_rows(table, &nginx)?;
+    }
+    if wants("record") {
+        record_rows(table)?;
+    }
+    if wants("cell") {
+        cell::measure(table, &nginx)?;
+    }
+    Ok(())
+}
+
+/// What one check costs.
+fn probe_rows(table: &mut Table, nginx: &Nginx) -> anyhow::Result<()> {
+    let url = nginx.url(0, "/");
+    progress("a target is probed without Farwatch");
     table.add("probe/plain/unthrottled/cpu", compare::plain_probe(&url, None)?, "us", None);
     let blackbox_us = compare::blackbox_exporter(&url)?;
     table.add("probe/blackbox_exporter/cpu", blackbox_us, "us", None);
     let check_http_us = compare::check_http(nginx.address(0))?;
     table.add("probe/check_http/cpu", check_http_us, "us", None);
+    progress("a host with 10,000 checks probes it");
     let host = compare::farwatch_host(&url)?;
     table.add("probe/plain/cpu", host.plain_us, "us", None);
     table.add("probe/farwatch_host/cpu", host.cpu_us, "us", None);
@@ -50,13 +78,12 @@ fn main() -> anyhow::Result<()> {
     for row in compare::sandbox_overhead()? {
         table.add(&row.name, row.value, &row.unit, None);
     }
-    record_rows(&mut table)?;
-    table.print();
-    table.save().context("cannot save the figures")
+    Ok(())
 }
 
-/// What the record costs. `bench record` measures this alone, and keeps nothing.
+/// What the record costs.
 fn record_rows(table: &mut Table) -> anyhow::Result<()> {
+    progress("open hours are held and folded");
     let record = record::record()?;
     table.add("record/open_hours/memory_100k_streams", record.open_mib, "MiB", Some(Bar::AtMost(OPEN_MAX_MIB)));
     table.add("record/open_hours/good_run", record.open_bytes, "bytes", None);

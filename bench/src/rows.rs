@@ -4,6 +4,12 @@ use std::fs;
 
 use serde::Serialize;
 
+/// Tells whoever waits what is being done.
+#[allow(clippy::print_stderr, reason = "the figures alone go to standard output")]
+pub(crate) fn progress(what: &str) {
+    eprintln!("bench: {what}");
+}
+
 /// What a figure is held against.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bar {

@@ -4,6 +4,7 @@
 //! itself.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use farwatch_proto::link::{CONTROL_NAME, FromControl, FromHost, LINK_PATH};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use tungstenite::{Message, WebSocket};
+use tungstenite::{Error, Message, Utf8Bytes, WebSocket};
 
 use crate::certificate::Certificate;
 
@@ -110,12 +111,44 @@ impl RawLink {
         }
     }
 
+    /// From now on neither hearing nor saying waits for longer than this, and what is not taken at once is kept.
+    pub fn hurry(&mut self, patience: Duration) -> anyhow::Result<()> {
+        let stream = &self.socket.get_ref().sock;
+        stream.set_read_timeout(Some(patience))?;
+        Ok(stream.set_write_timeout(Some(patience))?)
+    }
+
+    /// Says this in a hurry: what control does not take now goes out with what is said later.
+    pub fn say_soon(&mut self, message: &FromHost) -> anyhow::Result<()> {
+        in_time(self.socket.write(Message::text(serde_json::to_string(message)?)))?;
+        in_time(self.socket.flush()).map(|_| ())
+    }
+
+    /// The next thing that control says, as it says it; nothing when it says nothing in time.
+    pub fn hear_soon(&mut self) -> anyhow::Result<Option<Utf8Bytes>> {
+        in_time(self.socket.flush())?;
+        match in_time(self.socket.read())? {
+            Some(Message::Text(text)) => Ok(Some(text)),
+            Some(Message::Close(_)) => bail!("control closed the link"),
+            _ => Ok(None),
+        }
+    }
+
     /// What control says when it refuses.
     pub fn hear_refusal(&mut self) -> anyhow::Result<String> {
         self.hear("a refusal", |message| match message {
             FromControl::Refused { reason } => Some(reason.clone()),
             _ => None,
         })
+    }
+}
+
+/// Nothing when it would have taken longer than whoever is in a hurry waits.
+fn in_time<T>(result: Result<T, Error>) -> anyhow::Result<Option<T>> {
+    match result {
+        Ok(done) => Ok(Some(done)),
+        Err(Error::Io(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

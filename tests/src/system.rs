@@ -187,6 +187,11 @@ impl System {
         if index == 0 { self.data.clone() } else { self.data.join("controls").join((index + 1).to_string()) }
     }
 
+    /// Where hosts dial the n-th process of control.
+    pub fn link_address(&self, index: usize) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(self.control_data(index).join("link.address"))?.trim().to_owned())
+    }
+
     /// The process of the host of this name.
     pub fn host_pid(&self, name: &str) -> anyhow::Result<Pid> {
         self.pid_of("host", &self.data.join("hosts").join(name))

@@ -6,7 +6,7 @@ use farwatch_core::detect::Input;
 use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::link::{Declined, FromControl, FromHost, Mark};
 use farwatch_proto::time::{BootMs, Stamp};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::draft::{Draft, Now};
 use super::sessions::{Arrival, Session};
@@ -58,6 +58,12 @@ impl State {
         listeners: &[std::net::SocketAddr],
         now: Now,
     ) -> Result<(), StoreError> {
+        // Whoever waited in vain for a busy leader dials again and again. What a hello costs is spent on the link that
+        // is still there, or the leader would work for the dead ones alone.
+        if arrival.outbox.is_closed() {
+            debug!(%host, "a host has gone before it was welcomed");
+            return Ok(());
+        }
         if self.newest.host(host).is_none() && store.hosts().get(host).await?.is_none_or(|host| host.retired.is_some())
         {
             warn!(%host, "a host that is not registered was refused");

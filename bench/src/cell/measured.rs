@@ -1,0 +1,208 @@
+//! What is measured of a cell, one function each. They leave the cell as they found it, but for whom they killed.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use farwatch_proto::time::UnixMs;
+use farwatch_tests::clock::now;
+use farwatch_tests::wait::{eventually, leave_alone};
+
+use super::database::copied_check;
+use super::stage::Cell;
+use crate::cpu;
+
+/// The part of a backlog that is not measured: links warm up.
+const WARM_UP: Duration = Duration::from_millis(1_500);
+/// A measurement of ingesting ends by then at the latest, and before that with the backlog.
+const INGEST_MAX_MS: i64 = 20_000;
+/// How often it is looked whether the backlog is through.
+const LOOK: Duration = Duration::from_millis(250);
+/// From this part of the full rate downwards the backlog counts as through: what is left is what becomes due.
+const THROUGH: f64 = 0.7;
+/// A successor has committed results by then.
+const TAKEOVER_LIMIT: Duration = Duration::from_secs(60);
+/// Checks asked for one by one.
+const SINGLES: u64 = 300;
+
+/// Results taken in while hosts send as fast as control acknowledges.
+pub(super) struct Ingested {
+    pub(super) per_second: f64,
+    pub(super) window_s: f64,
+    /// CPU per thousand results, in milliseconds.
+    pub(super) control_ms: f64,
+    pub(super) database_ms: f64,
+}
+
+/// Lets hosts that have kept still send what they owe of two intervals, and what becomes due, as fast as control takes
+/// it: all of it is judged.
+pub(super) fn ingest(cell: &mut Cell) -> anyhow::Result<Ingested> {
+    let pid = cell.leader_pid()?;
+    cell.send(true);
+    leave_alone(WARM_UP);
+    let mut before = (now(), cell.committed());
+    let first = before;
+    let (control_us, database_us) = (cpu::used_us(pid)?, cell.database_cpu_us()?);
+    let mut end = (before, control_us, database_us);
+    let mut best = 0.0_f64;
+    while now().since(first.0) < INGEST_MAX_MS {
+        leave_alone(LOOK * 4);
+        let at = (now(), cell.committed());
+        let rate = rate(before, at);
+        best = best.max(rate);
+        if rate < best * THROUGH {
+            break;
+        }
+        before = at;
+        end = (at, cpu::used_us(pid)?, cell.database_cpu_us()?);
+    }
+    let results = (end.0.1 - first.1) as f64;
+    ensure!(results > 0.0, "no results were acknowledged within the first seconds");
+    cell.demand_no_refusal()?;
+    Ok(Ingested {
+        per_second: rate(first, end.0),
+        window_s: end.0.0.since(first.0) as f64 / 1_000.0,
+        control_ms: (end.1 - control_us) / results,
+        database_ms: (end.2 - database_us) / results,
+    })
+}
+
+fn rate(from: (UnixMs, u64), to: (UnixMs, u64)) -> f64 {
+    (to.1 - from.1) as f64 * 1_000.0 / to.0.since(from.0).max(1) as f64
+}
+
+/// What a leader weighs while it takes in what becomes due.
+pub(super) struct Weight {
+    pub(super) per_second: f64,
+    pub(super) resident_mib: f64,
+    pub(super) peak_mib: f64,
+    /// CPU of control in parts of one core.
+    pub(super) cores: f64,
+}
+
+/// Lets results flow as they become due for a while.
+pub(super) fn weigh(cell: &Cell, lasting: Duration) -> anyhow::Result<Weight> {
+    cell.send(true);
+    let pid = cell.leader_pid()?;
+    let (from, used_us) = ((now(), cell.committed()), cpu::used_us(pid)?);
+    leave_alone(lasting);
+    let to = (now(), cell.committed());
+    Ok(Weight {
+        per_second: rate(from, to),
+        resident_mib: cpu::resident_mib(pid)?,
+        peak_mib: cpu::peak_mib(pid)?,
+        cores: (cpu::used_us(pid)? - used_us) / 1_000.0 / to.0.since(from.0) as f64,
+    })
+}
+
+/// How long a takeover took, in seconds.
+pub(super) struct TakenOver {
+    /// From the kill to the first results in the database: the lease has to stand still for 5 s first.
+    pub(super) from_kill_s: f64,
+    /// From the moment the successor had the lease.
+    pub(super) from_lease_s: f64,
+}
+
+/// Kills the leader while results flow, and waits for the first that the successor has judged and committed.
+pub(super) fn take_over(cell: &mut Cell) -> anyhow::Result<TakenOver> {
+    cell.send(true);
+    let killed = cell.kill_leader()?;
+    let epoch = cell.epoch()?;
+    let of_epoch = |kind: &str| {
+        format!("select coalesce(min(committed_ms), 0) from journal where epoch_n = {epoch} and kind = '{kind}'")
+    };
+    let first = eventually("the successor's first results", TAKEOVER_LIMIT, || {
+        let first = cell.database.number(&of_epoch("results"))?;
+        Ok((first > 0).then_some(first))
+    })?;
+    let held = cell.database.number(&of_epoch("takeover"))?;
+    Ok(TakenOver { from_kill_s: (first - killed.0) as f64 / 1_000.0, from_lease_s: (first - held) as f64 / 1_000.0 })
+}
+
+/// How long requests took, in milliseconds, in order of length.
+pub(super) struct Latencies(Vec<f64>);
+
+impl Latencies {
+    /// The time within which so many of a thousand were answered.
+    pub(super) fn within(&self, of_thousand: usize) -> f64 {
+        let index = (self.0.len() * of_thousand / 1_000).min(self.0.len().saturating_sub(1));
+        self.0.get(index).copied().unwrap_or(f64::INFINITY)
+    }
+}
+
+/// Reads the whole list of checks page by page, and then some checks one by one.
+pub(super) fn ask(cell: &Cell, checks: u64) -> anyhow::Result<(Latencies, Latencies)> {
+    let api = &cell.system.apis()[cell.leader()?];
+    let (mut pages, mut seen, mut next) = (Vec::new(), 0, String::new());
+    loop {
+        let (took_ms, page) = timed(|| api.get(&format!("/v1/checks?limit=100{next}")))?;
+        pages.push(took_ms);
+        seen += page["items"].as_array().context("the checks are no list")?.len() as u64;
+        match page["next"].as_str() {
+            Some(cursor) => next = format!("&cursor={cursor}"),
+            None => break,
+        }
+    }
+    ensure!(seen > checks, "the pages showed {seen} checks");
+    let mut singles = Vec::new();
+    for n in 1..=SINGLES {
+        let path = format!("/v1/checks/{}", copied_check(n * (checks / SINGLES)));
+        singles.push(timed(|| api.get(&path))?.0);
+    }
+    Ok((sorted(pages), sorted(singles)))
+}
+
+fn sorted(mut latencies: Vec<f64>) -> Latencies {
+    latencies.sort_by(f64::total_cmp);
+    Latencies(latencies)
+}
+
+#[allow(clippy::disallowed_methods, reason = "a measuring tool reads the clock")]
+fn timed<T>(ask: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(f64, T)> {
+    let began = Instant::now();
+    let answer = ask()?;
+    Ok((began.elapsed().as_secs_f64() * 1_000.0, answer))
+}
+
+/// What a mass failure came to.
+pub(super) struct MassFailure {
+    /// From the first failure to the last incident on record, in seconds.
+    pub(super) lasted_s: f64,
+    /// From an incident's first failed slot to its record, the longest, in seconds.
+    pub(super) slowest_s: f64,
+    /// Flushes a second.
+    pub(super) flushes: f64,
+    /// Bytes of the journal for each of them.
+    pub(super) flush_kib: f64,
+    /// CPU in parts of one core.
+    pub(super) control_cores: f64,
+    pub(super) database_cores: f64,
+}
+
+/// Has every second check fail from its next slot on, and waits until each has its incident.
+pub(super) fn fail(cell: &mut Cell, failing: u64, limit: Duration) -> anyhow::Result<MassFailure> {
+    cell.send(true);
+    let pid = cell.leader_pid()?;
+    let (control_us, database_us) = (cpu::used_us(pid)?, cell.database_cpu_us()?);
+    let began = now();
+    cell.fleet.shared.failing.store(true, Ordering::Relaxed);
+    let opened = eventually("every failing check to have its incident", limit, || {
+        let open = cell.database.number("select count(*) from incident")?;
+        ensure!(open.cast_unsigned() >= failing, "{open} of {failing} have one");
+        Ok(Some(now()))
+    })?;
+    let lasted_s = opened.since(began) as f64 / 1_000.0;
+    let (control_us, database_us) = (cpu::used_us(pid)? - control_us, cell.database_cpu_us()? - database_us);
+    let slowest_ms = cell.database.number("select max(opened_ms - first_failed_slot_ms) from incident")?;
+    let within = format!("from journal where committed_ms between {} and {}", began.0, opened.0);
+    let flushes = cell.database.number(&format!("select count(*) {within}"))? as f64;
+    let bytes = cell.database.number(&format!("select cast(sum(length(body)) as bigint) {within}"))? as f64;
+    Ok(MassFailure {
+        lasted_s,
+        slowest_s: slowest_ms as f64 / 1_000.0,
+        flushes: flushes / lasted_s,
+        flush_kib: bytes / flushes / 1_024.0,
+        control_cores: control_us / 1e6 / lasted_s,
+        database_cores: database_us / 1e6 / lasted_s,
+    })
+}
