@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use farwatch_proto::id::{DeliveryId, TenantId};
 use farwatch_proto::time::UnixMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::auth::{Reader, Writer};
@@ -17,11 +18,13 @@ pub(super) fn routes() -> Routes {
     Routes::default()
         .get("/v1/deliveries/held", list)
         .post("/v1/deliveries/{id}/release", release)
+        .about("Sends a delivery that a restore holds back")
         .post("/v1/deliveries/{id}/drop", drop_one)
+        .about("Gives up a delivery that a restore holds back")
 }
 
 /// What became of one.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SettledView {
     id: DeliveryId,
     state: &'static str,
