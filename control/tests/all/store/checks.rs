@@ -31,9 +31,11 @@ async fn a_name_is_unique_until_its_check_is_deleted(database: Database) {
     let renamed = checks.add_revision(world.tenant, second, 1, &world.wording("shop"), START).await;
     assert!(matches!(renamed, Err(StoreError::Conflict(Unique::CheckName))), "{renamed:?}");
 
+    assert_eq!(checks.latest_live(first).await.unwrap().unwrap().revision, 1);
     let deletion = NewRevision { activity: Activity::Deleted, ..world.wording("shop") };
     checks.add_revision(world.tenant, first, 1, &deletion, START + 5).await.unwrap().unwrap();
     checks.create(&again, START).await.unwrap();
+    assert_eq!(checks.latest_live(first).await.unwrap(), None);
     let deleted = checks.get(world.tenant, first).await.unwrap().unwrap();
     assert_eq!(deleted.deleted, Some(START + 5));
     assert_eq!(checks.add_revision(world.tenant, first, 2, &world.wording("shop"), START).await.unwrap(), None);
