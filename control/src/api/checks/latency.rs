@@ -202,7 +202,7 @@ mod tests {
     fn auto_chooses_a_length_that_people_think_in() {
         let hour_ms = 3_600_000;
         let lengths = [hour_ms, 24 * hour_ms, 7 * DAY_MS, 30 * DAY_MS, 90 * DAY_MS, PERIOD_MAX_MS];
-        assert_eq!(lengths.map(|length_ms| step_of(length_ms, false)), [60, 1800, 7200, 21_600, 86_400, 604_800]);
+        assert_eq!(lengths.map(|length_ms| step_of(length_ms, false)), [60, 1800, 7200, 43_200, 86_400, 604_800]);
         assert_eq!(step_of(hour_ms, true), 86_400);
     }
 

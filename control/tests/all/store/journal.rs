@@ -30,6 +30,7 @@ on_both_engines!(
     every_segment_has_its_own_mark,
     a_host_is_told_of_so_many_segments_at_most,
     rows_are_read_by_number_and_by_slot,
+    a_reader_knows_its_row_again_and_finds_where_to_begin,
     old_rows_go_and_the_newest_stays,
 );
 
@@ -277,6 +278,25 @@ async fn rows_are_read_by_number_and_by_slot(database: Database) {
     assert_eq!(during(11, 31, 0).await, [3, 4]);
     assert_eq!(during(0, 100, 3).await, [4]);
     assert_eq!(during(26, 30, 0).await, [] as [u64; 0]);
+}
+
+async fn a_reader_knows_its_row_again_and_finds_where_to_begin(database: Database) {
+    let world = World::new(&database).await;
+    let mut leader = world.lead().await;
+    let journal = world.store.journal();
+    for after_ms in [10, 20, 30] {
+        let flush = Flush { committed: START + after_ms, ..leader.flush() };
+        leader.commit(&world.store, &flush).await;
+        assert_eq!(journal.flush_at(leader.head.seq).await.unwrap(), Some(flush.id));
+    }
+    assert_eq!(journal.flush_at(leader.head.seq + 1).await.unwrap(), None);
+    let before = [journal.last_before(START + 30).await.unwrap(), journal.last_before(START + 31).await.unwrap()];
+    assert_eq!(before, [3, 4]);
+    let counts = [journal.count_between(1, 4).await.unwrap(), journal.count_between(4, 9).await.unwrap()];
+    assert_eq!(counts, [3, 0]);
+    database.run("delete from journal where seq < 3").await;
+    assert_eq!(journal.last_before(START).await.unwrap(), 2, "before the oldest row there is");
+    assert_eq!(journal.count_between(0, 4).await.unwrap(), 2);
 }
 
 async fn old_rows_go_and_the_newest_stays(database: Database) {
