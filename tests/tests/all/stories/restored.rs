@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 const LIMIT: Duration = Duration::from_secs(90);
 /// What lies between the end of control and its next start: the time in which an operator restores.
 const RESTART_AFTER: &str = "--restart-after=12s";
+/// A killed process is gone by then, long before the next one starts.
+const GONE_LIMIT: Duration = Duration::from_secs(8);
 /// The checks of a scene run that often.
 const INTERVAL_MS: i64 = 10_000;
 
@@ -54,7 +56,11 @@ fn what_was_measured_after_the_backup_comes_back_from_the_hosts() {
         let removed = fs::remove_file(data.join(name));
         assert!(removed.is_ok() || name != "farwatch.db", "{removed:?}");
     }
-    let restored = told(&scene.system, &["restore", &backup, &folder, "--json"]).unwrap();
+    // The database is in use until the killed process is gone, which may be a moment after the kill.
+    let restored = eventually("the restore", GONE_LIMIT, || {
+        told(&scene.system, &["restore", &backup, &folder, "--json"]).map(Some)
+    })
+    .unwrap();
     assert!(restored["era"].as_u64().unwrap() > 1, "{restored}");
     assert_eq!(restored["rows"], made["rows"]);
 
