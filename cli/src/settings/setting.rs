@@ -58,7 +58,8 @@ fn values(arg: &Arg, given: &Given) -> Result<Vec<String>, String> {
         (ArgAction::SetTrue, Given::Truth(truth)) => Ok(truth.then(|| "true".to_owned()).into_iter().collect()),
         (ArgAction::SetTrue, _) => Err("write true or false".to_owned()),
         (ArgAction::Append, Given::List(items)) => items.iter().map(|item| single(arg, item)).collect(),
-        (ArgAction::Append, _) => Err("write a list, such as [\"one\", \"another\"]".to_owned()),
+        // One is a list of one, as it is on the command line.
+        (ArgAction::Append, given) => single(arg, given).map(|value| vec![value]),
         (_, given) => single(arg, given).map(|value| vec![value]),
     }
 }

@@ -17,6 +17,7 @@ use super::{Api, Deed};
 pub(super) fn routes() -> Routes {
     Routes::default()
         .get("/v1/deliveries/held", list)
+        .about("Lists the deliveries that a restore holds back")
         .post("/v1/deliveries/{id}/release", release)
         .about("Sends a delivery that a restore holds back")
         .post("/v1/deliveries/{id}/drop", drop_one)

@@ -35,7 +35,7 @@ pub struct Restoring {
 
 impl Restoring {
     /// Lays out the schema of the backup in a database that must be empty, and takes back what its migrations wrote.
-    pub async fn begin(url: &DatabaseUrl, versions: &[i64]) -> Result<Self, StoreError> {
+    pub(crate) async fn begin(url: &DatabaseUrl, versions: &[i64]) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let engine = url.engine();
         let mut connection = within_limit(AnyConnection::connect_with(&connect_options(url)?)).await?;
@@ -59,14 +59,14 @@ impl Restoring {
     }
 
     /// Empties a table of what migrations wrote into it: the backup has that row as it was.
-    pub async fn empty(&mut self, table: &str) -> Result<(), StoreError> {
+    pub(crate) async fn empty(&mut self, table: &str) -> Result<(), StoreError> {
         let table = self.table(table)?.name.clone();
         sqlx::query(AssertSqlSafe(format!("delete from {table}"))).execute(&mut self.connection).await?;
         Ok(())
     }
 
     /// Inserts rows whose cells are in the order of these columns.
-    pub async fn insert(&mut self, table: &Table, rows: Vec<Vec<Cell>>) -> Result<(), StoreError> {
+    pub(crate) async fn insert(&mut self, table: &Table, rows: Vec<Vec<Cell>>) -> Result<(), StoreError> {
         let known = self.table(&table.name)?;
         if let Some(column) = table.columns.iter().find(|column| !known.columns.contains(column)) {
             let message = format!("the backup has a column {}.{}, which its schema has not", table.name, column.name);
@@ -92,7 +92,7 @@ impl Restoring {
     }
 
     /// Brings the schema up to date, begins a new era, and commits.
-    pub async fn finish(mut self, now: UnixMs) -> Result<Restored, StoreError> {
+    pub(crate) async fn finish(mut self, now: UnixMs) -> Result<Restored, StoreError> {
         tables::count_on(&mut self.connection, self.engine).await?;
         migrations::complete(&mut self.connection, self.engine).await?;
         let era = self.raise_era(now).await?;

@@ -65,6 +65,9 @@ async fn what_was_given_up_is_tried_again_as_if_for_the_first_time(database: Dat
     let early = deliveries.retry(world.tenant, opening.id, DUE).await.unwrap();
     assert_eq!(early, Retried::NotGivenUp(DeliveryState::Claimed));
     deliveries.record_dead(&claimed, "404", DUE + 5).await.unwrap();
+    let backlog = world.store.backlog().await.unwrap();
+    assert_eq!((backlog.open_incidents, backlog.waiting, backlog.due_since, backlog.dead), (1, 0, None, 1));
+    assert!(world.store.pool_use().open > 0);
     let stranger = new_tenant(&world.store, "stranger").await;
     assert_eq!(deliveries.retry(stranger, opening.id, DUE + 10).await.unwrap(), Retried::NotFound);
     let Retried::Made(made) = deliveries.retry(world.tenant, opening.id, DUE + 10).await.unwrap() else {

@@ -18,31 +18,29 @@ fn checkpoint(seq: u64) -> LeaderCheckpoint {
 
 async fn a_checkpoint_is_replaced_and_a_former_leader_writes_none(database: Database) {
     let world = World::new(&database).await;
-    let checkpoints = world.store.leader_checkpoint();
-    assert_eq!(checkpoints.read().await.unwrap(), None);
+    assert_eq!(world.store.leader_checkpoint().read().await.unwrap(), None);
     let former = world.lead().await;
     for seq in [1, 2] {
-        checkpoints.write(former.epoch, &checkpoint(seq)).await.unwrap();
-        assert_eq!(checkpoints.read().await.unwrap(), Some(checkpoint(seq)));
+        world.store.leader_checkpoint().write(former.epoch, &checkpoint(seq)).await.unwrap();
+        assert_eq!(world.store.leader_checkpoint().read().await.unwrap(), Some(checkpoint(seq)));
     }
     world.lead().await;
-    let refused = checkpoints.write(former.epoch, &checkpoint(3)).await;
+    let refused = world.store.leader_checkpoint().write(former.epoch, &checkpoint(3)).await;
     assert!(matches!(refused, Err(StoreError::StaleLeader)), "{refused:?}");
-    assert_eq!(checkpoints.read().await.unwrap(), Some(checkpoint(2)));
+    assert_eq!(world.store.leader_checkpoint().read().await.unwrap(), Some(checkpoint(2)));
 }
 
 async fn what_a_later_leader_shows_is_not_replaced_by_a_former_one(database: Database) {
     let world = World::new(&database).await;
-    let shown = world.store.leader_status();
-    assert_eq!(shown.read().await.unwrap(), None);
+    assert_eq!(world.store.leader_status().read().await.unwrap(), None);
     let (former, later) = (world.lead().await, world.lead().await);
     let status = |epoch, age_ms: i64| ShownStatus { epoch, at: START + -age_ms, body: "{}".to_owned() };
     for status in [status(later.epoch, 9), status(later.epoch, 5)] {
-        shown.show(&status).await.unwrap();
-        assert_eq!(shown.read().await.unwrap(), Some(status));
+        world.store.leader_status().show(&status).await.unwrap();
+        assert_eq!(world.store.leader_status().read().await.unwrap(), Some(status));
     }
-    shown.show(&status(former.epoch, 0)).await.unwrap();
-    assert_eq!(shown.read().await.unwrap(), Some(status(later.epoch, 5)));
+    world.store.leader_status().show(&status(former.epoch, 0)).await.unwrap();
+    assert_eq!(world.store.leader_status().read().await.unwrap(), Some(status(later.epoch, 5)));
 }
 
 /// As `SIGSTOP` leaves it: a row of the journal written and not committed, and the lease held in place by it.
