@@ -34,8 +34,9 @@ const ALONE_MAX_MS: u64 = 3_000;
 const LONG_AGO_MS: i64 = 2 * 3_600_000;
 /// Two slots of every site.
 const FIRST_ACT_MS: i64 = 20_000;
-/// The hour of the first act is folded by then.
-const FOLD_LIMIT: Duration = Duration::from_secs(60);
+/// The hour of the first act is folded by then: hours are looked for once a minute by whoever leads, and on PostgreSQL
+/// that is nobody at the start.
+const FOLD_LIMIT: Duration = Duration::from_secs(150);
 
 /// An ordeal by kills.
 pub struct Kills {

@@ -12,7 +12,7 @@ const SEED: u64 = 20_261_123;
 
 fn stand(system: SystemBuilder) {
     let mut ordeal = Kills::begin(system, SEED).unwrap();
-    ordeal.strike_folding(2).unwrap();
+    ordeal.strike_folding(1).unwrap();
     while ordeal.count() < KILLS || ordeal.outages() == 0 {
         ordeal.strike().unwrap();
     }
