@@ -63,9 +63,9 @@ fn largest(table: &mut Table, nginx: &Nginx) -> anyhow::Result<()> {
 }
 
 fn ingest(table: &mut Table, name: &str, bar: Option<Bar>, cell: &mut Cell) -> anyhow::Result<()> {
-    let ingested = measured::ingest(cell)?;
+    let ingested = measured::ingest(cell, CELL_CHECKS)?;
     table.add(&format!("cell/100000/ingest/{name}"), ingested.per_second, "/s", bar);
-    table.add(&format!("cell/100000/ingest/{name}/window"), ingested.window_s, "s", None);
+    table.add(&format!("cell/100000/ingest/{name}/results"), ingested.results, "", None);
     table.add(&format!("cell/100000/ingest/{name}/control_cpu"), ingested.control_ms, "ms/k", None);
     if ingested.database_ms > 0.0 {
         table.add(&format!("cell/100000/ingest/{name}/database_cpu"), ingested.database_ms, "ms/k", None);

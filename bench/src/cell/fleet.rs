@@ -28,6 +28,8 @@ use super::host::RawHost;
 pub(super) const INTERVAL_S: u32 = 10;
 /// The same in milliseconds.
 pub(super) const INTERVAL_MS: i64 = INTERVAL_S as i64 * 1_000;
+/// Slots older than two intervals are judged by nobody; a host begins with what is younger, with a second to spare.
+pub(super) const OLDEST_MS: i64 = 2 * INTERVAL_MS - 1_000;
 /// All hosts hold what they are to hold by then.
 const HOLD_LIMIT: Duration = Duration::from_secs(90);
 

@@ -15,7 +15,7 @@ use farwatch_tests::link::{LinkIdentity, RawLink, hello};
 use farwatch_tests::wait::leave_alone;
 
 use super::feed::{Feed, Owed, Sameness};
-use super::fleet::{INTERVAL_MS, Shared, Standing, may_fail};
+use super::fleet::{OLDEST_MS, Shared, Standing, may_fail};
 
 /// How long neither side's silence holds up the other's word.
 const PATIENCE: Duration = Duration::from_millis(2);
@@ -28,8 +28,6 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 const WELCOME_LIMIT_MS: i64 = 5_000;
 /// Messages heard before anything is said.
 const HEARD_IN_A_ROW: usize = 64;
-/// Slots older than two intervals are judged by nobody; a host begins with what is younger, with a second to spare.
-const OLDEST_MS: i64 = 2 * INTERVAL_MS - 1_000;
 
 /// A host without a sandbox, a spool or targets.
 pub(super) struct RawHost {

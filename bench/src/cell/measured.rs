@@ -9,17 +9,16 @@ use farwatch_tests::clock::now;
 use farwatch_tests::wait::{eventually, leave_alone};
 
 use super::database::copied_check;
+use super::fleet::{INTERVAL_MS, OLDEST_MS};
 use super::stage::Cell;
 use crate::cpu;
 
-/// The part of a backlog that is not measured: links warm up.
-const WARM_UP: Duration = Duration::from_millis(1_500);
-/// A measurement of ingesting ends by then at the latest, and before that with the backlog.
-const INGEST_MAX_MS: i64 = 20_000;
+/// A backlog is taken in by then, or what was taken in until then is the measure.
+const INGEST_MAX_MS: i64 = 30_000;
 /// How often it is looked whether the backlog is through.
-const LOOK: Duration = Duration::from_millis(250);
-/// From this part of the full rate downwards the backlog counts as through: what is left is what becomes due.
-const THROUGH: f64 = 0.7;
+const LOOK: Duration = Duration::from_millis(100);
+/// The backlog is through when no more is missing than what became due within this time.
+const THROUGH_MS: i64 = 1_000;
 /// A successor has committed results by then.
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(60);
 /// Checks asked for one by one.
@@ -28,42 +27,36 @@ const SINGLES: u64 = 300;
 /// Results taken in while hosts send as fast as control acknowledges.
 pub(super) struct Ingested {
     pub(super) per_second: f64,
-    pub(super) window_s: f64,
+    pub(super) results: f64,
     /// CPU per thousand results, in milliseconds.
     pub(super) control_ms: f64,
     pub(super) database_ms: f64,
 }
 
 /// Lets hosts that have kept still send what they owe of two intervals, and what becomes due, as fast as control takes
-/// it: all of it is judged.
-pub(super) fn ingest(cell: &mut Cell) -> anyhow::Result<Ingested> {
+/// it: all of it is judged. Everything counts from the first moment on, so that nothing is taken in unmeasured.
+pub(super) fn ingest(cell: &mut Cell, checks: u64) -> anyhow::Result<Ingested> {
     let pid = cell.leader_pid()?;
-    cell.send(true);
-    leave_alone(WARM_UP);
-    let mut before = (now(), cell.committed());
-    let first = before;
     let (control_us, database_us) = (cpu::used_us(pid)?, cell.database_cpu_us()?);
-    let mut end = (before, control_us, database_us);
-    let mut best = 0.0_f64;
-    while now().since(first.0) < INGEST_MAX_MS {
-        leave_alone(LOOK * 4);
+    let first = (now(), cell.committed());
+    let owed = |until: UnixMs| checks.cast_signed() * (OLDEST_MS + until.since(first.0) - THROUGH_MS) / INTERVAL_MS;
+    cell.send(true);
+    let last = loop {
+        leave_alone(LOOK);
         let at = (now(), cell.committed());
-        let rate = rate(before, at);
-        best = best.max(rate);
-        if rate < best * THROUGH {
-            break;
+        if (at.1 - first.1).cast_signed() >= owed(at.0) || at.0.since(first.0) >= INGEST_MAX_MS {
+            break at;
         }
-        before = at;
-        end = (at, cpu::used_us(pid)?, cell.database_cpu_us()?);
-    }
-    let results = (end.0.1 - first.1) as f64;
-    ensure!(results > 0.0, "no results were acknowledged within the first seconds");
+    };
+    let (control_us, database_us) = (cpu::used_us(pid)? - control_us, cell.database_cpu_us()? - database_us);
+    let results = (last.1 - first.1) as f64;
+    ensure!(results > 0.0, "no results were acknowledged");
     cell.demand_no_refusal()?;
     Ok(Ingested {
-        per_second: rate(first, end.0),
-        window_s: end.0.0.since(first.0) as f64 / 1_000.0,
-        control_ms: (end.1 - control_us) / results,
-        database_ms: (end.2 - database_us) / results,
+        per_second: rate(first, last),
+        results,
+        control_ms: control_us / results,
+        database_ms: database_us / results,
     })
 }
 
