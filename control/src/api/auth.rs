@@ -98,7 +98,11 @@ pub(super) async fn find_tenant(api: &Api, named: &str) -> Result<Option<Tenant>
 /// The tenant that a request names, by id or name.
 pub(super) fn named_tenant(uri: &Uri, headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let header = headers.get(TENANT_HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    Ok(Params::<NoQuery>::of(uri)?.text("tenant").map(str::to_owned).or(header))
+    let named = Params::<NoQuery>::of(uri)?.text("tenant").map(str::to_owned).or(header);
+    if named.as_deref() == Some("") {
+        return Err(ApiError::parameter("tenant", "this names nobody: say an id or a name, or leave it away"));
+    }
+    Ok(named)
 }
 
 async fn only_tenant(api: &Api) -> Result<TenantId, ApiError> {

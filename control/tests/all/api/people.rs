@@ -82,4 +82,5 @@ async fn modules_and_tasks_are_shown(house: House) {
     assert_eq!(http["config_schema"]["required"], json!(["url"]));
     assert!(!http["summary"].as_str().unwrap().is_empty());
     assert_eq!(house.get("/v1/tasks").await.expect(200)["items"], json!([]));
+    house.get("/v1/tasks?tenant=").await.expect(400);
 }
