@@ -9,7 +9,7 @@ mod late;
 mod ranks;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,7 +19,6 @@ use farwatch_proto::fleet::Standing;
 use farwatch_proto::id::{HostId, ProcessId};
 use farwatch_proto::run::{Purpose, RunResult};
 use farwatch_proto::time::UnixMs;
-use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::leader::LeaderHandle;
@@ -63,7 +62,7 @@ pub(crate) fn start(
     handle: LeaderHandle,
 ) {
     let about = ("fold", "Makes blocks of hours that are over, and enters results that come late.", PERIOD);
-    let signal = Arc::new(Notify::new());
+    let signal = handle.began_to_lead.clone();
     tasks.run(spawner, about, signal.clone(), move || {
         let (store, handle, signal) = (store.clone(), handle.clone(), signal.clone());
         async move {

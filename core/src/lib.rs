@@ -9,6 +9,8 @@ pub mod slot;
 
 pub mod placement;
 
+pub mod holding;
+
 pub mod ownership;
 
 pub mod fleet;

@@ -34,17 +34,26 @@ const MODULE_RETRY: Duration = Duration::from_secs(2);
 /// Checks whose reason for not running is told to control at once. More would not fit a message.
 const UNABLE_TOLD_MAX: usize = 200;
 
+/// An assignment that has come whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reached {
+    pub(crate) to: Stamp,
+    /// What tells it from any other by what is in it.
+    pub(crate) digest: u64,
+}
+
 /// What control is told this host holds; a new connection tells it anew.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Acknowledged {
-    pub(crate) assignment: Option<Stamp>,
+    pub(crate) reached: Option<Reached>,
     pub(crate) view: Option<Stamp>,
     unable: Vec<(CheckId, String)>,
 }
 
 impl Acknowledged {
     pub(crate) fn message(&self) -> FromHost {
-        FromHost::Holds { assignment: self.assignment, view: self.view, unable: self.unable.clone() }
+        let assignment = self.reached.map(|reached| reached.to);
+        FromHost::Holds { assignment, view: self.view, unable: self.unable.clone() }
     }
 }
 
@@ -61,7 +70,7 @@ struct Incoming {
 pub(crate) struct Assignment {
     clock: Clock,
     disk: Disk,
-    reached: Option<Stamp>,
+    reached: Option<Reached>,
     views: Views,
     incoming: Option<Incoming>,
     loading: Loading,
@@ -92,6 +101,7 @@ impl Assignment {
         info!(checks = definitions.len(), "definitions read from disk");
         let checks = definitions.into_iter().map(|(check, all)| (check, Arc::new(Held::new(all)))).collect();
         let first = Holdings::default().with_checks(checks).with_views(views.clone());
+        let reached = reached.map(|to| Reached { to, digest: first.digest() });
         let (holdings, holdings_reader) = watch::channel(Arc::new(first));
         let (acknowledged, acknowledged_reader) = watch::channel(Acknowledged::default());
         let assignment = Self {
@@ -158,7 +168,7 @@ impl Assignment {
     fn gather(&mut self, since: Option<Stamp>, to: Stamp, put: Vec<Definition>, forget: Vec<CheckId>) {
         let is_new = self.incoming.as_ref().is_none_or(|incoming| incoming.to != to);
         if is_new {
-            if since.is_some() && since != self.reached {
+            if since.is_some() && since != self.reached.map(|reached| reached.to) {
                 warn!(%to, "changes to an assignment that this host does not hold; it asks for the whole");
                 self.forget_acknowledgement();
                 return;
@@ -175,7 +185,7 @@ impl Assignment {
     fn forget_acknowledgement(&mut self) {
         self.incoming = None;
         self.reached = None;
-        self.acknowledged.send_modify(|told| told.assignment = None);
+        self.acknowledged.send_modify(|told| told.reached = None);
         self.relink.notify_one();
     }
 
@@ -207,7 +217,7 @@ impl Assignment {
             // Acting by it is right all the same; only a restart would not know.
             warn!(%error, "definitions cannot be written; a restart without control would not know them");
         }
-        self.reached = Some(to);
+        self.reached = Some(Reached { to, digest: next.digest() });
         self.holdings.send_replace(Arc::new(next));
     }
 
@@ -263,9 +273,9 @@ impl Assignment {
     fn acknowledge(&mut self) {
         let holdings = self.holdings.borrow().clone();
         let is_all_settled = holdings.needed_modules().iter().all(|hash| holdings.is_settled(hash));
-        let told = self.acknowledged.borrow().assignment;
-        let assignment = if is_all_settled { self.reached } else { told };
-        let next = Acknowledged { assignment, view: self.views.newest_number(), unable: unable(&holdings) };
+        let told = self.acknowledged.borrow().reached;
+        let reached = if is_all_settled { self.reached } else { told };
+        let next = Acknowledged { reached, view: self.views.newest_number(), unable: unable(&holdings) };
         self.acknowledged.send_if_modified(|before| {
             let is_new = *before != next;
             *before = next;

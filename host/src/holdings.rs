@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use farwatch_core::hash::hash64;
+use farwatch_core::holding::{digest_of_all, digest_of_check};
 use farwatch_core::ownership::{Duty, Views, duty};
 use farwatch_core::placement::{Subject, preference_lists};
 use farwatch_core::slot::Schedule;
@@ -24,6 +25,8 @@ const FLEETS_KEPT: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) revisions: Vec<Revision>,
+    /// What tells these revisions from any others.
+    digest: u64,
 }
 
 /// One revision, and what has been computed for it.
@@ -52,8 +55,9 @@ pub(crate) struct Holdings {
 impl Held {
     pub(crate) fn new(mut definitions: Vec<Definition>) -> Self {
         definitions.sort_by_key(|definition| definition.revision);
+        let digest = digest_of_check(definitions.iter());
         let revision = |definition| Revision { definition, lists: Mutex::default() };
-        Self { revisions: definitions.into_iter().map(revision).collect() }
+        Self { revisions: definitions.into_iter().map(revision).collect(), digest }
     }
 
     /// The revision in force for this slot.
@@ -158,6 +162,11 @@ impl Holdings {
     /// Whether it is known of this module that it loads or that it never will.
     pub(crate) fn is_settled(&self, module: &ModuleHash) -> bool {
         self.modules.contains_key(module) || self.refused.contains_key(module)
+    }
+
+    /// What tells all definitions from any others.
+    pub(crate) fn digest(&self) -> u64 {
+        digest_of_all(self.checks.values().map(|held| held.digest))
     }
 
     /// All definitions.

@@ -111,7 +111,8 @@ impl Link {
             features: Vec::new(),
             run_places: self.run_places,
             peer_address: None,
-            assignment: told.assignment,
+            assignment: told.reached.map(|reached| reached.to),
+            assignment_digest: told.reached.map(|reached| reached.digest),
             view: told.view,
         }
     }

@@ -109,6 +109,10 @@ pub enum FromHost {
         /// The assignment it holds, if it holds one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         assignment: Option<Stamp>,
+        /// What tells that assignment from any other by what is in it: the digest of all its definitions, as `core`
+        /// makes it. A leader that computes the same need not send them again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assignment_digest: Option<u64>,
         /// The newest view it holds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         view: Option<Stamp>,

@@ -162,6 +162,7 @@ pub fn hello(host: HostId, boot: BootId) -> FromHost {
         run_places: 8,
         peer_address: None,
         assignment: None,
+        assignment_digest: None,
         view: None,
     }
 }

@@ -1,11 +1,12 @@
 //! One raw host: its link to whichever control process leads, from hello to the end and again.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::bail;
+use farwatch_core::holding::{digest_of_all, digest_of_check};
 use farwatch_proto::fleet::View;
 use farwatch_proto::id::{BootId, CheckId, HostId};
 use farwatch_proto::link::{FromControl, FromHost, HEARTBEAT_MS, Order};
@@ -37,7 +38,8 @@ pub(super) struct RawHost {
     shared: Arc<Shared>,
     standing: Arc<Standing>,
     feed: Feed,
-    held: BTreeSet<CheckId>,
+    /// The digest of each check that it holds.
+    held: BTreeMap<CheckId, u64>,
     reached: Option<Stamp>,
     view: Option<View>,
     owed: Arc<Vec<Owed>>,
@@ -57,7 +59,7 @@ impl RawHost {
             shared,
             standing,
             feed: Feed::new(boot),
-            held: BTreeSet::new(),
+            held: BTreeMap::new(),
             reached: None,
             view: None,
             owed: Arc::default(),
@@ -113,9 +115,10 @@ impl RawHost {
 
     fn hello(&self) -> FromHost {
         let mut said = hello(self.id, self.boot);
-        if let FromHost::Hello { run_places, assignment, view, .. } = &mut said {
+        if let FromHost::Hello { run_places, assignment, assignment_digest, view, .. } = &mut said {
             *run_places = 4_096;
             *assignment = self.reached;
+            *assignment_digest = self.reached.map(|_| digest_of_all(self.held.values().copied()));
             *view = self.view.as_ref().map(|view| view.number);
         }
         said
@@ -168,8 +171,9 @@ impl RawHost {
                     self.held.clear();
                     self.reached = None;
                 }
-                self.held.retain(|check| !forget.contains(check));
-                self.held.extend(put.iter().map(|definition| definition.check));
+                self.held.retain(|check, _| !forget.contains(check));
+                let of_one_check = put.chunk_by(|a, b| a.check == b.check);
+                self.held.extend(of_one_check.map(|all| (all[0].check, digest_of_check(all.iter()))));
                 if last {
                     self.reached = Some(to);
                     self.has_news = true;

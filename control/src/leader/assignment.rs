@@ -1,6 +1,6 @@
 //! Which host is told of which definitions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use farwatch_proto::check::Definition;
 use farwatch_proto::id::{CheckId, HostId};
@@ -30,23 +30,28 @@ impl State {
         self.reassign(&checks);
     }
 
-    /// Tells one host all that it has not been told; a host that holds nothing learns even of nothing.
-    pub(super) fn assign_to(&mut self, host: HostId) {
+    /// Tells one host all of what it should hold that it has not been told; a host that holds nothing learns even of
+    /// nothing.
+    pub(super) fn assign_to(&mut self, host: HostId, due: &[(CheckId, u64)]) {
         let Some(session) = self.sessions.get(&host) else { return };
         let mut changes = Changes::default();
-        for (check, page) in self.book.pages() {
-            let holds = page.holders(&self.newest, self.fleet.plan()).contains(&host);
-            if holds && !session.was_sent(*check, page.digest()) {
-                changes.put.push((*check, page.digest(), definitions(page)));
+        for (check, digest) in due {
+            if let Some(page) = self.book.page(*check).filter(|_| !session.was_sent(*check, *digest)) {
+                changes.put.push((*check, *digest, definitions(page)));
             }
         }
-        let kept = |check: &CheckId| {
-            self.book.page(*check).is_some_and(|page| page.holders(&self.newest, self.fleet.plan()).contains(&host))
-        };
-        changes.forget = session.holds().filter(|check| !kept(check)).collect();
+        let kept: HashSet<CheckId> = due.iter().map(|(check, _)| *check).collect();
+        changes.forget = session.holds().filter(|check| !kept.contains(check)).collect();
         if let Some(session) = self.sessions.get_mut(&host) {
             session.assign(host, changes);
         }
+    }
+
+    /// What this host should hold under the newest view and the announced one, with the digest of each.
+    pub(super) fn due_to(&self, host: HostId) -> Vec<(CheckId, u64)> {
+        let is_holder = |page: &Page| page.holders(&self.newest, self.fleet.plan()).contains(&host);
+        let pages = self.book.pages().filter(|(_, page)| is_holder(page));
+        pages.map(|(check, page)| (*check, page.digest())).collect()
     }
 
     fn note_changes(&self, check: CheckId, changes: &mut BTreeMap<HostId, Changes>) {

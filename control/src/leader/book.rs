@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use farwatch_core::detect::CheckFacts;
-use farwatch_core::hash::hash64;
+use farwatch_core::holding::digest_of_check;
 use farwatch_core::placement::{Subject, holders, owners, preference_lists};
 use farwatch_proto::check::{Activity, Definition, StreamId};
 use farwatch_proto::fleet::View;
@@ -37,6 +37,8 @@ pub(super) struct Page {
     pub(super) lists: Vec<Vec<HostId>>,
     /// The lists under the announced view, where it registers other hosts than the newest one.
     planned: Option<Vec<Vec<HostId>>>,
+    /// What tells whether a host holds it as it is now; it follows from the entries.
+    digest: u64,
 }
 
 impl Page {
@@ -81,13 +83,12 @@ impl Page {
     }
 
     /// What tells whether a host holds the page as it is now.
-    pub(super) fn digest(&self) -> u64 {
-        let mut bytes = Vec::with_capacity(self.entries.len() * 12);
-        for entry in &self.entries {
-            bytes.extend(entry.definition.revision.to_be_bytes());
-            bytes.extend(entry.definition.in_force_from.map_or(-1, |from| from.0).to_be_bytes());
-        }
-        hash64(&bytes)
+    pub(super) const fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    fn digest_of(entries: &[Entry]) -> u64 {
+        digest_of_check(entries.iter().map(|entry| &entry.definition))
     }
 
     /// What the detector reads of the revision in force now; `may_ask` is whether hosts have places for one more round.
@@ -134,7 +135,8 @@ impl Book {
             self.pages.remove(&check);
             return;
         }
-        let mut page = Page { entries, lists: Vec::new(), planned: None };
+        let digest = Page::digest_of(&entries);
+        let mut page = Page { entries, lists: Vec::new(), planned: None, digest };
         page.lists = lists_of(&page, view);
         self.pages.insert(check, page);
     }
@@ -145,6 +147,7 @@ impl Book {
         for entry in page.entries.iter_mut().filter(|entry| entry.definition.revision == revision) {
             entry.definition.in_force_from = Some(from);
         }
+        page.digest = Page::digest_of(&page.entries);
     }
 
     /// Forgets revisions that no open window can ask for, and checks whose deletion is in force.

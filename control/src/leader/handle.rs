@@ -102,6 +102,9 @@ pub struct LeaderHandle {
     pub deliveries_due: Arc<Notify>,
     /// Signalled when the journal has grown.
     pub journal_grew: Arc<Notify>,
+    /// Signalled when this process has begun to lead, for the task that makes blocks: whoever led before may have died
+    /// over them.
+    pub began_to_lead: Arc<Notify>,
     status: Arc<RwLock<LeaderStatus>>,
     requests: mpsc::Sender<LeaderRequest>,
 }
@@ -114,6 +117,7 @@ impl LeaderHandle {
             config_changed: Arc::default(),
             deliveries_due: Arc::default(),
             journal_grew: Arc::default(),
+            began_to_lead: Arc::default(),
             status: Arc::default(),
             requests,
         };

@@ -133,6 +133,7 @@ async fn lead(
         let state = state?;
         let (inbox, mut events) = mpsc::channel(INBOX_MAX);
         destination.send_replace(Destination::Here(inbox));
+        config.handle.began_to_lead.notify_one();
         Reign::new(config, state).run(&mut events, requests, &Reigning { lost: reigning }).await
     }
     .await;

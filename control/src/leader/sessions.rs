@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use farwatch_core::holding::digest_of_all;
 use farwatch_proto::check::Definition;
 use farwatch_proto::id::{BootId, CheckId, HostId};
 use farwatch_proto::link::{FromControl, PAYLOAD_MAX_BYTES};
@@ -14,14 +15,16 @@ use tracing::warn;
 /// What JSON adds to a definition beside its prepared config, in bytes, at the most.
 const DEFINITION_FRAME_BYTES: usize = 1_500;
 
+/// What a host was sent, by check: the digest, and the assignment that carried it.
+type SentChecks = BTreeMap<CheckId, (u64, Stamp)>;
+
 /// One host, linked now or before.
 #[derive(Debug)]
 pub(super) struct Session {
     /// Which connection; 0 while there is none.
     pub(super) connection: u64,
     outbox: Option<mpsc::Sender<FromControl>>,
-    /// By check: the digest it was sent, and the assignment that carried it.
-    sent: BTreeMap<CheckId, (u64, Stamp)>,
+    sent: SentChecks,
     /// The last assignment sent.
     sent_to: Stamp,
     /// The last assignment acknowledged.
@@ -47,8 +50,16 @@ pub(super) struct Arrival {
     pub(super) outbox: mpsc::Sender<FromControl>,
     pub(super) version: String,
     pub(super) run_places: u32,
-    pub(super) assignment: Option<Stamp>,
+    pub(super) assigned: Option<Assigned>,
     pub(super) view: Option<Stamp>,
+}
+
+/// The assignment that a host says it holds, modules included.
+#[derive(Clone, Copy)]
+pub(super) struct Assigned {
+    pub(super) to: Stamp,
+    /// Of what is in it; an older version does not say.
+    pub(super) digest: Option<u64>,
 }
 
 /// Changes for one host.
@@ -58,18 +69,36 @@ pub(super) struct Changes {
     pub(super) forget: Vec<CheckId>,
 }
 
+/// What this leader sent, if that is what the host holds.
+fn sent_before(assigned: Assigned, before: Option<Session>) -> Option<(Stamp, SentChecks)> {
+    let before = before.filter(|before| before.sent_to == assigned.to)?;
+    let digest = digest_of_all(before.sent.values().map(|(digest, _)| *digest));
+    assigned.digest.is_none_or(|held| held == digest).then_some((before.sent_to, before.sent))
+}
+
+/// What the host should hold, if it does.
+fn all_of(Assigned { to, digest }: Assigned, due: &[(CheckId, u64)]) -> Option<(Stamp, SentChecks)> {
+    let is_held = digest == Some(digest_of_all(due.iter().map(|(_, digest)| *digest)));
+    is_held.then(|| (to, due.iter().map(|(check, digest)| (*check, (*digest, to))).collect()))
+}
+
 impl Session {
-    /// The session of a host that has just come; `before` is what is known of it from earlier.
-    pub(super) fn begin(arrival: Arrival, before: Option<Self>, first: Stamp) -> Self {
-        let known = before.filter(|before| arrival.assignment == Some(before.sent_to));
-        let (sent, sent_to) = known.map_or((BTreeMap::new(), first), |known| (known.sent, known.sent_to));
-        let acknowledged = arrival.assignment.filter(|held| *held == sent_to);
+    /// The session of a host that has just come; `before` is what is known of it from earlier, and `due` what it
+    /// should hold.
+    ///
+    /// A host that holds just that, from whomever it has it, is taken to have been sent it: in a large cell sending all
+    /// to everybody would keep a new leader from leading for longer than anything else.
+    pub(super) fn begin(arrival: Arrival, before: Option<Self>, first: Stamp, due: &[(CheckId, u64)]) -> Self {
+        let held =
+            arrival.assigned.and_then(|assigned| sent_before(assigned, before).or_else(|| all_of(assigned, due)));
+        let acknowledged = held.as_ref().map(|(to, _)| *to);
+        let (sent_to, sent) = held.unwrap_or((first, SentChecks::new()));
         Self {
             connection: arrival.connection,
             outbox: Some(arrival.outbox),
+            acknowledged,
             sent,
             sent_to,
-            acknowledged,
             view: arrival.view,
             unable: BTreeMap::new(),
             version: arrival.version,

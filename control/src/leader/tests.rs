@@ -1,4 +1,5 @@
 mod by_hand;
+mod held;
 mod marks;
 mod outages;
 
@@ -23,7 +24,7 @@ use super::book::{Book, Entry};
 use super::commit::apply;
 use super::draft::{Draft, Now};
 use super::outages::Outages;
-use super::sessions::{Arrival, Session};
+use super::sessions::{Arrival, Assigned, Session};
 use super::state::State;
 use crate::store::{Epoch, FlushId, JournalHead};
 
@@ -68,16 +69,7 @@ impl World {
         let (mut sessions, mut outboxes) = (BTreeMap::new(), BTreeMap::new());
         for host in &newest.hosts {
             let (outbox, messages) = mpsc::channel(64);
-            let arrival = Arrival {
-                connection: 1,
-                outbox,
-                boot: boot_id(),
-                version: "1".into(),
-                run_places: 8,
-                assignment: None,
-                view: None,
-            };
-            sessions.insert(host.id, Session::begin(arrival, None, Stamp { era: 1, n: 0 }));
+            sessions.insert(host.id, Session::begin(arrival(outbox, None), None, Stamp { era: 1, n: 0 }, &[]));
             outboxes.insert(host.id, messages);
             fleet.hear(host.id, now.boot);
         }
@@ -161,6 +153,10 @@ impl World {
         .flatten()
         .collect()
     }
+}
+
+fn arrival(outbox: mpsc::Sender<FromControl>, assigned: Option<Assigned>) -> Arrival {
+    Arrival { connection: 1, outbox, boot: boot_id(), version: "1".into(), run_places: 8, assigned, view: None }
 }
 
 fn view() -> View {

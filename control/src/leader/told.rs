@@ -9,7 +9,7 @@ use farwatch_proto::time::{BootMs, Stamp};
 use tracing::{debug, info, warn};
 
 use super::draft::{Draft, Now};
-use super::sessions::{Arrival, Session};
+use super::sessions::{Arrival, Assigned, Session};
 use super::state::State;
 use crate::links::LinkEvent;
 use crate::store::{Store, StoreError};
@@ -26,8 +26,11 @@ impl State {
     ) -> Result<(), StoreError> {
         match event {
             LinkEvent::Arrived { host, connection, boot, hello, outbox } => {
-                let FromHost::Hello { version, run_places, assignment, view, .. } = *hello else { return Ok(()) };
-                let arrival = Arrival { connection, boot, outbox, version, run_places, assignment, view };
+                let FromHost::Hello { version, run_places, assignment, assignment_digest, view, .. } = *hello else {
+                    return Ok(());
+                };
+                let assigned = assignment.map(|to| Assigned { to, digest: assignment_digest });
+                let arrival = Arrival { connection, boot, outbox, version, run_places, assigned, view };
                 self.welcome(store, host, arrival, listeners, now).await?;
             }
             LinkEvent::Said { host, connection, received, message } => {
@@ -77,7 +80,8 @@ impl State {
         info!(%host, version = arrival.version, boot = %arrival.boot, "host linked");
         let first = Stamp { era: u32::try_from(self.epoch.n).unwrap_or(u32::MAX), n: 0 };
         let before = self.sessions.remove(&host);
-        let mut session = Session::begin(arrival, before, first);
+        let due = self.due_to(host);
+        let mut session = Session::begin(arrival, before, first, &due);
         session.send(
             host,
             FromControl::Welcome {
@@ -90,7 +94,7 @@ impl State {
         session.send(host, FromControl::View { view: self.newest.clone() });
         let plan = self.fleet.plan().cloned();
         self.sessions.insert(host, session);
-        self.assign_to(host);
+        self.assign_to(host, &due);
         if let (Some(view), Some(session)) = (plan, self.sessions.get_mut(&host)) {
             session.send(host, FromControl::Plan { view });
         }

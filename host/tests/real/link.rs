@@ -1,5 +1,6 @@
 //! A host at its work, against a control plane that the test plays over a real link.
 
+use farwatch_core::holding::{digest_of_all, digest_of_check};
 use farwatch_proto::check::StreamId;
 use farwatch_proto::id::OrderId;
 use farwatch_proto::link::{Declined, FromControl, FromHost, Order};
@@ -109,8 +110,11 @@ async fn what_was_not_committed_comes_again_on_the_next_link_and_after_a_restart
     let (second, _) = link.hear_results().await;
     drop(link);
     let mut link = world.control.next_link().await;
-    let FromHost::Hello { assignment, .. } = link.hear().await else { panic!("a hello comes first") };
+    let FromHost::Hello { assignment, assignment_digest, .. } = link.hear().await else {
+        panic!("a hello comes first")
+    };
     assert_eq!(assignment, Some(Stamp { era: 1, n: 1 }));
+    assert_eq!(assignment_digest, Some(digest_of_all([digest_of_check([&definition].into_iter())])));
     welcome(&mut link, vec![first_batch.to()]).await;
     assert_eq!(link.hear_results().await.0, second, "the database has the first");
     world.stop_host().await;
