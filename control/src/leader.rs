@@ -15,6 +15,8 @@ pub mod handle;
 pub mod journal_body;
 mod lease;
 mod outages;
+pub mod question;
+pub(crate) mod questions;
 mod reign;
 mod self_check;
 mod sessions;

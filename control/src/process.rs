@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::ControlConfig;
 use crate::file::write_whole;
 use crate::fold;
-use crate::leader::{self, LeaderConfig, LeaderHandle, afterwards};
+use crate::leader::{self, LeaderConfig, LeaderHandle, afterwards, questions};
 use crate::links::{self, LinkIdentity, Links};
 use crate::metrics::Metrics;
 use crate::retention;
@@ -143,6 +143,9 @@ async fn serve(
     tell::start(spawner, &tasks, store.clone(), teller, (handle.deliveries_due.clone(), metrics.clone()));
     fold::start(spawner, &tasks, store.clone(), (clock, process), handle.clone());
     afterwards::start(spawner, &tasks, store.clone(), (clock, process), handle.clone());
+    if !is_sole {
+        questions::start(spawner, &tasks, store.clone(), (clock, process), handle.clone());
+    }
     retention::start(spawner, &tasks, store.clone(), clock);
     let tail = Tail::new(store.clone(), clock);
     tail.start(spawner, &tasks, handle.journal_grew.clone());

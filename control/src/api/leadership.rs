@@ -1,4 +1,5 @@
-//! Who leads, as any process of the control plane can tell, and what is asked of the leader alone.
+//! Who leads, as any process of the control plane can tell, and what is asked of the leader alone: by whichever process,
+//! for those that do not lead pass it on through the database.
 
 use std::time::Duration;
 
@@ -7,19 +8,25 @@ use axum::extract::State;
 use farwatch_proto::time::UnixMs;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Api;
 use super::auth::Operator;
 use super::problem::ApiError;
 use super::routes::Routes;
-use crate::leader::handle::{LeaderRequest, LeaderStatus};
+use crate::leader::handle::LeaderStatus;
+use crate::leader::question::{Answer, Question};
+use crate::secret::random_bytes;
+use crate::store::{QUESTION_MAX_MS, QuestionId, StoredQuestion};
 
 /// A leader shows how it stands every two seconds; what is older than this is history.
 const SHOWN_MS: i64 = 10_000;
-/// Loading the largest cell anew takes seconds.
-const SELF_CHECK_LIMIT: Duration = Duration::from_secs(25);
+/// How often it is looked whether the leader has answered another process.
+const ANSWER_PERIOD: Duration = Duration::from_millis(200);
+/// What the way through the database and back takes beyond what the leader needs.
+const ASKING_ALLOWANCE: Duration = Duration::from_secs(2);
+/// A question is not kept for longer.
+const ASKED_LIMIT: Duration = Duration::from_millis(QUESTION_MAX_MS.unsigned_abs());
 
 pub(super) fn routes() -> Routes {
     Routes::default()
@@ -37,16 +44,9 @@ struct SelfCheckView {
 }
 
 async fn self_check(State(api): State<Api>, Operator(_): Operator) -> Result<Json<SelfCheckView>, ApiError> {
-    api.demand_leader().await?;
-    let (asked, told) = oneshot::channel();
-    let busy = "the leader did not answer; try again in a few seconds";
-    if !api.leader.ask(LeaderRequest::SelfCheck(asked)) {
-        return Err(ApiError::Unavailable(busy.to_owned()));
-    }
-    let Ok(Ok(differences)) = timeout(SELF_CHECK_LIMIT, told).await else {
-        return Err(ApiError::Unavailable(busy.to_owned()));
+    let Answer::SelfChecked { differences } = api.ask_leader(Question::SelfCheck).await? else {
+        return Err(ApiError::Internal("the leader answered something else than it was asked".to_owned()));
     };
-    let differences = differences.map_err(ApiError::Unavailable)?;
     Ok(Json(SelfCheckView { at: api.clock.wall(), agrees: differences.is_empty(), differences }))
 }
 
@@ -64,16 +64,45 @@ impl Api {
         Ok(fresh.and_then(|shown| serde_json::from_str(&shown.body).ok()).unwrap_or_default())
     }
 
-    /// Refuses what only the leader can do, and says where it is.
-    pub(super) async fn demand_leader(&self) -> Result<(), ApiError> {
-        if self.leader.status().leads {
-            return Ok(());
-        }
-        let lease = self.store.lease().read().await?;
-        let where_to = match lease.holder {
-            Some(_) => format!("ask the process that leads; hosts reach it at {}", lease.address),
-            None => "no process leads just now; try again in a few seconds".to_owned(),
+    /// What the leader says to this, whichever process it is.
+    pub(super) async fn ask_leader(&self, question: Question) -> Result<Answer, ApiError> {
+        let answer = if self.leader.status().leads {
+            self.leader.question(question).await
+        } else {
+            self.ask_other_process(question).await?
         };
-        Err(ApiError::Unavailable(format!("this process has no links to hosts, for it does not lead: {where_to}")))
+        match answer {
+            Answer::Unable { reason } => Err(ApiError::Unavailable(reason)),
+            answer => Ok(answer),
+        }
+    }
+
+    async fn ask_other_process(&self, question: Question) -> Result<Answer, ApiError> {
+        if !self.leader_status().await?.leads {
+            let detail = "no process leads just now; try again in a few seconds";
+            return Err(ApiError::Unavailable(detail.to_owned()));
+        }
+        let id = QuestionId(random_bytes());
+        let question_text = serde_json::to_string(&question).expect("a question is plain data");
+        let asked = StoredQuestion { id, asked: self.clock.wall(), question: question_text };
+        if !self.store.leader_questions().ask(&asked).await? {
+            let detail = "too many questions wait for the leader; try again in a few seconds";
+            return Err(ApiError::Unavailable(detail.to_owned()));
+        }
+        let limit = (question.limit() + ASKING_ALLOWANCE).min(ASKED_LIMIT);
+        match timeout(limit, self.await_answer(id)).await {
+            Ok(answer) => answer,
+            Err(_) => Ok(Answer::none()),
+        }
+    }
+
+    async fn await_answer(&self, id: QuestionId) -> Result<Answer, ApiError> {
+        loop {
+            sleep(ANSWER_PERIOD).await;
+            if let Some(answer) = self.store.leader_questions().answer_to(id).await? {
+                let unknown = "the leader is of another version, and its answer says nothing here; ask that process";
+                return serde_json::from_str(&answer).map_err(|_| ApiError::Unavailable(unknown.to_owned()));
+            }
+        }
     }
 }

@@ -40,7 +40,7 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 10] = [
+const MIGRATIONS: [Migration; 11] = [
     migration!(1, "0001_first"),
     migration!(2, "0002_segment_marks"),
     migration!(3, "0003_judged_checks"),
@@ -51,6 +51,7 @@ const MIGRATIONS: [Migration; 10] = [
     migration!(8, "0008_channels_that_ask_for_nothing"),
     migration!(9, "0009_days"),
     migration!(16, "0016_leader"),
+    migration!(17, "0017_leader_questions"),
 ];
 
 /// The table that lists what was applied. It is made before any migration, so its shape is final.

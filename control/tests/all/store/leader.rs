@@ -1,8 +1,12 @@
 //! What a leader leaves for others: its checkpoint for the next one, its status for those who follow, and, when it is
 //! stopped in the middle of a flush, its locks.
 
-use farwatch_control::store::{Engine, FlushId, LeaderCheckpoint, ShownStatus, StoreError, Takeover};
+use farwatch_control::store::{
+    Engine, Epoch, FlushId, LeaderCheckpoint, QUESTION_MAX_MS, QuestionId, ShownStatus, StoreError, StoredQuestion,
+    Takeover,
+};
 use farwatch_proto::id::ProcessId;
+use farwatch_proto::time::UnixMs;
 use sqlx::Executor;
 
 use super::world::{Database, START, World, random, random_16};
@@ -10,6 +14,8 @@ use super::world::{Database, START, World, random, random_16};
 on_both_engines!(
     a_checkpoint_is_replaced_and_a_former_leader_writes_none,
     what_a_later_leader_shows_is_not_replaced_by_a_former_one,
+    a_question_is_taken_up_once_by_each_leadership_until_it_is_answered,
+    only_so_many_questions_wait_and_old_ones_are_swept_away,
 );
 
 fn checkpoint(seq: u64) -> LeaderCheckpoint {
@@ -75,4 +81,37 @@ async fn a_leader_stopped_in_the_middle_of_a_flush_keeps_nobody_from_leading() {
     assert!(session.execute("commit").await.is_err());
     let refused = world.store.journal().commit_flush(&stopped.flush()).await;
     assert!(matches!(refused, Err(StoreError::StaleLeader)), "{refused:?}");
+}
+
+fn asked(n: u8, at: UnixMs) -> StoredQuestion {
+    StoredQuestion { id: QuestionId([n; 16]), asked: at, question: format!("{{\"n\":{n}}}") }
+}
+
+async fn a_question_is_taken_up_once_by_each_leadership_until_it_is_answered(database: Database) {
+    let world = World::new(&database).await;
+    let (former, latter) = (Epoch { n: 1, random: 1 }, Epoch { n: 2, random: 2 });
+    let questions = world.store.leader_questions();
+    assert!(questions.ask(&asked(1, START)).await.unwrap() && questions.ask(&asked(2, START)).await.unwrap());
+    assert_eq!(questions.take(former, START + 1).await.unwrap(), []);
+    assert_eq!(questions.take(former, START).await.unwrap().len(), 2);
+    assert_eq!(questions.take(former, START).await.unwrap(), []);
+    questions.answer(asked(1, START).id, "yes").await.unwrap();
+    assert_eq!(questions.take(latter, START).await.unwrap(), [asked(2, START)]);
+    assert_eq!(questions.answer_to(asked(1, START).id).await.unwrap().as_deref(), Some("yes"));
+    assert_eq!(questions.answer_to(asked(2, START).id).await.unwrap(), None);
+    assert_eq!(questions.answer_to(asked(3, START).id).await.unwrap(), None);
+}
+
+async fn only_so_many_questions_wait_and_old_ones_are_swept_away(database: Database) {
+    let world = World::new(&database).await;
+    let questions = world.store.leader_questions();
+    for n in 0..32 {
+        assert!(questions.ask(&asked(n, START)).await.unwrap());
+    }
+    assert!(!questions.ask(&asked(32, START)).await.unwrap());
+    questions.answer(asked(0, START).id, "no").await.unwrap();
+    assert!(questions.ask(&asked(32, START)).await.unwrap(), "one less waits");
+    let later = START + QUESTION_MAX_MS + 1;
+    assert!(questions.ask(&asked(33, later)).await.unwrap(), "nobody waits for the others any more");
+    assert_eq!(questions.answer_to(asked(0, START).id).await.unwrap(), None);
 }
