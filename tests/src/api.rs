@@ -32,10 +32,7 @@ impl Api {
     /// What is at this path.
     pub fn get(&self, path: &str) -> anyhow::Result<Value> {
         let (status, body) = self.try_get(path)?;
-        if !(200..300).contains(&status) {
-            bail!("GET {path}: {status} {body}");
-        }
-        Ok(body)
+        demand_success("GET", path, status, body)
     }
 
     /// The status and body at this path.
@@ -53,11 +50,31 @@ impl Api {
     /// Posts a body and returns the answer, which must be a success.
     pub fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let (status, answer) = self.try_post(path, body)?;
-        if !(200..300).contains(&status) {
-            bail!("POST {path}: {status} {answer}");
-        }
-        Ok(answer)
+        demand_success("POST", path, status, answer)
     }
+
+    /// Changes what is at this path, and returns the answer, which must be a success.
+    pub fn patch(&self, path: &str, changes: &Value) -> anyhow::Result<Value> {
+        let request =
+            self.agent.patch(self.request_url(path)).header("authorization", format!("Bearer {}", self.token));
+        let (status, answer) = read(request.send_json(changes).with_context(|| format!("PATCH {path}"))?)?;
+        demand_success("PATCH", path, status, answer)
+    }
+
+    /// Deletes what is at this path, which must be a success.
+    pub fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        let request =
+            self.agent.delete(self.request_url(path)).header("authorization", format!("Bearer {}", self.token));
+        let (status, answer) = read(request.call().with_context(|| format!("DELETE {path}"))?)?;
+        demand_success("DELETE", path, status, answer)
+    }
+}
+
+fn demand_success(method: &str, path: &str, status: u16, answer: Value) -> anyhow::Result<Value> {
+    if !(200..300).contains(&status) {
+        bail!("{method} {path}: {status} {answer}");
+    }
+    Ok(answer)
 }
 
 fn read(mut response: ureq::http::Response<ureq::Body>) -> anyhow::Result<(u16, Value)> {

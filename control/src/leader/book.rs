@@ -111,6 +111,8 @@ impl Page {
 #[derive(Debug, Default)]
 pub(super) struct Book {
     pages: HashMap<CheckId, Page>,
+    /// Those whose newest revision is pending: few, and asked for ten times a second.
+    pending: BTreeSet<CheckId>,
 }
 
 impl Book {
@@ -124,6 +126,11 @@ impl Book {
         self.pages.iter()
     }
 
+    /// The pages whose newest revision is pending.
+    pub(super) fn pending(&self) -> impl Iterator<Item = (CheckId, &Page)> {
+        self.pending.iter().filter_map(|check| Some((*check, self.pages.get(check)?)))
+    }
+
     /// All pages by check.
     pub(super) const fn all(&self) -> &HashMap<CheckId, Page> {
         &self.pages
@@ -133,11 +140,16 @@ impl Book {
     pub(super) fn put(&mut self, check: CheckId, entries: Vec<Entry>, view: &View) {
         if entries.is_empty() {
             self.pages.remove(&check);
+            self.pending.remove(&check);
             return;
         }
         let digest = Page::digest_of(&entries);
         let mut page = Page { entries, lists: Vec::new(), planned: None, digest };
         page.lists = lists_of(&page, view);
+        match page.pending() {
+            Some(_) => self.pending.insert(check),
+            None => self.pending.remove(&check),
+        };
         self.pages.insert(check, page);
     }
 
@@ -148,6 +160,9 @@ impl Book {
             entry.definition.in_force_from = Some(from);
         }
         page.digest = Page::digest_of(&page.entries);
+        if page.pending().is_none() {
+            self.pending.remove(&check);
+        }
     }
 
     /// Forgets revisions that no open window can ask for, and checks whose deletion is in force.
@@ -196,6 +211,8 @@ impl Book {
 
 /// Spools that come back bring results of revisions this old.
 const SPOOL_MEMORY_MS: i64 = 25 * 3_600_000;
+/// A revision that was overtaken longer ago is settled, whatever its interval: the longest is a day.
+pub(super) const REVISION_MEMORY_MS: i64 = SPOOL_MEMORY_MS + 24 * 3_600_000;
 
 /// A revision is settled when no result of the one before it can come any more.
 fn is_settled(entry: &Entry, now: UnixMs) -> bool {

@@ -233,10 +233,10 @@ impl<'a> Reign<'a> {
                 state.sessions.get(&host).is_some_and(|session| session.holds_latest(check))
             })
         };
-        let pending = state.book.pages().filter(|(check, page)| page.pending().is_some() && held(page, **check));
+        let pending = state.book.pending().filter(|(check, page)| held(page, *check));
         let wanted: Vec<Enforcement> = pending
             .map(|(check, page)| Enforcement {
-                check: *check,
+                check,
                 revision: page.latest().definition.revision,
                 from: border_of(page, now.wall),
             })

@@ -1,7 +1,7 @@
 //! A new leader's first act: the row that ends every earlier leadership, then everything from the
 //! database.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::Context;
 use farwatch_core::detect::Detector;
@@ -12,7 +12,7 @@ use farwatch_proto::time::{Stamp, UnixMs};
 use tracing::info;
 
 use super::admission::{Orders, RecentViews};
-use super::book::{Book, Entry};
+use super::book::{Book, Entry, REVISION_MEMORY_MS};
 use super::checkpoint;
 use super::draft::Now;
 use super::outages::Outages;
@@ -48,14 +48,17 @@ pub(super) async fn load(
     let config = store.config_log().current_stamp().await?;
     let (newest, views) = load_views(store, config, now.wall).await?;
     let mut book = Book::default();
-    for (check, entries) in by_check(store.checks().all_live().await?)? {
+    for (check, entries) in by_check(store.checks().live_since(now.wall - REVISION_MEMORY_MS).await?)? {
         book.put(check, entries, &newest);
     }
+    book.forget_settled(now.wall);
     let mut fleet = Fleet::new(warmup_ms, now.boot);
     fleet.register(registered_hosts(store).await?);
     let detectors = load_detectors(store).await?;
     let mut last_slots = checkpoint::load(store).await?;
     last_slots.retain(|stream, _| book.page(stream.check).is_some());
+    let mut never_judged: HashSet<CheckId> = store.judged_checks().missing().await?.into_iter().collect();
+    never_judged.retain(|check| book.page(*check).is_some());
     let outages = Outages::of(&detectors);
     Ok(State {
         epoch,
@@ -68,7 +71,7 @@ pub(super) async fn load(
         sessions: BTreeMap::new(),
         detectors,
         last_slots,
-        never_judged: store.judged_checks().missing().await?.into_iter().collect(),
+        never_judged,
         marks: BTreeMap::new(),
         orders: Orders::default(),
         results: 0,

@@ -19,7 +19,7 @@ use super::{Entity, Epoch, StoreError};
 /// Revisions put in force by one transaction: more would hold up other config writes for too long.
 const ENFORCED_AT_ONCE: usize = 250;
 /// Revisions read by one statement when all of them are asked for, so that each stays well within its limits.
-const READ_AT_ONCE: usize = 2000;
+const READ_AT_ONCE: usize = 10_000;
 
 /// A statement with whatever was bound to it so far.
 type AnyQuery = Query<'static, Any, AnyArguments>;
@@ -99,19 +99,21 @@ impl Checks<'_> {
         Ok(done)
     }
 
-    /// Every revision that is in force or is the latest, of every check that is not gone, in order of check and
-    /// revision. Not one snapshot: read the current stamp first and follow the log from there.
-    pub async fn all_live(self) -> Result<Vec<Revision>, StoreError> {
+    /// Every revision that counted at this moment or later or is the latest, of every check that was not gone by then,
+    /// in order of check and revision. Not one snapshot: read the current stamp first and follow the log from there.
+    pub async fn live_since(self, moment: UnixMs) -> Result<Vec<Revision>, StoreError> {
         let rows = self.rows_through(
             concat!(
                 "select ",
                 revision_columns!(),
                 "from check_revision r join checks c on c.id = r.check_id \
-                 where (r.revision = c.latest_revision or r.revision = c.in_force_revision) \
-                 and (c.deleted_ms is null or c.in_force_revision is null or c.in_force_revision < c.latest_revision) \
+                 where (r.in_force_from_ms is not null or r.revision = c.latest_revision) \
+                 and r.revision >= coalesce((select max(first.revision) from check_revision first \
+                 where first.check_id = r.check_id and first.in_force_from_ms <= $4), 0) \
+                 and not (r.activity = 'deleted' and coalesce(r.in_force_from_ms, $4 + 1) <= $4) \
                  and (r.check_id, r.revision) > ($1, $2) order by r.check_id, r.revision limit $3"
             ),
-            |query| query,
+            |query| query.bind(moment.0),
         );
         rows.await?.iter().map(revisions::revision).collect()
     }

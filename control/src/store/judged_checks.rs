@@ -52,15 +52,15 @@ impl JudgedChecks<'_> {
             .await
     }
 
-    /// The checks that are not deleted and were never judged. To be read after the takeover row, when nobody else
+    /// The checks that were never judged, deleted ones among them. To be read after the takeover row, when nobody else
     /// can write any.
     pub async fn missing(self) -> Result<Vec<CheckId>, StoreError> {
         self.0
             .read(|reading| {
                 Box::pin(async move {
                     let rows = sqlx::query(
-                        "select id from checks where deleted_ms is null \
-                         and not exists (select 1 from judged_check where check_id = checks.id)",
+                        "select id from checks \
+                         where not exists (select 1 from judged_check where check_id = checks.id)",
                     )
                     .fetch_all(&mut *reading.connection)
                     .await?;

@@ -178,17 +178,22 @@ async fn a_check_that_is_gone_is_not_loaded(database: Database) {
     let checks = world.store.checks();
     let check = world.check("shop").await;
     let enforce = |revision| [Enforcement { check, revision, from: START + 60_000 }];
-    let live = async || {
-        let live = checks.all_live().await.unwrap();
+    let live_since = async |moment| {
+        let live = checks.live_since(moment).await.unwrap();
         live.into_iter().map(|revision| (revision.revision, revision.activity)).collect::<Vec<_>>()
     };
     checks.put_in_force(leader.epoch, &enforce(1), START).await.unwrap();
     let paused = NewRevision { activity: Activity::Paused, ..world.wording("shop") };
     checks.add_revision(world.tenant, check, 1, &paused, START).await.unwrap();
-    assert_eq!(live().await, [(1, Activity::Active), (2, Activity::Paused)]);
+    assert_eq!(live_since(START).await, [(1, Activity::Active), (2, Activity::Paused)]);
     let deleted = NewRevision { activity: Activity::Deleted, ..world.wording("shop") };
     checks.add_revision(world.tenant, check, 2, &deleted, START).await.unwrap();
-    assert_eq!(live().await, [(1, Activity::Active), (3, Activity::Deleted)]);
-    checks.put_in_force(leader.epoch, &enforce(3), START).await.unwrap();
-    assert_eq!(live().await, []);
+    let both = [(1, Activity::Active), (3, Activity::Deleted)];
+    assert_eq!(live_since(START).await, both, "what was overtaken while it was pending never counts");
+    checks
+        .put_in_force(leader.epoch, &[Enforcement { check, revision: 3, from: START + 90_000 }], START)
+        .await
+        .unwrap();
+    assert_eq!(live_since(START + 89_999).await, both, "until it is gone, results may be of what was before");
+    assert_eq!(live_since(START + 90_000).await, []);
 }

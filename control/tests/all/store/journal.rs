@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use farwatch_control::store::{
-    DetectorChange, Flush, FlushId, JournalHead, JournalKind, MARKS_PER_HOST_MAX, NewRevision, SlotRange, StoreError,
-    Takeover,
+    DetectorChange, Flush, FlushId, JournalHead, JournalKind, MARKS_PER_HOST_MAX, SlotRange, StoreError, Takeover,
 };
-use farwatch_proto::check::Activity;
 use farwatch_proto::id::{BootId, CheckId, ProcessId};
 use farwatch_proto::link::Mark;
 use tokio::task::JoinSet;
@@ -198,9 +196,6 @@ async fn a_check_is_judged_for_the_first_time_once(database: Database) {
     }
     assert_eq!(world.store.judged_checks().among(&[shop, blog]).await.unwrap(), [shop].into());
     assert_eq!(world.store.judged_checks().missing().await.unwrap(), [blog]);
-    let deletion = NewRevision { activity: Activity::Deleted, ..world.wording("blog") };
-    world.store.checks().add_revision(world.tenant, blog, 1, &deletion, START).await.unwrap().unwrap();
-    assert_eq!(world.store.judged_checks().missing().await.unwrap(), []);
 }
 
 fn sorted(mut checks: Vec<CheckId>) -> Vec<CheckId> {
