@@ -90,28 +90,30 @@ fn asked(n: u8, at: UnixMs) -> StoredQuestion {
 async fn a_question_is_taken_up_once_by_each_leadership_until_it_is_answered(database: Database) {
     let world = World::new(&database).await;
     let (former, latter) = (Epoch { n: 1, random: 1 }, Epoch { n: 2, random: 2 });
-    let questions = world.store.leader_questions();
-    assert!(questions.ask(&asked(1, START)).await.unwrap() && questions.ask(&asked(2, START)).await.unwrap());
-    assert_eq!(questions.take(former, START + 1).await.unwrap(), []);
-    assert_eq!(questions.take(former, START).await.unwrap().len(), 2);
-    assert_eq!(questions.take(former, START).await.unwrap(), []);
-    questions.answer(asked(1, START).id, "yes").await.unwrap();
-    assert_eq!(questions.take(latter, START).await.unwrap(), [asked(2, START)]);
-    assert_eq!(questions.answer_to(asked(1, START).id).await.unwrap().as_deref(), Some("yes"));
-    assert_eq!(questions.answer_to(asked(2, START).id).await.unwrap(), None);
-    assert_eq!(questions.answer_to(asked(3, START).id).await.unwrap(), None);
+    let leader_questions = world.store.leader_questions();
+    assert!(
+        leader_questions.ask(&asked(1, START)).await.unwrap() && leader_questions.ask(&asked(2, START)).await.unwrap()
+    );
+    assert_eq!(leader_questions.take(former, START + 1).await.unwrap(), []);
+    assert_eq!(leader_questions.take(former, START).await.unwrap().len(), 2);
+    assert_eq!(leader_questions.take(former, START).await.unwrap(), []);
+    leader_questions.answer(asked(1, START).id, "yes").await.unwrap();
+    assert_eq!(leader_questions.take(latter, START).await.unwrap(), [asked(2, START)]);
+    assert_eq!(leader_questions.answer_to(asked(1, START).id).await.unwrap().as_deref(), Some("yes"));
+    assert_eq!(leader_questions.answer_to(asked(2, START).id).await.unwrap(), None);
+    assert_eq!(leader_questions.answer_to(asked(3, START).id).await.unwrap(), None);
 }
 
 async fn only_so_many_questions_wait_and_old_ones_are_swept_away(database: Database) {
     let world = World::new(&database).await;
-    let questions = world.store.leader_questions();
+    let leader_questions = world.store.leader_questions();
     for n in 0..32 {
-        assert!(questions.ask(&asked(n, START)).await.unwrap());
+        assert!(leader_questions.ask(&asked(n, START)).await.unwrap());
     }
-    assert!(!questions.ask(&asked(32, START)).await.unwrap());
-    questions.answer(asked(0, START).id, "no").await.unwrap();
-    assert!(questions.ask(&asked(32, START)).await.unwrap(), "one less waits");
+    assert!(!leader_questions.ask(&asked(32, START)).await.unwrap());
+    leader_questions.answer(asked(0, START).id, "no").await.unwrap();
+    assert!(leader_questions.ask(&asked(32, START)).await.unwrap(), "one less waits");
     let later = START + QUESTION_MAX_MS + 1;
-    assert!(questions.ask(&asked(33, later)).await.unwrap(), "nobody waits for the others any more");
-    assert_eq!(questions.answer_to(asked(0, START).id).await.unwrap(), None);
+    assert!(leader_questions.ask(&asked(33, later)).await.unwrap(), "nobody waits for the others any more");
+    assert_eq!(leader_questions.answer_to(asked(0, START).id).await.unwrap(), None);
 }
