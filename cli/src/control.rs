@@ -12,6 +12,7 @@ use farwatch_control::store::StoreError;
 use crate::compile::compile_command;
 use crate::duration::seconds;
 use crate::exit::{Failure, NO_INPUT, OrFail, UNAVAILABLE, USAGE, code_of};
+use crate::log::LogArgs;
 use crate::stop::told_to_stop;
 use crate::tell_args::TellArgs;
 
@@ -50,11 +51,13 @@ pub(crate) struct ControlArgs {
     warmup: Duration,
     #[command(flatten)]
     tell: TellArgs,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 /// Runs until it is told to stop.
 pub(crate) fn run(args: ControlArgs) -> Result<(), Failure> {
-    crate::log::start();
+    args.log.start()?;
     let flags = ControlFlags {
         tell: args.tell.flags(),
         data: args.data,

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use crate::client::host::HostVerb;
 use crate::compile::compile_command;
 use crate::exit::{Failure, OrFail, UNAVAILABLE, USAGE, code_of};
+use crate::log::LogArgs;
 use crate::stop::told_to_stop;
 
 const EXAMPLES: &str = "Examples:
@@ -55,6 +56,8 @@ struct RunArgs {
     /// PEM certificates that probes trust besides the system's.
     #[arg(long, env = "FARWATCH_PROBE_CA_FILE", value_name = "FILE")]
     probe_ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 impl HostArgs {
@@ -68,7 +71,7 @@ impl HostArgs {
 }
 
 fn serve(args: RunArgs) -> Result<(), Failure> {
-    crate::log::start();
+    args.log.start()?;
     let network = |text: &String| -> Result<IpNet, Failure> {
         let why = || Failure::new(USAGE, format_args!("--allow-net {text}: write a network as 192.168.1.0/24"));
         text.parse().map_err(|_| why())

@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::duration::seconds;
 use crate::exit::{CANNOT_CREATE, Failure, OrFail, UNAVAILABLE, USAGE};
+use crate::log::LogArgs;
 use crate::register::Registrar;
 use crate::tell_args::TellArgs;
 use pki::Authority;
@@ -86,6 +87,8 @@ pub(crate) struct UpArgs {
     database_via: Vec<String>,
     #[command(flatten)]
     tell: TellArgs,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 impl UpArgs {
@@ -96,7 +99,7 @@ impl UpArgs {
 
 /// Runs until it is told to stop.
 pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
-    crate::log::start();
+    args.log.start()?;
     if args.hosts == 0 || args.hosts > HOSTS_MAX {
         return Err(Failure::new(USAGE, format_args!("--hosts {}: use 1 to {HOSTS_MAX}", args.hosts)));
     }
@@ -153,7 +156,8 @@ async fn start_fleet(
 fn host_role(args: &UpArgs, data: &Path, name: &str, links: &[String], index: usize) -> Role {
     let directory = data.join("hosts").join(name);
     let links = args.link_via.get(index).map_or_else(|| links.to_vec(), |via| vec![via.to_string()]);
-    let mut words = vec!["host".to_owned(), NO_FILE.to_owned(), format!("--data={}", directory.display())];
+    let data_flag = format!("--data={}", directory.display());
+    let mut words = vec!["host".to_owned(), NO_FILE.to_owned(), data_flag, args.log.flag()];
     words.extend(links.iter().map(|link| format!("--control={link}")));
     words.extend(args.allow_net.iter().map(|net| format!("--allow-net={net}")));
     words.extend(args.probe_bind.get(index).map(|address| format!("--probe-bind={address}")));

@@ -104,3 +104,17 @@ fn a_file_that_is_named_must_be_there_and_in_order_whatever_is_run() {
     assert!(farwatch(&["up", "--help", "--settings", &path]).output().unwrap().status.success());
     assert!(!Path::new("farwatch-data").exists(), "nothing was started");
 }
+
+#[test]
+fn how_to_log_is_said_like_everything_else() {
+    for word in ["up", "control", "host"] {
+        let text = format!("[{word}]\nlog-format = 'xml'\n");
+        let (_folder, path) = file(&text);
+        let told = complaint(&farwatch(&[word, "--settings", &path]).output().unwrap());
+        let place = format!("farwatch.toml:2: [{word}] log-format: ");
+        assert!(told.0 == 64 && told.1.contains(&place) && told.1.contains("text or json"), "{told:?}");
+        let command = &mut farwatch(&[word, "--settings", "/dev/null"]);
+        let told = complaint(&command.env("FARWATCH_LOG", "farwatch=loud").output().unwrap());
+        assert!(told.0 == 64 && told.1.contains("FARWATCH_LOG farwatch=loud: "), "{told:?}");
+    }
+}

@@ -58,6 +58,17 @@ pub enum Standing {
     Away,
 }
 
+impl Standing {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Warming => "warming",
+            Self::Away => "away",
+        }
+    }
+}
+
 /// One host in a view.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ViewHost {

@@ -97,6 +97,7 @@ fn role(args: &UpArgs, data: &Path, directory: &Path, index: usize) -> Role {
         flag("api-listen", &address(&args.api_listen)),
         flag("link-listen", &address(&args.link_listen)),
         flag("warmup", &format_args!("{}ms", args.warmup.as_millis())),
+        args.log.flag(),
     ];
     words.extend(args.allow_net.iter().map(|net| flag("allow-net", net)));
     let mut environment = args.tell.environment();

@@ -230,16 +230,10 @@ fn log_transition(facts: &CheckFacts, name: &str, before: &Detector, after: &Det
     if before.verdict == after.verdict {
         return;
     }
+    let (from, to) = (before.verdict.word(), after.verdict.word());
     if after.verdict == Verdict::Unconfirmed {
-        warn!(check = %facts.check, name, reason = after.reason, "it fails and nobody can confirm that");
+        warn!(check = %facts.check, name, from, to, reason = after.reason, "verdict");
     } else {
-        info!(
-            check = %facts.check,
-            name,
-            from = before.verdict.word(),
-            to = after.verdict.word(),
-            reason = after.reason,
-            "verdict"
-        );
+        info!(check = %facts.check, name, from, to, reason = after.reason, "verdict");
     }
 }

@@ -138,6 +138,7 @@ async fn lead(
     }
     .await;
     lost.send_replace(true);
+    info!(epoch = epoch.n, "no longer leading");
     if let Err(error) = config.store.lease().release(epoch).await {
         debug!(%error, "the lease was not released; it will stand still");
     }
@@ -174,7 +175,7 @@ async fn renew(config: LeaderConfig, epoch: Epoch, lost: Arc<watch::Sender<bool>
             }
         }
         if config.clock.boot().since(renewed) >= FENCE_MS {
-            warn!(epoch = epoch.n, "no renewal for {FENCE_MS} ms: stepping down");
+            warn!(epoch = epoch.n, unrenewed_ms = FENCE_MS, "stepping down");
             lost.send_replace(true);
         }
     }

@@ -3,6 +3,7 @@
 //! A view is a row before any host hears of it.
 
 use farwatch_core::fleet::Decision;
+use farwatch_proto::fleet::{Standing, View, ViewHost};
 use farwatch_proto::link::FromControl;
 use farwatch_proto::time::UnixMs;
 use tracing::{info, warn};
@@ -60,12 +61,10 @@ async fn perform(store: &Store, state: &mut State, decision: Decision, now: Unix
             } else {
                 store.views().put_in_force(state.epoch, &view, now).await?;
             }
-            let standings: Vec<String> = view
-                .hosts
-                .iter()
-                .map(|host| format!("{}={:?}", host.facts.name, host.standing).to_lowercase())
-                .collect();
+            let standings: Vec<String> =
+                view.hosts.iter().map(|host| format!("{}={}", host.facts.name, host.standing.word())).collect();
             info!(view = %view.number, planned = view.planned, hosts = standings.join(" "), "view in force");
+            log_standings(&state.newest, &view);
             state.views.put_in_force(view.clone());
             let placed_anew = registered(&view) != registered(&state.newest);
             state.newest = view.clone();
@@ -78,6 +77,19 @@ async fn perform(store: &Store, state: &mut State, decision: Decision, now: Unix
         }
     }
     Ok(())
+}
+
+/// A line for each host that comes to stand otherwise than before.
+fn log_standings(before: &View, after: &View) {
+    for ViewHost { id: host, standing, facts } in &after.hosts {
+        let from = before.standing(*host).map_or("unregistered", Standing::word);
+        let (name, to, view) = (&facts.name, standing.word(), after.number);
+        match standing {
+            _ if from == to => {}
+            Standing::Away => warn!(%host, name, from, to, %view, "host away"),
+            Standing::Warming | Standing::Active => info!(%host, name, from, to, %view, "host back"),
+        }
+    }
 }
 
 fn tell_all(state: &mut State, message: &FromControl) {

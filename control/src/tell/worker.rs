@@ -143,6 +143,9 @@ impl Sending {
         crash::pass(CrashPoint::Send);
         self.metrics.attempted(outcome_of(next));
         info!(delivery = %id, incident = %delivery.incident, attempt, outcome = outcome_of(next), answer, "told");
+        if matches!(next, Next::Dead | Next::DeadWithChannel) {
+            warn!(delivery = %id, incident = %delivery.incident, attempt, answer, "delivery given up");
+        }
         self.record(next, &answer, Clock.wall()).await;
         if !matches!(next, Next::RetryAfterMs(_)) {
             // What comes after it in order can go now.

@@ -1,5 +1,6 @@
 //! What must be absent, and the shape of the house. Every rule reads the sources as they are.
 
+mod log_lines;
 mod sources;
 
 use std::collections::BTreeMap;
