@@ -52,6 +52,12 @@ impl Page {
         self.entries.last().expect("a page has at least one entry")
     }
 
+    /// When the next of its revisions comes into force that is not yet.
+    pub(super) fn turns_after(&self, moment: UnixMs) -> Option<UnixMs> {
+        let borders = self.entries.iter().filter_map(|entry| entry.definition.in_force_from);
+        borders.filter(|from| *from > moment).min()
+    }
+
     /// The newest revision while it is pending.
     pub(super) fn pending(&self) -> Option<&Entry> {
         Some(self.latest()).filter(|entry| entry.definition.in_force_from.is_none())
@@ -165,14 +171,18 @@ impl Book {
         }
     }
 
-    /// Forgets revisions that no open window can ask for, and checks whose deletion is in force.
-    pub(super) fn forget_settled(&mut self, now: UnixMs) {
-        self.pages.retain(|_, page| {
+    /// Forgets revisions that no open window can ask for, and checks whose deletion is in force, which are returned.
+    pub(super) fn forget_settled(&mut self, now: UnixMs) -> Vec<CheckId> {
+        let mut forgotten = Vec::new();
+        self.pages.retain(|check, page| {
             let settled = page.entries.iter().rposition(|entry| is_settled(entry, now));
             page.entries.drain(..settled.unwrap_or(0));
-            let gone = page.entries.len() == 1 && page.latest().definition.activity == Activity::Deleted;
-            !(gone && settled.is_some())
+            let is_deleted = page.entries.len() == 1 && page.latest().definition.activity == Activity::Deleted;
+            let is_gone = is_deleted && settled.is_some();
+            forgotten.extend(is_gone.then_some(*check));
+            !is_gone
         });
+        forgotten
     }
 
     /// Computes every list anew for a newest view with other hosts.
@@ -185,8 +195,16 @@ impl Book {
 
     /// Computes the lists of an announced view with other hosts, or forgets them.
     pub(super) fn plan(&mut self, newest: &View, plan: Option<&View>) {
-        let plan = plan.filter(|plan| registered(plan) != registered(newest));
+        let plan = with_other_hosts(newest, plan);
         for page in self.pages.values_mut() {
+            page.planned = plan.map(|plan| lists_of(page, plan));
+        }
+    }
+
+    /// The same for one check, which has changed.
+    pub(super) fn plan_one(&mut self, check: CheckId, newest: &View, plan: Option<&View>) {
+        let plan = with_other_hosts(newest, plan);
+        if let Some(page) = self.pages.get_mut(&check) {
             page.planned = plan.map(|plan| lists_of(page, plan));
         }
     }
@@ -220,6 +238,11 @@ fn is_settled(entry: &Entry, now: UnixMs) -> bool {
         .definition
         .in_force_from
         .is_some_and(|from| now.since(from) > SPOOL_MEMORY_MS + entry.definition.interval.ms())
+}
+
+/// An announced view, where it registers other hosts than the newest one.
+fn with_other_hosts<'v>(newest: &View, plan: Option<&'v View>) -> Option<&'v View> {
+    plan.filter(|plan| registered(plan) != registered(newest))
 }
 
 fn lists_of(page: &Page, view: &View) -> Vec<Vec<HostId>> {

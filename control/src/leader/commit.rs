@@ -1,5 +1,7 @@
 //! From a draft to the database, and from the commit to the world.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context;
 use farwatch_core::incident::{Ending, IncidentEvent, delivery_id};
 use farwatch_proto::fleet::View;
@@ -183,6 +185,7 @@ pub(super) fn apply(state: &mut State, draft: Draft, head: JournalHead, now: Now
     for check in draft.first_judged.keys() {
         state.never_judged.remove(check);
     }
+    let changed: BTreeSet<CheckId> = draft.first_judged.keys().chain(draft.detectors.keys()).copied().collect();
     for (check, detector) in draft.detectors {
         if detector.is_plain() {
             state.detectors.remove(&check);
@@ -190,6 +193,7 @@ pub(super) fn apply(state: &mut State, draft: Draft, head: JournalHead, now: Now
             state.detectors.insert(check, detector);
         }
     }
+    changed.into_iter().for_each(|check| state.recount(check, now.wall));
     state.count_outages(&draft.rounds, &draft.failing, now.wall);
     for (check, event) in &draft.events {
         log_incident(state, *check, event, now);

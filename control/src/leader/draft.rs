@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use farwatch_core::confirm::Round;
 use farwatch_core::detect::{CheckFacts, Detector, Effect, Input, Sighting, Verdict, is_fresh, step};
 use farwatch_core::incident::IncidentEvent;
 use farwatch_proto::check::{Activity, StreamId};
@@ -195,15 +194,15 @@ impl Draft {
     /// Lets time pass for every check that waits for something, those first that wait longest, and replaces voters
     /// that fell silent.
     pub(super) fn pass_time(&mut self, state: &State, silent: &BTreeSet<HostId>, now: Now) {
-        let mut woken: Vec<(UnixMs, CheckId)> = state
-            .detectors
-            .iter()
-            .filter(|(check, detector)| is_woken(state, **check, detector, silent, now.wall))
-            .map(|(check, detector)| (detector.since, *check))
-            .collect();
-        woken.sort_unstable();
-        for (_, check) in woken {
-            let detector = &state.detectors[&check];
+        let asks_silent = |check: &CheckId| {
+            let round = state.detectors.get(check).and_then(|detector| detector.round.as_ref());
+            round.is_some_and(|round| round.open_orders().any(|vote| silent.contains(&vote.host)))
+        };
+        let left_alone = state.census.asking().filter(|_| !silent.is_empty()).filter(asks_silent);
+        let woken: BTreeSet<CheckId> = state.census.woken(now.wall).chain(left_alone).collect();
+        let mut woken: Vec<_> = woken.iter().filter_map(|check| state.detectors.get_key_value(check)).collect();
+        woken.sort_unstable_by_key(|(check, detector)| (detector.since, **check));
+        for (&check, detector) in woken {
             if detector.waiting.is_some() && !state.may_ask(self.orders.len()) {
                 continue;
             }
@@ -216,13 +215,6 @@ impl Draft {
             self.tell(state, check, stream, Input::Tick, now);
         }
     }
-}
-
-/// Whether time, or the silence of these hosts, changes something for the check.
-fn is_woken(state: &State, check: CheckId, detector: &Detector, silent: &BTreeSet<HostId>, now: UnixMs) -> bool {
-    let Some(facts) = state.book.page(check).and_then(|page| page.facts(now, true)) else { return false };
-    let asks_silent = |round: &Round| round.open_orders().any(|vote| silent.contains(&vote.host));
-    detector.wakes_at(&facts).is_some_and(|at| at <= now) || detector.round.as_ref().is_some_and(asks_silent)
 }
 
 /// One line per transition, with old, new and reason.

@@ -3,12 +3,11 @@
 //!
 //! Counts only, in memory: nothing here decides whether something is down.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use farwatch_core::detect::{Detector, Verdict};
-use farwatch_core::mass_failure::{MassFailure, STREAMS_MIN, Turn, may_ask};
-use farwatch_proto::check::{Activity, StreamId};
-use farwatch_proto::id::{CheckId, HostId};
+use farwatch_core::mass_failure::{MassFailure, Turn, may_ask};
+use farwatch_proto::check::StreamId;
+use farwatch_proto::id::HostId;
 use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
@@ -35,17 +34,11 @@ impl RoundCount {
 /// See the file's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Outages {
-    votes_under_way: usize,
     rounds: BTreeMap<HostId, RoundCount>,
     mass_failure: MassFailure,
 }
 
 impl Outages {
-    /// As they stand by these detectors, with nothing counted yet.
-    pub(super) fn of(detectors: &HashMap<CheckId, Detector>) -> Self {
-        Self { votes_under_way: votes_under_way(detectors), ..Self::default() }
-    }
-
     /// The rounds that this host began.
     pub(super) fn rounds_of(&self, host: HostId) -> RoundCount {
         self.rounds.get(&host).copied().unwrap_or_default()
@@ -61,7 +54,7 @@ impl State {
     /// Whether one more round may begin beside so many orders that are about to go out.
     pub(super) fn may_ask(&self, ordered: usize) -> bool {
         let places: u32 = self.sessions.values().filter(|one| one.is_linked()).map(|one| one.run_places).sum();
-        may_ask(self.outages.votes_under_way + ordered, places as usize)
+        may_ask(self.census.votes() + ordered, places as usize)
     }
 
     /// Counts what a committed draft has brought.
@@ -75,35 +68,15 @@ impl State {
             }
         }
         failing.iter().for_each(|stream| self.outages.mass_failure.note(*stream, now));
-        self.outages.votes_under_way = votes_under_way(&self.detectors);
     }
 
     /// Tells operators of the beginning and the end of a mass failure.
     pub(super) fn watch_for_mass_failure(&mut self, now: UnixMs) {
-        let mass = &self.outages.mass_failure;
-        // Fewer are none, however many streams there are, so these need not be counted every time.
-        let may_turn = mass.since().is_some() || mass.newly_failing() >= STREAMS_MIN;
-        let streams = if may_turn { self.streams(now) } else { 0 };
+        let streams = self.census.streams();
         match self.outages.mass_failure.step(streams, now) {
             Some(Turn::Began(failing)) => warn!(failing, streams, "a mass failure began; votes take turns"),
             Some(Turn::Over(lasted_ms)) => info!(lasted_ms, "the mass failure is over"),
             None => {}
         }
     }
-
-    fn streams(&self, now: UnixMs) -> usize {
-        let active = self.book.pages().filter_map(|(_, page)| page.in_force_at(now)).map(|entry| &entry.definition);
-        let active = active.filter(|definition| definition.activity == Activity::Active);
-        active.map(|definition| usize::from(definition.placement.streams)).sum()
-    }
-
-    /// Checks that fail and of which too few vantage points could say whether they do.
-    pub(super) fn unconfirmed(&self) -> usize {
-        self.detectors.values().filter(|detector| detector.verdict == Verdict::Unconfirmed).count()
-    }
-}
-
-fn votes_under_way(detectors: &HashMap<CheckId, Detector>) -> usize {
-    let rounds = detectors.values().filter_map(|detector| detector.round.as_ref());
-    rounds.map(|round| round.open_orders().count()).sum()
 }

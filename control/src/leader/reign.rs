@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use farwatch_core::detect::Input;
-use farwatch_core::incident::Ending;
 use farwatch_core::revision::{Cadence, border, is_held};
 use farwatch_core::slot::Schedule;
 use farwatch_proto::check::{Activity, StreamId};
@@ -127,6 +126,7 @@ impl<'a> Reign<'a> {
             self.looked_at_config = now.boot.0;
             self.follow_config(now).await?;
         }
+        self.state.pass_turns(now.wall);
         views::step(&self.config.store, &mut self.state, now).await?;
         self.enforce_revisions(now).await?;
         self.end_checks(now);
@@ -198,14 +198,14 @@ impl<'a> Reign<'a> {
             }
             let revisions = store.checks().definitions_changed(after, last.stamp).await?;
             for (check, entries) in by_check(revisions)? {
-                self.take_up(check, entries);
+                self.take_up(check, entries, now);
             }
             self.end_checks(now);
         }
     }
 
     /// Merges changed revisions of a check into the book and tells the hosts.
-    fn take_up(&mut self, check: CheckId, changed: Vec<super::book::Entry>) {
+    fn take_up(&mut self, check: CheckId, changed: Vec<super::book::Entry>, now: Now) {
         if self.state.book.page(check).is_none() {
             self.state.never_judged.insert(check);
         }
@@ -221,7 +221,8 @@ impl<'a> Reign<'a> {
         }
         entries.sort_by_key(|entry| entry.definition.revision);
         self.state.book.put(check, entries, &self.state.newest);
-        self.state.book.plan(&self.state.newest, self.state.fleet.plan());
+        self.state.book.plan_one(check, &self.state.newest, self.state.fleet.plan());
+        self.state.recount(check, now.wall);
         self.state.reassign(&BTreeSet::from([check]));
     }
 
@@ -251,6 +252,7 @@ impl<'a> Reign<'a> {
             if self.state.book.page(*check).is_some_and(|page| page.latest().definition.activity == Activity::Paused) {
                 self.state.never_judged.insert(*check);
             }
+            self.state.recount(*check, now.wall);
         }
         self.state.reassign(&enforced.iter().map(|enforcement| enforcement.check).collect());
         Ok(())
@@ -258,15 +260,7 @@ impl<'a> Reign<'a> {
 
     /// Ends the episodes of checks that make no slots due any more.
     fn end_checks(&mut self, now: Now) {
-        let not_active = self.state.detectors.keys().filter_map(|check| {
-            let entry = self.state.book.page(*check)?.in_force_at(now.wall)?;
-            match entry.definition.activity {
-                Activity::Active => None,
-                Activity::Paused => Some((*check, Ending::Paused)),
-                Activity::Deleted => Some((*check, Ending::Deleted)),
-            }
-        });
-        for (check, ending) in not_active.collect::<Vec<_>>() {
+        for (check, ending) in self.state.census.ended() {
             let first = StreamId { check, number: 0 };
             self.draft.tell(&self.state, check, first, Input::Ended(ending), now);
         }
@@ -283,6 +277,7 @@ impl<'a> Reign<'a> {
                 self.commit().await?;
                 let now = self.now();
                 self.state.tidy(now.wall);
+                self.state.pass_turns(now.wall);
                 let found = self_check::run(&self.config.store, &self.state, self.config.warmup_ms, now).await;
                 // Whoever asked may have gone.
                 let _ = asked.send(found.map_err(|error| format!("{error:#}")));
@@ -315,11 +310,11 @@ impl<'a> Reign<'a> {
             plan: state.fleet.plan().map(|plan| plan.number),
             results: state.results,
             refused: state.refused.values().sum(),
-            unconfirmed: state.unconfirmed(),
+            unconfirmed: state.census.unconfirmed(),
             mass_failure: state.outages.mass_failure(),
             journal_seq: i64::try_from(state.head.seq).unwrap_or(i64::MAX),
             at: now.wall,
-            verdicts: state.verdicts(now.wall),
+            verdicts: state.census.verdicts(),
             hosts: hosts.collect(),
         }
     }

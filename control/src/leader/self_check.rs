@@ -33,6 +33,9 @@ fn differences(live: &State, rebuilt: &State) -> Vec<String> {
     note_map(&mut found, "the detector of", &live.detectors, &rebuilt.detectors);
     note_map(&mut found, "the last slot of", &live.last_slots, &rebuilt.last_slots);
     note(&mut found, "the checks never judged", &live.never_judged, &rebuilt.never_judged);
+    note(&mut found, "the checks by verdict", &live.census.verdicts(), &rebuilt.census.verdicts());
+    note(&mut found, "the streams that are due", &live.census.streams(), &rebuilt.census.streams());
+    note(&mut found, "the votes under way", &live.census.votes(), &rebuilt.census.votes());
     note_map(&mut found, "the page of", live.book.all(), rebuilt.book.all());
     found.truncate(DIFFERENCES_MAX);
     found

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use farwatch_core::confirm::{Candidate, Panel};
-use farwatch_core::detect::{Detector, Verdict};
+use farwatch_core::detect::Detector;
 use farwatch_core::fleet::{Fleet, VOTER_SILENCE_MS};
 use farwatch_core::placement::{Subject, eligibility};
-use farwatch_proto::check::{Activity, Location, StreamId};
+use farwatch_proto::check::{Location, StreamId};
 use farwatch_proto::fleet::{View, ViewHost};
 use farwatch_proto::id::{BootId, CheckId, HostId};
 use farwatch_proto::link::Mark;
@@ -16,6 +16,7 @@ use farwatch_proto::time::{BootMs, Stamp, UnixMs};
 
 use super::admission::{Orders, RecentViews};
 use super::book::{Book, Page};
+use super::census::Census;
 use super::checkpoint::LastSlots;
 use super::outages::Outages;
 use super::sessions::Session;
@@ -58,34 +59,14 @@ pub(super) struct State {
     pub(super) refused: BTreeMap<HostId, u64>,
     /// How much fails at once.
     pub(super) outages: Outages,
+    /// What is watched, counted.
+    pub(super) census: Census,
 }
 
 /// How near hosts of a panel must be: the first of these that has enough of them.
 const PANEL_MIN: usize = 2;
 
-/// The verdict of a check of which no result was judged yet.
-const NEVER_JUDGED: &str = "pending";
-
 impl State {
-    /// How many checks are watched now, by the word of their verdict. One without a detector is plainly up.
-    pub(super) fn verdicts(&self, now: UnixMs) -> BTreeMap<String, u64> {
-        let mut counts: BTreeMap<&'static str, u64> = Verdict::ALL.map(|verdict| (verdict.word(), 0)).into();
-        counts.insert(NEVER_JUDGED, 0);
-        for (check, page) in self.book.pages() {
-            let entry = page.in_force_at(now).unwrap_or(page.latest());
-            if entry.definition.activity != Activity::Active {
-                continue;
-            }
-            let word = match self.detectors.get(check) {
-                Some(detector) => detector.verdict.word(),
-                None if self.never_judged.contains(check) => NEVER_JUDGED,
-                None => Verdict::Up.word(),
-            };
-            *counts.entry(word).or_default() += 1;
-        }
-        counts.into_iter().map(|(word, count)| (word.to_owned(), count)).collect()
-    }
-
     /// Whom a round on this stream may ask now.
     pub(super) fn panel(&self, page: &Page, stream: StreamId, now: BootMs) -> Panel<'_> {
         let definition = &page.latest().definition;
@@ -121,7 +102,9 @@ impl State {
 
     /// Forgets what nothing can ask for any more.
     pub(super) fn tidy(&mut self, now: UnixMs) {
-        self.book.forget_settled(now);
+        for check in self.book.forget_settled(now) {
+            self.recount(check, now);
+        }
         let Self { never_judged, last_slots, book, .. } = self;
         never_judged.retain(|check| book.page(*check).is_some());
         last_slots.retain(|stream, _| book.page(stream.check).is_some());

@@ -13,6 +13,7 @@ use tracing::info;
 
 use super::admission::{Orders, RecentViews};
 use super::book::{Book, Entry, REVISION_MEMORY_MS};
+use super::census::Census;
 use super::checkpoint;
 use super::draft::Now;
 use super::outages::Outages;
@@ -59,8 +60,7 @@ pub(super) async fn load(
     last_slots.retain(|stream, _| book.page(stream.check).is_some());
     let mut never_judged: HashSet<CheckId> = store.judged_checks().missing().await?.into_iter().collect();
     never_judged.retain(|check| book.page(*check).is_some());
-    let outages = Outages::of(&detectors);
-    Ok(State {
+    let mut state = State {
         epoch,
         head,
         config,
@@ -76,8 +76,11 @@ pub(super) async fn load(
         orders: Orders::default(),
         results: 0,
         refused: BTreeMap::new(),
-        outages,
-    })
+        outages: Outages::default(),
+        census: Census::default(),
+    };
+    state.recount_all(now.wall);
+    Ok(state)
 }
 
 /// Plans of an earlier leader are not pursued: whoever acted on one learns that it is withdrawn.

@@ -1,4 +1,5 @@
 mod by_hand;
+mod census;
 mod held;
 mod marks;
 mod outages;
@@ -21,6 +22,7 @@ use tokio::sync::mpsc;
 
 use super::admission::{Orders, RecentViews};
 use super::book::{Book, Entry};
+use super::census::Census;
 use super::commit::apply;
 use super::draft::{Draft, Now};
 use super::outages::Outages;
@@ -74,7 +76,7 @@ impl World {
             fleet.hear(host.id, now.boot);
         }
         let epoch = Epoch { n: 1, random: 1 };
-        let state = State {
+        let mut state = State {
             epoch,
             head: JournalHead { seq: 0, epoch, flush: FlushId([0; 16]) },
             config: Stamp::default(),
@@ -91,8 +93,16 @@ impl World {
             results: 0,
             refused: BTreeMap::new(),
             outages: Outages::default(),
+            census: Census::default(),
         };
+        state.recount_all(now.wall);
         Self { state, draft: Draft::default(), outboxes, now, offsets: HashMap::new() }
+    }
+
+    /// The check is now this.
+    fn put(&mut self, check: CheckId, entries: Vec<Entry>) {
+        self.state.book.put(check, entries, &self.state.newest);
+        self.state.recount(check, self.now.wall);
     }
 
     fn slot(&self) -> UnixMs {
@@ -353,7 +363,7 @@ fn a_host_is_told_of_the_checks_it_holds_and_of_changes_only() {
     assert!(session.holds_latest(CHECK) && session.holds_all());
     world.state.reassign(&all);
     assert!(world.sent(owner).is_empty());
-    world.state.book.put(CHECK, Vec::new(), &world.state.newest.clone());
+    world.put(CHECK, Vec::new());
     world.state.reassign(&all);
     assert!(
         matches!(&world.sent(owner)[..], [FromControl::Assign { since: Some(_), forget, .. }] if forget == &[CHECK])

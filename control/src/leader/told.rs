@@ -106,8 +106,8 @@ impl State {
     /// Orders again what this host was asked and has not answered: it answers twice rather than not at all.
     fn repeat_orders(&mut self, host: HostId) {
         let mut orders = Vec::new();
-        for detector in self.detectors.values() {
-            let Some(round) = &detector.round else { continue };
+        for check in self.census.asking() {
+            let Some(round) = self.detectors.get(&check).and_then(|detector| detector.round.as_ref()) else { continue };
             orders.extend(round.orders().filter(|(asked, _)| *asked == host));
         }
         super::commit::order_runs(self, orders);
@@ -130,9 +130,9 @@ impl State {
             FromHost::Holds { assignment, view, unable } => self.acknowledged(host, assignment, view, unable),
             FromHost::DeclinesOrder { order, reason } => {
                 info!(%host, %order, full = reason == Declined::Full, "order declined");
-                let asked = self.detectors.iter().find_map(|(check, detector)| {
-                    let round = detector.round.as_ref()?;
-                    round.votes.iter().any(|vote| vote.order == Some(order)).then_some((*check, round.stream))
+                let asked = self.census.asking().find_map(|check| {
+                    let round = self.detectors.get(&check)?.round.as_ref()?;
+                    round.votes.iter().any(|vote| vote.order == Some(order)).then_some((check, round.stream))
                 });
                 if let Some((check, stream)) = asked {
                     draft.tell(self, check, stream, Input::Declined(order), now);
@@ -170,7 +170,8 @@ impl State {
 
     /// Hosts that were asked something and have been silent too long to wait for.
     pub(super) fn silent_voters(&self, now: BootMs) -> BTreeSet<HostId> {
-        let asked = self.detectors.values().filter_map(|detector| detector.round.as_ref());
+        let asking = self.census.asking().filter_map(|check| self.detectors.get(&check));
+        let asked = asking.filter_map(|detector| detector.round.as_ref());
         let hosts = asked.flat_map(|round| round.open_orders().map(|vote| vote.host));
         hosts.filter(|host| !self.fleet.is_heard(*host, farwatch_core::fleet::VOTER_SILENCE_MS, now)).collect()
     }

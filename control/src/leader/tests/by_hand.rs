@@ -40,7 +40,7 @@ fn a_check_in_force_is_run_by_every_host_that_holds_it() {
 #[test]
 fn a_check_that_is_not_in_force_is_run_by_the_hosts_that_hold_it_already() {
     let mut world = World::new();
-    world.state.book.put(CHECK, vec![pending()], &world.state.newest.clone());
+    world.put(CHECK, vec![pending()]);
     world.state.reassign(&[CHECK].into());
     let refused = run_by_hand(&mut world).unwrap_err();
     assert!(refused.contains("no host holds the check yet"), "{refused}");

@@ -53,7 +53,7 @@ fn what_changes_then_is_sent_as_a_change_to_what_it_holds() {
     let mut changed = entry();
     changed.definition.revision = 2;
     changed.definition.in_force_from = None;
-    world.state.book.put(CHECK, vec![entry(), changed], &world.state.newest.clone());
+    world.put(CHECK, vec![entry(), changed]);
     world.state.reassign(&[CHECK].into());
     let host = world.owner(0);
     assert_eq!(world.assigned(host), [(Some(BEFORE), 2)]);

@@ -42,7 +42,7 @@ fn a_round_waits_while_the_hosts_have_no_places_for_votes() {
     let other = CheckId::from_bytes([8; 16]);
     let mut entry = entry();
     entry.definition.check = other;
-    world.state.book.put(other, vec![entry], &world.state.newest.clone());
+    world.put(other, vec![entry]);
     world.receive(owner, &world.result(Status::Down)).unwrap();
     let stream = StreamId { check: other, number: 0 };
     let slot = Schedule::of(stream, ten_seconds(), 1).open_slot(world.now.wall);
@@ -130,7 +130,7 @@ fn what_comes_for_a_paused_check_is_no_first_verdict() {
     paused.definition.revision = 2;
     paused.definition.activity = Activity::Paused;
     paused.definition.in_force_from = None;
-    world.state.book.put(CHECK, vec![entry(), paused], &world.state.newest.clone());
+    world.put(CHECK, vec![entry(), paused]);
     world.receive(owner, &world.result(Status::Up)).unwrap();
     assert_eq!(world.draft.results(), 1);
     assert!(world.draft.first_judged.is_empty(), "it would be held of the check when it is resumed");
