@@ -23,6 +23,7 @@ mod self_check;
 mod sessions;
 mod state;
 mod takeover;
+mod telling;
 mod testing;
 mod told;
 mod views;

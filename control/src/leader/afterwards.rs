@@ -27,8 +27,9 @@ use tracing::info;
 use super::LeaderHandle;
 use super::book::Entry;
 use super::checkpoint::{LastSlots, remember};
-use super::commit::{deliveries_of, incident_of, stored_event};
+use super::commit::{incident_of, stored_event};
 use super::takeover::entry_of;
+use super::telling::{Channels, deliveries_of};
 use crate::clock::Clock;
 use crate::ledger::Scan;
 use crate::spawn::Spawner;
@@ -209,7 +210,8 @@ impl Afterwards<'_> {
         let (first_failed_slot, at) = (period.from, period.to);
         let voices = failures.iter().map(voice).collect();
         let resolved = IncidentEvent::Resolved { incident, first_failed_slot, at, ending: Ending::Recovered, voices };
-        let deliveries = deliveries_of(self.store, newest, entry, &resolved, &opened, self.now).await?;
+        let channels = Channels::of(self.store, std::iter::once(entry)).await?;
+        let deliveries = deliveries_of(&channels, newest, entry, &resolved, &opened, self.now)?;
         let events = vec![stored_event(&opened)?, stored_event(&resolved)?];
         Ok((incident_of(entry, &resolved, &opened)?, events, deliveries))
     }

@@ -1,11 +1,10 @@
 //! From a draft to the database, and from the commit to the world.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use farwatch_core::incident::{Ending, IncidentEvent, delivery_id};
-use farwatch_proto::fleet::View;
-use farwatch_proto::id::{CheckId, HostId, TenantId};
+use farwatch_core::incident::{Ending, IncidentEvent};
+use farwatch_proto::id::{CheckId, HostId, IncidentId};
 use farwatch_proto::link::{FromControl, Mark, Order};
 use farwatch_proto::time::UnixMs;
 use tracing::info;
@@ -15,30 +14,21 @@ use super::checkpoint::remember;
 use super::draft::{Draft, Now};
 use super::journal_body;
 use super::state::State;
+use super::telling::{Channels, Openings, deliveries_of};
 use crate::secret::random_bytes;
 use crate::store::{
     DetectorChange, Flush, FlushId, Incident, IncidentEvent as StoredEvent, IncidentState, JournalHead, NewDelivery,
-    SlotRange, Step, Store,
+    SlotRange, Store,
 };
-use crate::tell::event::{Opening, Subject, TellEvent};
 
 /// How a journal body is written; see `journal_body`.
 const JOURNAL_VERSION: u8 = 1;
+/// Orders of one message: some 250 bytes of JSON each, and a frame holds 256 KiB.
+const ORDERS_PER_MESSAGE_MAX: usize = 250;
 
 /// The flush of a draft.
 pub(super) async fn flush_of(store: &Store, state: &State, draft: &Draft, now: UnixMs) -> anyhow::Result<Flush> {
-    let mut incidents = Vec::new();
-    let mut events = Vec::new();
-    let mut deliveries = Vec::new();
-    for (check, event) in &draft.events {
-        let entry = state.book.page(*check).map(|page| page.in_force_at(now).unwrap_or(page.latest()));
-        let entry = entry.context("an incident of a check that is not in the book")?;
-        let opening = opening_of(store, draft, entry.definition.tenant, event).await?;
-        incidents.retain(|incident: &Incident| incident.id != event.incident());
-        incidents.push(incident_of(entry, event, &opening)?);
-        events.push(stored_event(event)?);
-        deliveries.extend(deliveries_of(store, &state.newest, entry, event, &opening, now).await?);
-    }
+    let Outcome { incidents, events, deliveries } = outcome_of(store, state, draft, now).await?;
     let slots = draft.sections.iter().flat_map(|section| &section.results).map(|result| result.slot);
     let slots = slots.clone().min().zip(slots.max()).map(|(first, last)| SlotRange { first, last });
     let detectors = draft.detectors.iter().map(|(check, detector)| {
@@ -68,32 +58,42 @@ pub(super) async fn flush_of(store: &Store, state: &State, draft: &Draft, now: U
     })
 }
 
+/// What the events of a draft come to.
+#[derive(Default)]
+struct Outcome {
+    incidents: Vec<Incident>,
+    events: Vec<StoredEvent>,
+    deliveries: Vec<NewDelivery>,
+}
+
+async fn outcome_of(store: &Store, state: &State, draft: &Draft, now: UnixMs) -> anyhow::Result<Outcome> {
+    if draft.events.is_empty() {
+        return Ok(Outcome::default());
+    }
+    let entry_of = |check: &CheckId| {
+        let entry = state.book.page(*check).map(|page| page.in_force_at(now).unwrap_or(page.latest()));
+        entry.context("an incident of a check that is not in the book")
+    };
+    let entries = draft.events.iter().map(|(check, _)| entry_of(check)).collect::<anyhow::Result<Vec<&Entry>>>()?;
+    let openings = Openings::of(store, &draft.events).await?;
+    let channels = Channels::of(store, entries.iter().copied()).await?;
+    // Each incident once, as its last event leaves it.
+    let mut incidents: BTreeMap<IncidentId, Incident> = BTreeMap::new();
+    let (mut events, mut deliveries) = (Vec::new(), Vec::new());
+    for (entry, (_, event)) in entries.into_iter().zip(&draft.events) {
+        let opening = openings.of_incident(event.incident())?;
+        incidents.insert(event.incident(), incident_of(entry, event, opening)?);
+        events.push(stored_event(event)?);
+        deliveries.extend(deliveries_of(&channels, &state.newest, entry, event, opening, now)?);
+    }
+    Ok(Outcome { incidents: incidents.into_values().collect(), events, deliveries })
+}
+
 fn marks_of(draft: &Draft) -> Vec<(HostId, Mark)> {
     let marks = draft.marks.iter();
     marks
         .map(|((host, boot, segment), offset)| (*host, Mark { boot: *boot, segment: *segment, offset: *offset }))
         .collect()
-}
-
-/// The event that opened the incident of this one: itself, another of this draft, or one committed before.
-async fn opening_of(
-    store: &Store,
-    draft: &Draft,
-    tenant: TenantId,
-    event: &IncidentEvent,
-) -> anyhow::Result<IncidentEvent> {
-    let in_draft = draft
-        .events
-        .iter()
-        .map(|(_, other)| other)
-        .find(|other| other.incident() == event.incident() && matches!(other, IncidentEvent::Opened { .. }));
-    if let Some(opening) = in_draft {
-        return Ok(opening.clone());
-    }
-    let (_, events) =
-        store.incidents().get(tenant, event.incident()).await?.context("an incident that was never opened")?;
-    let first = events.into_iter().find(|stored| stored.n == 0).context("an incident without its opening")?;
-    serde_json::from_str(&first.body).context("the opening of an incident")
 }
 
 pub(super) fn incident_of(entry: &Entry, event: &IncidentEvent, opening: &IncidentEvent) -> anyhow::Result<Incident> {
@@ -133,47 +133,6 @@ pub(super) fn stored_event(event: &IncidentEvent) -> anyhow::Result<StoredEvent>
     Ok(StoredEvent { incident: event.incident(), n, at: event.at(), kind: event.step().word().to_owned(), body })
 }
 
-/// Who is to be told of the event, and what: one delivery for each of their channels.
-pub(super) async fn deliveries_of(
-    store: &Store,
-    view: &View,
-    entry: &Entry,
-    event: &IncidentEvent,
-    opening: &IncidentEvent,
-    now: UnixMs,
-) -> anyhow::Result<Vec<NewDelivery>> {
-    if entry.contacts.is_empty() {
-        return Ok(Vec::new());
-    }
-    let definition = &entry.definition;
-    let subject = Subject {
-        tenant: definition.tenant,
-        check: definition.check,
-        check_name: &entry.name,
-        target: entry.target.as_deref(),
-    };
-    let opening = Opening::of(opening).context("an opening that is none")?;
-    let told = TellEvent::new(event, opening, &subject, view);
-    let json = serde_json::to_string(&told)?;
-    let step = match event.step() {
-        farwatch_core::incident::Step::Opened => Step::Opened,
-        farwatch_core::incident::Step::Resolved => Step::Resolved,
-    };
-    let channels = store.contacts().channels_of(definition.tenant, &entry.contacts).await?;
-    let deliveries = channels.into_iter().map(|channel| NewDelivery {
-        id: delivery_id(event.incident(), event.step(), channel.contact, channel.id),
-        tenant: definition.tenant,
-        incident: event.incident(),
-        step,
-        contact: channel.contact,
-        channel: channel.id,
-        due: now,
-        created: now,
-        event: json.clone(),
-    });
-    Ok(deliveries.collect())
-}
-
 /// Makes a committed draft true in memory, and tells the hosts.
 pub(super) fn apply(state: &mut State, draft: Draft, head: JournalHead, now: Now) {
     state.head = head;
@@ -201,18 +160,32 @@ pub(super) fn apply(state: &mut State, draft: Draft, head: JournalHead, now: Now
     for (host, mark) in draft.acknowledge {
         send(state, host, FromControl::Committed { mark });
     }
-    for (host, order) in draft.cancels {
-        send(state, host, FromControl::Cancel { orders: vec![order] });
+    for (host, orders) in by_host(draft.cancels) {
+        send(state, host, FromControl::Cancel { orders });
     }
     order_runs(state, draft.orders);
 }
 
-/// Sends orders to their hosts.
+/// Sends orders to their hosts: few messages, for in a mass failure there are thousands, and a host whose outbox is
+/// full loses its link.
 pub(super) fn order_runs(state: &mut State, orders: Vec<(HostId, Order)>) {
-    for (host, order) in orders {
-        state.orders.give(order.id, host);
-        send(state, host, FromControl::Run { orders: vec![order] });
+    for (host, orders) in by_host(orders) {
+        orders.iter().for_each(|order| state.orders.give(order.id, host));
+        send(state, host, FromControl::Run { orders });
     }
+}
+
+/// What is meant for each host, in order and in parts that fit a frame.
+fn by_host<T: Clone>(all: Vec<(HostId, T)>) -> Vec<(HostId, Vec<T>)> {
+    let mut hosts: BTreeMap<HostId, Vec<T>> = BTreeMap::new();
+    for (host, one) in all {
+        hosts.entry(host).or_default().push(one);
+    }
+    let parts = hosts.into_iter().flat_map(|(host, all)| {
+        let parts: Vec<Vec<T>> = all.chunks(ORDERS_PER_MESSAGE_MAX).map(<[T]>::to_vec).collect();
+        parts.into_iter().map(move |part| (host, part))
+    });
+    parts.collect()
 }
 
 fn send(state: &mut State, host: HostId, message: FromControl) {

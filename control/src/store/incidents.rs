@@ -11,7 +11,7 @@ use sqlx::{Any, AssertSqlSafe};
 
 use super::columns::Columns;
 use super::page::{page_of, rows_for};
-use super::statements::{ROWS_PER_STATEMENT, tuples};
+use super::statements::{ROWS_PER_STATEMENT, placeholders, tuples};
 use super::transaction::Tx;
 use super::{Page, Store, StoreError};
 
@@ -131,6 +131,31 @@ impl Incidents<'_> {
                     .fetch_all(&mut *reading.connection)
                     .await?;
                     Ok(Some((incident(&row)?, events.iter().map(event).collect::<Result<_, _>>()?)))
+                })
+            })
+            .await
+    }
+
+    /// The first event of each of these incidents, in no order.
+    pub async fn openings(self, incidents: &[IncidentId]) -> Result<Vec<IncidentEvent>, StoreError> {
+        self.0
+            .read(|reading| {
+                Box::pin(async move {
+                    let mut found = Vec::new();
+                    for some in incidents.chunks(ROWS_PER_STATEMENT) {
+                        let statement = format!(
+                            "select incident_id, n, at_ms, kind, body from incident_event \
+                             where n = 0 and incident_id in ({})",
+                            placeholders(0, some.len())
+                        );
+                        let mut query = sqlx::query(AssertSqlSafe(statement));
+                        for incident in some {
+                            query = query.bind(incident.as_bytes().as_slice());
+                        }
+                        let rows = query.fetch_all(&mut *reading.connection).await?;
+                        found.extend(rows.iter().map(event).collect::<Result<Vec<_>, _>>()?);
+                    }
+                    Ok(found)
                 })
             })
             .await

@@ -85,7 +85,7 @@ pub struct Channel {
 macro_rules! select_channels {
     () => {
         "select channel.id, channel.contact_id, channel.kind, channel.config, channel.sealed_secret, \
-         channel.created_ms, coalesce(channel.deleted_ms, contact.deleted_ms) as deleted_ms, channel.revision, \
+         contact.tenant_id, channel.created_ms, coalesce(channel.deleted_ms, contact.deleted_ms) as deleted_ms, channel.revision, \
          channel.disabled_ms, channel.disabled_because \
          from channel join contact on contact.id = channel.contact_id "
     };
@@ -211,7 +211,27 @@ impl Contacts<'_> {
                 Box::pin(async move {
                     let mut found = Vec::new();
                     for some in contacts.chunks(ROWS_PER_STATEMENT) {
-                        found.extend(channels_of_some(&mut reading.connection, tenant, some).await?);
+                        let rows = rows_of_some(&mut reading.connection, Some(tenant), some).await?;
+                        found.extend(rows.iter().map(channel).collect::<Result<Vec<_>, _>>()?);
+                    }
+                    Ok(found)
+                })
+            })
+            .await
+    }
+
+    /// The channels over which these contacts are reached, whosever they are: in order of contact and age, with the
+    /// tenant of each.
+    pub async fn channels_of_all(self, contacts: &[ContactId]) -> Result<Vec<(TenantId, Channel)>, StoreError> {
+        self.0
+            .read(|reading| {
+                Box::pin(async move {
+                    let mut found = Vec::new();
+                    for some in contacts.chunks(ROWS_PER_STATEMENT) {
+                        let rows = rows_of_some(&mut reading.connection, None, some).await?;
+                        let owned =
+                            rows.iter().map(|row| Ok((row.id("tenant_id", TenantId::from_bytes)?, channel(row)?)));
+                        found.extend(owned.collect::<Result<Vec<_>, StoreError>>()?);
                     }
                     Ok(found)
                 })
@@ -260,24 +280,25 @@ async fn live_channel(
     row.as_ref().map(channel).transpose()
 }
 
-async fn channels_of_some(
+/// The rows of the channels of these contacts, of one tenant or of all.
+async fn rows_of_some(
     connection: &mut AnyConnection,
-    tenant: TenantId,
+    tenant: Option<TenantId>,
     contacts: &[ContactId],
-) -> Result<Vec<Channel>, StoreError> {
+) -> Result<Vec<AnyRow>, StoreError> {
     let statement = format!(
         concat!(
             select_channels!(),
-            "where contact.tenant_id = $1 and contact.deleted_ms is null and channel.deleted_ms is null \
+            "where ($1 is null or contact.tenant_id = $1) and contact.deleted_ms is null and channel.deleted_ms is null \
              and contact.id in ({}) order by channel.contact_id, channel.id"
         ),
         placeholders(1, contacts.len())
     );
-    let mut query = sqlx::query(AssertSqlSafe(statement)).bind(tenant.as_bytes().as_slice());
+    let mut query = sqlx::query(AssertSqlSafe(statement)).bind(tenant.map(|tenant| tenant.as_bytes().to_vec()));
     for contact in contacts {
         query = query.bind(contact.as_bytes().as_slice());
     }
-    query.fetch_all(connection).await?.iter().map(channel).collect()
+    Ok(query.fetch_all(connection).await?)
 }
 
 fn channel(row: &AnyRow) -> Result<Channel, StoreError> {

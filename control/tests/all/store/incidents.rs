@@ -76,6 +76,8 @@ async fn an_incident_lives_from_opening_to_recovery(database: Database) {
     leader.commit(&world.store, &flush).await;
     let incidents = world.store.incidents();
     assert_eq!(incidents.open_for(check).await.unwrap(), Some(opened.clone()));
+    let strange = IncidentId::from_bytes([9; 16]);
+    assert_eq!(incidents.openings(&[opened.id, strange]).await.unwrap(), [event(&opened, 0, "opened")]);
 
     let amended = Incident { seen_since: START - 60_000, ..opened.clone() };
     leader.commit(&world.store, &Flush { incidents: vec![amended.clone()], ..leader.flush() }).await;

@@ -163,6 +163,9 @@ async fn channels_follow_their_contact(database: Database) {
     assert_eq!((found[1].kind, found[1].sealed_secret.clone()), (ChannelKind::Webhook, Some(vec![7; 40])));
     assert_eq!(contacts.channels_of(stranger, &[boss, ops]).await.unwrap(), []);
     assert_eq!(contacts.channels_of(world.tenant, &[]).await.unwrap(), []);
+    let of_all = contacts.channels_of_all(&[boss, ops]).await.unwrap();
+    assert_eq!(of_all, found.iter().map(|channel| (world.tenant, channel.clone())).collect::<Vec<_>>());
+    assert_eq!(contacts.channels_of_all(&[]).await.unwrap(), []);
 
     assert_eq!(contacts.delete_channel(stranger, mail.id, 1, START).await.unwrap(), Change::NotFound);
     assert!(matches!(contacts.delete_channel(world.tenant, mail.id, 1, START + 1).await.unwrap(), Change::Made(_)));
@@ -173,6 +176,7 @@ async fn channels_follow_their_contact(database: Database) {
     contacts.delete(world.tenant, boss, 2, START + 3).await.unwrap();
     assert_eq!(contacts.channel(hook.id).await.unwrap().unwrap().deleted, Some(START + 3));
     assert_eq!(contacts.channels_of(world.tenant, &[boss, ops]).await.unwrap(), []);
+    assert_eq!(contacts.channels_of_all(&[boss, ops]).await.unwrap(), []);
 }
 
 fn module(tenant: Option<TenantId>, version: &str, bytes: &[u8]) -> NewModule {
