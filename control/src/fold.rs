@@ -4,6 +4,7 @@
 //! process are one path and whatever was done twice is done once. Only the leader folds. It judges nobody and tells
 //! nobody, and it reads no more at once than its limits say.
 
+mod held;
 mod hour;
 mod late;
 mod ranks;
@@ -25,7 +26,7 @@ use crate::leader::LeaderHandle;
 use crate::ledger::Scan;
 use crate::spawn::Spawner;
 use crate::store::{Epoch, FoldMark, Store, StoredBlock};
-use crate::tail::first_hour_of_journal;
+use crate::tail::{Tail, first_hour_of_journal};
 use crate::tasks::TaskList;
 pub(crate) use ranks::Ranks;
 
@@ -49,6 +50,8 @@ pub struct Folding<'s> {
     pub silent: BTreeSet<HostId>,
     /// The moment.
     pub now: UnixMs,
+    /// What holds the hours that are not folded; without it, and where it does not hold an hour, the journal is read.
+    pub tail: Option<Tail>,
     /// The rows that could not be read, whose results are in no block.
     pub unreadable: Mutex<BTreeSet<u64>>,
 }
@@ -59,18 +62,18 @@ pub(crate) fn start(
     tasks: &TaskList,
     store: Store,
     (clock, process): (Clock, ProcessId),
-    handle: LeaderHandle,
+    (tail, handle): (Tail, LeaderHandle),
 ) {
     let about = ("fold", "Makes blocks of hours that are over, and enters results that come late.", PERIOD);
     let signal = handle.began_to_lead.clone();
     tasks.run(spawner, about, signal.clone(), move || {
-        let (store, handle, signal) = (store.clone(), handle.clone(), signal.clone());
+        let (store, tail, handle, signal) = (store.clone(), tail.clone(), handle.clone(), signal.clone());
         async move {
             let lease = store.lease().read().await?;
             if lease.holder != Some(process) {
                 return Ok(());
             }
-            let folding = Folding::new(&store, lease.epoch, silent_hosts(&handle), clock.wall());
+            let folding = Folding::new(&store, lease.epoch, silent_hosts(&handle), clock.wall()).by(tail);
             if folding.run().await? {
                 signal.notify_one();
             }
@@ -88,7 +91,13 @@ fn silent_hosts(handle: &LeaderHandle) -> BTreeSet<HostId> {
 impl<'s> Folding<'s> {
     /// Of what is in this store at this moment.
     pub const fn new(store: &'s Store, leader: Epoch, silent: BTreeSet<HostId>, now: UnixMs) -> Self {
-        Self { store, leader, silent, now, unreadable: Mutex::new(BTreeSet::new()) }
+        Self { store, leader, silent, now, tail: None, unreadable: Mutex::new(BTreeSet::new()) }
+    }
+
+    /// The same by what this tail holds.
+    #[must_use]
+    pub fn by(self, tail: Tail) -> Self {
+        Self { tail: Some(tail), ..self }
     }
 
     /// Notes the rows that this scan had to leave out. The rest of the hour is folded all the same.
@@ -119,7 +128,7 @@ impl<'s> Folding<'s> {
             if self.now < hour.folds_at() {
                 break;
             }
-            self.fold_hour(hour, awaits).await.with_context(|| format!("folding the hour of {}", hour.start()))?;
+            self.fold_any(hour, awaits).await.with_context(|| format!("folding the hour of {}", hour.start()))?;
             mark = FoldMark { until: hour.end(), ..mark };
             self.store.blocks().advance(self.leader, mark).await?;
         }
@@ -148,13 +157,28 @@ impl<'s> Folding<'s> {
         Ok(())
     }
 
-    /// Settles blocks and writes them.
-    async fn save(&self, blocks: impl IntoIterator<Item = Block>, awaits: bool) -> anyhow::Result<()> {
-        let settled = blocks.into_iter().map(|mut block| {
-            block.settle(self.now, |_| awaits);
-            StoredBlock::of(&block, self.now)
-        });
-        self.store.blocks().put(self.leader, &settled.collect::<Vec<_>>()).await?;
+    /// Folds the hour by what is held of it or, where not all of it is, by reading the journal again.
+    async fn fold_any(&self, hour: Hour, awaits: bool) -> anyhow::Result<()> {
+        match &self.tail {
+            Some(tail) if let Some(seq) = self.all_held(tail, hour).await? => {
+                self.fold_held(tail, hour, (seq, awaits)).await
+            }
+            _ => self.fold_hour(hour, awaits).await,
+        }
+    }
+
+    /// Settles blocks, off the threads that serve, and writes them.
+    async fn save(&self, blocks: Vec<Block>, awaits: bool) -> anyhow::Result<()> {
+        let now = self.now;
+        let settled = move || {
+            let settled = blocks.into_iter().map(|mut block| {
+                block.settle(now, |_| awaits);
+                StoredBlock::of(&block, now)
+            });
+            settled.collect::<Vec<_>>()
+        };
+        let settled = Spawner::blocking(settled).await.context("settling was stopped")?;
+        self.store.blocks().put(self.leader, &settled).await?;
         Ok(())
     }
 }

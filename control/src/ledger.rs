@@ -24,8 +24,8 @@ use crate::tail::{Tail, TailError, first_hour_of_journal};
 use account::Account;
 pub(crate) use account::{in_force, revision_at};
 use folded::enter_record;
+pub(crate) use owners::Placed;
 use owners::{Owed, Owners};
-pub(crate) use owners::{Placed, placed};
 pub use scan::{Scan, ScannedRow};
 
 /// The longest period of one request: as long as slots are on record one by one.

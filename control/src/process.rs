@@ -141,7 +141,6 @@ async fn serve(
     let policy = Policy::new(config.allow_nets.clone(), listeners);
     let teller = Arc::new(Teller::new(config.tell.clone(), policy, sealer.clone())?);
     tell::start(spawner, &tasks, store.clone(), teller, (handle.deliveries_due.clone(), metrics.clone()));
-    fold::start(spawner, &tasks, store.clone(), (clock, process), handle.clone());
     afterwards::start(spawner, &tasks, store.clone(), (clock, process), handle.clone());
     if !is_sole {
         questions::start(spawner, &tasks, store.clone(), (clock, process), handle.clone());
@@ -149,6 +148,7 @@ async fn serve(
     retention::start(spawner, &tasks, store.clone(), clock);
     let tail = Tail::new(store.clone(), clock);
     tail.start(spawner, &tasks, handle.journal_grew.clone());
+    fold::start(spawner, &tasks, store.clone(), (clock, process), (tail.clone(), handle.clone()));
 
     let limits = ApiLimits::GENEROUS;
     let state = ApiState { store: store.clone(), sealer, tail, leader: handle, tasks, sandbox, limits, metrics, clock };

@@ -57,7 +57,7 @@ pub use database_url::{BadDatabaseUrl, DatabaseUrl, Engine};
 pub use days::{DAY_MS, Days, StoredDay};
 pub use deliveries::{ClaimId, ClaimRequest, Claimed, Deliveries, Delivery, DeliveryState, NewDelivery, Retried, Step};
 pub use detectors::{DetectorRow, Detectors};
-pub use enforcement::{Enforcement, LedgerRevision, LedgerScope};
+pub use enforcement::{Enforcement, LedgerRevision, LedgerScope, RevisionSpec};
 pub use error::{StoreError, Unique};
 pub use host_marks::{HostMarks, MARKS_PER_HOST_MAX};
 pub use hosts::{Host, Hosts};

@@ -105,6 +105,13 @@ impl Held {
         self.from
     }
 
+    /// Whether all that the journal says of this hour, up to this row, is held. One that had to leave out rows cannot
+    /// name them, and never says so again.
+    pub fn has_all_of(&self, hour: Hour, seq: u64) -> bool {
+        let has_read = self.complete_at.is_some() && self.position.is_some_and(|position| position.seq >= seq);
+        has_read && self.from <= hour.start() && self.unreadable == 0
+    }
+
     /// The runs.
     pub const fn open(&self) -> &OpenHours {
         &self.open

@@ -62,7 +62,7 @@ impl Folding<'_> {
     }
 
     /// A row that stands there already may know of results that the journal has forgotten.
-    async fn merge_and_save(&self, hour: Hour, mut blocks: Vec<Block>, awaits: bool) -> anyhow::Result<()> {
+    pub(super) async fn merge_and_save(&self, hour: Hour, mut blocks: Vec<Block>, awaits: bool) -> anyhow::Result<()> {
         let mut checks: Vec<CheckId> = blocks.iter().map(|block| block.key().stream.check).collect();
         checks.dedup();
         for held in self.store.blocks().of_hour(hour, &checks).await? {

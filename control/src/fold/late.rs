@@ -86,8 +86,8 @@ impl Folding<'_> {
         let checks: Vec<CheckId> = late.iter().map(|(check, _)| *check).collect();
         let held = self.store.blocks().of_hour(hour, &checks).await?;
         let known: BTreeSet<CheckId> = held.iter().map(|block| block.key.stream.check).collect();
-        let revisions: Vec<LedgerRevision> =
-            revisions.iter().filter(|revision| known.contains(&revision.check)).copied().collect();
+        let of_known = known.iter().flat_map(|check| of_check(revisions, *check));
+        let revisions: Vec<LedgerRevision> = of_known.copied().collect();
         let mut ranks = Ranks::load(self.store, &revisions, (hour.start(), hour.end())).await?;
         let mut blocks = held.iter().map(StoredBlock::read).collect::<Result<Vec<Block>, _>>()?;
         for (host, result) in late.iter().flat_map(|(_, results)| results) {
@@ -98,4 +98,11 @@ impl Folding<'_> {
         }
         self.save(blocks, awaits).await
     }
+}
+
+/// The revisions of this check, of many in order of check.
+fn of_check(revisions: &[LedgerRevision], check: CheckId) -> &[LedgerRevision] {
+    let first = revisions.partition_point(|revision| revision.check < check);
+    let rest = &revisions[first..];
+    &rest[..rest.partition_point(|revision| revision.check == check)]
 }

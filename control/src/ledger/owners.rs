@@ -35,6 +35,11 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
+    /// By the spec of a revision; `None` where it does not say where it belongs.
+    pub(crate) fn of(tenant: TenantId, repeat: Repeat, spec: &str) -> Option<Self> {
+        Some(Self { tenant, repeat, wish: Spec::parse(spec).ok()?.placement })
+    }
+
     /// The owners of each stream of the check under this view, by rank.
     pub(crate) fn owners(&self, check: CheckId, view: &View) -> Vec<Vec<HostId>> {
         let Self { tenant, repeat, ref wish } = *self;
@@ -44,12 +49,9 @@ impl Placed {
 }
 
 /// What placement reads of this revision; `None` where there is none, or none that says where it belongs.
-pub(crate) async fn placed(store: &Store, check: CheckId, revision: u32) -> Result<Option<Placed>, StoreError> {
+async fn placed(store: &Store, check: CheckId, revision: u32) -> Result<Option<Placed>, StoreError> {
     let stored = store.checks().revision(check, revision).await?;
-    Ok(stored.and_then(|stored| {
-        let wish = Spec::parse(&stored.spec).ok()?.placement;
-        Some(Placed { tenant: stored.tenant, repeat: stored.repeat, wish })
-    }))
+    Ok(stored.and_then(|stored| Placed::of(stored.tenant, stored.repeat, &stored.spec)))
 }
 
 /// Answers for one request.

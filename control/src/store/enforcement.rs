@@ -6,13 +6,14 @@ use farwatch_proto::check::{Activity, Repeat};
 use farwatch_proto::id::{CheckId, TenantId};
 use farwatch_proto::interval::Interval;
 use farwatch_proto::time::{Stamp, UnixMs};
-use sqlx::Any;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe};
 
 use super::checks::Checks;
 use super::columns::{Columns, stored};
 use super::revisions::{self, ACTIVITIES, REPEATS, Revision, revision_columns};
+use super::statements::{ROWS_PER_STATEMENT, placeholders};
 use super::transaction::Tx;
 use super::{Entity, Epoch, StoreError};
 
@@ -54,6 +55,21 @@ pub struct LedgerRevision {
     pub repeat: Repeat,
     /// The slot border from which it counts, until the next revision of its check does.
     pub in_force_from: UnixMs,
+}
+
+/// What says where the streams of a revision belong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevisionSpec {
+    /// The check.
+    pub check: CheckId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its revision.
+    pub revision: u32,
+    /// Whether others may run it as well.
+    pub repeat: Repeat,
+    /// JSON: all that the customer said.
+    pub spec: String,
 }
 
 /// For whom a ledger is made.
@@ -177,6 +193,39 @@ impl Checks<'_> {
         rows.await?.iter().map(ledger_revision).collect()
     }
 
+    /// Where the revisions that counted at some moment of [from, to) of these checks wanted to be, in order of check and
+    /// revision.
+    pub async fn specs_in_force_between(
+        self,
+        checks: &[CheckId],
+        from: UnixMs,
+        to: UnixMs,
+    ) -> Result<Vec<RevisionSpec>, StoreError> {
+        let mut found = Vec::new();
+        for some in checks.chunks(ROWS_PER_STATEMENT) {
+            let statement = format!(
+                "select r.check_id, c.tenant_id, r.revision, r.repeat, r.spec \
+                 from check_revision r join checks c on c.id = r.check_id where r.in_force_from_ms < $1 \
+                 and not exists (select 1 from check_revision later where later.check_id = r.check_id \
+                 and later.revision > r.revision and later.in_force_from_ms <= $2) \
+                 and r.check_id in ({}) order by r.check_id, r.revision",
+                placeholders(2, some.len())
+            );
+            let rows = self.0.read(|reading| {
+                let statement = statement.clone();
+                Box::pin(async move {
+                    let mut query = sqlx::query(AssertSqlSafe(statement)).bind(to.0).bind(from.0);
+                    for check in some {
+                        query = query.bind(check.as_bytes().as_slice());
+                    }
+                    Ok(query.fetch_all(&mut *reading.connection).await?)
+                })
+            });
+            found.extend(rows.await?.iter().map(revision_spec).collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(found)
+    }
+
     /// Asks for the rows after ($1, $2) in pieces of $3, until one is not full. What else the statement names is
     /// bound by the caller.
     async fn rows_through(
@@ -265,6 +314,16 @@ async fn enforce(tx: &mut Tx<'_>, wanted: Enforcement, now: UnixMs) -> Result<Op
         .execute(&mut *tx.connection)
         .await?;
     Ok(Some(wanted))
+}
+
+fn revision_spec(row: &AnyRow) -> Result<RevisionSpec, StoreError> {
+    Ok(RevisionSpec {
+        check: row.id("check_id", CheckId::from_bytes)?,
+        tenant: row.id("tenant_id", TenantId::from_bytes)?,
+        revision: row.number("revision")?,
+        repeat: row.word("repeat", &REPEATS)?,
+        spec: row.text("spec")?,
+    })
 }
 
 fn ledger_revision(row: &AnyRow) -> Result<LedgerRevision, StoreError> {

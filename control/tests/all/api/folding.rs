@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use farwatch_control::clock::Clock;
 use farwatch_control::fold::Folding;
 use farwatch_control::ledger::{LedgerRequest, account};
 use farwatch_control::retention::forget;
-use farwatch_control::store::{LedgerScope, StoredBlock};
+use farwatch_control::store::{Flush, LedgerScope, StoredBlock};
+use farwatch_control::tail::Tail;
 use farwatch_core::block::{Block, BlockKey, HOUR_MS, Hour, Latency, Rank, Runner, SlotRun};
 use farwatch_core::ledger::{DueSlot, SlotState};
 use farwatch_proto::check::StreamId;
@@ -21,6 +23,8 @@ use super::scribe::{MINUTE_MS, Scribe};
 
 on_both_engines!(
     an_hour_becomes_blocks_that_agree_with_the_ledger,
+    so_does_one_that_this_process_holds,
+    a_row_that_cannot_be_read_is_named_whatever_is_held,
     a_half_folded_hour_is_folded_whole,
     a_late_result_rewrites_its_row_without_the_journal,
     nothing_is_forgotten_before_it_is_folded,
@@ -61,8 +65,41 @@ async fn forget_journal(scribe: &mut Scribe<'_>, at: UnixMs) {
     assert_eq!(left.iter().map(|row| row.seq).collect::<Vec<_>>(), [scribe.head.seq]);
 }
 
+/// Folds by what this tail holds, as long as there is something to fold at that moment.
+async fn fold_held(scribe: &Scribe<'_>, tail: Tail, at: UnixMs) {
+    let folding = Folding::new(&scribe.house.store, scribe.epoch, [].into(), at).by(tail);
+    while folding.run().await.unwrap() {}
+}
+
 async fn an_hour_becomes_blocks_that_agree_with_the_ledger(house: House) {
+    agrees_with_the_ledger(&house, None).await;
+}
+
+async fn so_does_one_that_this_process_holds(house: House) {
+    let tail = Tail::new(house.store.clone(), Clock);
+    agrees_with_the_ledger(&house, Some(tail)).await;
+}
+
+/// A tail holds nothing of such a row and does not know which hour it is of, so the journal is read again.
+async fn a_row_that_cannot_be_read_is_named_whatever_is_held(house: House) {
     let mut scribe = Scribe::new(&house).await;
+    scribe.view(&[Standing::Active; 3]).await;
+    let hour = this_hour();
+    let slots = scribe.slots(hour.start(), hour.end());
+    all_good(&mut scribe, &slots[..10]).await;
+    let damaged = Flush { body: vec![1, 2, 3], ..scribe.flush(vec![scribe.result(slots[10], Outcome::up(1_000))]) };
+    scribe.commit(&damaged).await;
+    let tail = Tail::new(house.store.clone(), Clock);
+    let folding = Folding::new(&house.store, scribe.epoch, [].into(), hour.folds_at()).by(tail.clone());
+    while folding.run().await.unwrap() {}
+    let named: Vec<u64> = folding.unreadable.lock().unwrap().iter().copied().collect();
+    assert_eq!(named, [scribe.head.seq]);
+    assert_eq!(tail.status().unwrap().unreadable, 1);
+    assert_eq!(blocks(&scribe, hour).await[0].totals.balance.on_time, 10);
+}
+
+async fn agrees_with_the_ledger(house: &House, tail: Option<Tail>) {
+    let mut scribe = Scribe::new(house).await;
     scribe.view(&[Standing::Active; 3]).await;
     let hour = this_hour();
     let slots = scribe.slots(hour.start(), hour.end());
@@ -88,7 +125,10 @@ async fn an_hour_becomes_blocks_that_agree_with_the_ledger(house: House) {
         silent: BTreeSet::new(),
     };
     let ledger = account(&house.store, &house.tail(), &request, at).await.unwrap();
-    fold(&scribe, at, &[]).await;
+    match tail.clone() {
+        Some(tail) => fold_held(&scribe, tail, at).await,
+        None => fold(&scribe, at, &[]).await,
+    }
     let folded = blocks(&scribe, hour).await;
     assert_eq!(folded.len(), 1);
     let totals = folded[0].totals;

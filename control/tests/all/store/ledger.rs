@@ -43,6 +43,16 @@ async fn a_period_shows_what_counted_within_it(database: Database) {
     assert_eq!(counted(100_000, 150_000).await, [2]);
     assert_eq!(counted(0, 300_000).await, [1, 2, 3]);
     assert_eq!(counted(250_000, 300_000).await, [3]);
+    let checks = world.store.checks();
+    let placed = async |checks_named: &[CheckId], from_ms: i64, to_ms: i64| {
+        let found = checks.specs_in_force_between(checks_named, START + from_ms, START + to_ms).await.unwrap();
+        assert!(found.iter().all(|spec| spec.check == check && spec.tenant == world.tenant && !spec.spec.is_empty()));
+        found.iter().map(|spec| spec.revision).collect::<Vec<_>>()
+    };
+    assert_eq!(placed(&[check], 50_000, 100_001).await, [1, 2]);
+    assert_eq!(placed(&[check], 250_000, 300_000).await, [3]);
+    assert_eq!(placed(&[CheckId::from_bytes([9; 16])], 0, 300_000).await, [] as [u32; 0]);
+    assert_eq!(placed(&[], 0, 300_000).await, [] as [u32; 0]);
 }
 
 async fn a_scope_shows_no_more_than_its_own(database: Database) {
