@@ -18,11 +18,12 @@ use archive::{ArchiveError, Header, Writer};
 
 /// The tables of what was measured. Without them a backup is small and its database begins a new account. That
 /// folding has come so far stays known, so that the time before it is blank and not missed.
-const HISTORY: [&str; 8] = [
+const HISTORY: [&str; 9] = [
     "journal",
     "block",
     "block_day",
     "late_failure",
+    "evidence",
     "segment_mark",
     "host_mark",
     "leader_status",

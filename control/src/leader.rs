@@ -12,6 +12,7 @@ mod census;
 mod checkpoint;
 mod commit;
 mod draft;
+mod evidence;
 pub mod handle;
 pub mod journal_body;
 mod lease;

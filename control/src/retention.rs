@@ -22,6 +22,9 @@ const MARKS_MS: i64 = 26 * 3_600_000;
 /// Late failures that were not looked back at within this time are forgotten, for what the journal holds of them is
 /// about to be.
 const LATE_FAILURES_MS: i64 = 26 * 3_600_000;
+/// What failed runs brought is kept this long after their slots, so that an outage can be looked into when people find
+/// the time.
+pub(crate) const EVIDENCE_MS: i64 = 30 * 86_400_000;
 /// Entries of the audit log are kept this long: a year, and the weeks in which somebody looks back on it.
 const AUDIT_MS: i64 = 400 * 86_400_000;
 /// How often old rows are looked for.
@@ -33,7 +36,8 @@ const DELETIONS_MAX: usize = 100;
 pub(crate) fn start(spawner: &Spawner, tasks: &TaskList, store: Store, clock: Clock) {
     let about = (
         "retention",
-        "Deletes journal rows that are folded, marks and audit entries that are too old, and makes days of old blocks.",
+        "Deletes journal rows that are folded, evidence, marks and audit entries that are too old, and makes days of old \
+         blocks.",
         PERIOD,
     );
     tasks.run(spawner, about, Arc::new(Notify::new()), move || {
@@ -67,6 +71,11 @@ pub async fn forget(store: &Store, now: UnixMs) -> Result<(), StoreError> {
     }
     for _ in 0..DELETIONS_MAX {
         if store.audit().delete_before(now - AUDIT_MS).await? == 0 {
+            break;
+        }
+    }
+    for _ in 0..DELETIONS_MAX {
+        if store.evidence().delete_before(now - EVIDENCE_MS).await? == 0 {
             break;
         }
     }

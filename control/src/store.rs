@@ -19,6 +19,7 @@ mod deliveries;
 mod detectors;
 mod enforcement;
 mod error;
+mod evidence;
 mod host_marks;
 mod hosts;
 mod incidents;
@@ -59,6 +60,7 @@ pub use deliveries::{ClaimId, ClaimRequest, Claimed, Deliveries, Delivery, Deliv
 pub use detectors::{DetectorRow, Detectors};
 pub use enforcement::{Enforcement, LedgerRevision, LedgerScope, RevisionSpec};
 pub use error::{StoreError, Unique};
+pub use evidence::{Evidence, EvidencePiece, EvidencePlace};
 pub use host_marks::{HostMarks, MARKS_PER_HOST_MAX};
 pub use hosts::{Host, Hosts};
 pub use incidents::{Incident, IncidentEvent, IncidentFilter, IncidentPosition, IncidentState, Incidents, OVERLAP_MAX};

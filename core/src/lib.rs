@@ -29,6 +29,8 @@ pub mod afterwards;
 
 pub mod mass_failure;
 
+pub mod evidence;
+
 pub mod incident;
 
 pub mod uptime;

@@ -51,6 +51,7 @@ pub(super) async fn flush_of(store: &Store, state: &State, draft: &Draft, now: U
         detectors: detectors.collect(),
         first_judged: draft.first_judged.clone(),
         late: draft.late.clone(),
+        evidence: draft.evidence.clone(),
         incidents,
         events,
         deliveries,
@@ -141,6 +142,7 @@ pub(super) fn apply(state: &mut State, draft: Draft, head: JournalHead, now: Now
     for (stream, slot) in draft.last_slots {
         remember(&mut state.last_slots, stream, slot);
     }
+    state.evidence.take_over(draft.remembered);
     for check in draft.first_judged.keys() {
         state.never_judged.remove(check);
     }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use farwatch_core::detect::{CheckFacts, Detector, Effect, Input, Sighting, Verdict, is_fresh, step};
+use farwatch_core::evidence::{Memory, Occasion};
 use farwatch_core::incident::IncidentEvent;
 use farwatch_proto::check::{Activity, StreamId};
 use farwatch_proto::id::{CheckId, HostId, OrderId};
@@ -18,9 +19,10 @@ use tracing::{debug, info, warn};
 
 use super::admission::admit;
 use super::checkpoint::{LastSlots, remember};
+use super::evidence::occasion_of_answer;
 use super::journal_body::HostResults;
 use super::state::{SegmentKey, State};
-use crate::store::SlotRange;
+use crate::store::{EvidencePiece, SlotRange};
 
 /// The moment a draft is made at, by both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,10 @@ pub(super) struct Draft {
     pub(super) first_judged: BTreeMap<CheckId, UnixMs>,
     /// Slots that failed and were told of too late to be judged.
     pub(super) late: BTreeMap<CheckId, SlotRange>,
+    /// What failed runs brought that is kept.
+    pub(super) evidence: Vec<EvidencePiece>,
+    /// What is known of what was kept, of the checks and tenants of that.
+    pub(super) remembered: Memory,
     pub(super) events: Vec<(CheckId, IncidentEvent)>,
     pub(super) orders: Vec<(HostId, Order)>,
     pub(super) cancels: Vec<(HostId, OrderId)>,
@@ -113,6 +119,9 @@ impl Draft {
         match result.purpose {
             Purpose::Vote(order) => {
                 self.urgent = true;
+                if let Some(occasion) = occasion_of_answer(self.detector(state, check), order) {
+                    self.consider(state, host, result, occasion, now);
+                }
                 self.tell(state, check, result.stream, Input::Vote { order, host, outcome: &result.outcome }, now);
             }
             Purpose::Slot => {
@@ -136,13 +145,19 @@ impl Draft {
                 if is_watched && could_tell && state.never_judged.contains(&check) {
                     self.first_judged.entry(check).or_insert(result.slot);
                 }
-                let plain = !self.detectors.contains_key(&check) && !state.detectors.contains_key(&check);
-                if plain && matches!(result.outcome.status, Status::Up | Status::Unknown(_)) {
+                if self.detector(state, check).is_none()
+                    && matches!(result.outcome.status, Status::Up | Status::Unknown(_))
+                {
                     return;
                 }
                 self.urgent |= result.outcome.status == Status::Down;
                 let seen = Sighting { stream: result.stream, slot: result.slot, host, outcome: &result.outcome };
+                let verdict =
+                    |draft: &Self| draft.detector(state, check).map(|detector| detector.verdict).unwrap_or_default();
+                let before = verdict(self);
                 self.tell(state, check, result.stream, Input::Slot(seen), now);
+                let occasion = if verdict(self) == before { Occasion::Slot } else { Occasion::Change };
+                self.consider(state, host, result, occasion, now);
             }
         }
     }
@@ -153,9 +168,10 @@ impl Draft {
         if result.outcome.status != Status::Down {
             return;
         }
-        let detector = self.detectors.get(&check).or_else(|| state.detectors.get(&check));
-        let down_since =
-            detector.filter(|detector| detector.verdict.is_out()).and_then(|detector| detector.first_failure.as_ref());
+        let down_since = self
+            .detector(state, check)
+            .filter(|detector| detector.verdict.is_out())
+            .and_then(|detector| detector.first_failure.as_ref());
         if down_since.is_some_and(|first| first.slot <= result.slot) {
             return;
         }
@@ -164,11 +180,16 @@ impl Draft {
         late.last = late.last.max(result.slot);
     }
 
+    /// What is held of a check, if it is not plainly up.
+    fn detector<'a>(&'a self, state: &'a State, check: CheckId) -> Option<&'a Detector> {
+        self.detectors.get(&check).or_else(|| state.detectors.get(&check))
+    }
+
     /// Tells a check's detector one thing and takes up what follows.
     pub(super) fn tell(&mut self, state: &State, check: CheckId, stream: StreamId, input: Input<'_>, now: Now) {
         let Some(page) = state.book.page(check) else { return };
         let Some(facts) = page.facts(now.wall, state.may_ask(self.orders.len())) else { return };
-        let before = self.detectors.get(&check).or_else(|| state.detectors.get(&check)).cloned().unwrap_or_default();
+        let before = self.detector(state, check).cloned().unwrap_or_default();
         let mut detector = before.clone();
         let panel = state.panel(page, stream, now.boot);
         let effects = step(&mut detector, input, &facts, &panel, now.wall);

@@ -36,6 +36,8 @@ fn differences(live: &State, rebuilt: &State) -> Vec<String> {
     note(&mut found, "the checks by verdict", &live.census.verdicts(), &rebuilt.census.verdicts());
     note(&mut found, "the streams that are due", &live.census.streams(), &rebuilt.census.streams());
     note(&mut found, "the votes under way", &live.census.votes(), &rebuilt.census.votes());
+    note_map(&mut found, "the evidence kept of", &live.evidence.codes, &rebuilt.evidence.codes);
+    note_map(&mut found, "the evidence kept for", &live.evidence.used, &rebuilt.evidence.used);
     note_map(&mut found, "the page of", live.book.all(), rebuilt.book.all());
     found.truncate(DIFFERENCES_MAX);
     found

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use farwatch_core::confirm::{Candidate, Panel};
 use farwatch_core::detect::Detector;
+use farwatch_core::evidence::Memory;
 use farwatch_core::fleet::{Fleet, VOTER_SILENCE_MS};
 use farwatch_core::placement::{Subject, eligibility};
 use farwatch_proto::check::{Location, StreamId};
@@ -49,6 +50,8 @@ pub(super) struct State {
     pub(super) last_slots: LastSlots,
     /// Checks of which no result was ever judged, so that nothing is held of them.
     pub(super) never_judged: HashSet<CheckId>,
+    /// What was kept of failed runs of late.
+    pub(super) evidence: Memory,
     /// How far the database holds each segment, as far as hosts were told or have sent since.
     pub(super) marks: BTreeMap<SegmentKey, u64>,
     /// Votes that were ordered.
@@ -108,6 +111,7 @@ impl State {
         let Self { never_judged, last_slots, book, .. } = self;
         never_judged.retain(|check| book.page(*check).is_some());
         last_slots.retain(|stream, _| book.page(stream.check).is_some());
+        self.evidence.forget_old(now);
         self.forget_old_marks();
     }
 

@@ -60,6 +60,7 @@ pub(super) async fn load(
     last_slots.retain(|stream, _| book.page(stream.check).is_some());
     let mut never_judged: HashSet<CheckId> = store.judged_checks().missing().await?.into_iter().collect();
     never_judged.retain(|check| book.page(*check).is_some());
+    let evidence = store.evidence().memory(now.wall).await?;
     let mut state = State {
         epoch,
         head,
@@ -72,6 +73,7 @@ pub(super) async fn load(
         detectors,
         last_slots,
         never_judged,
+        evidence,
         marks: BTreeMap::new(),
         orders: Orders::default(),
         results: 0,

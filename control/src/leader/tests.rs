@@ -1,5 +1,6 @@
 mod by_hand;
 mod census;
+mod evidence;
 mod held;
 mod marks;
 mod outages;
@@ -7,6 +8,7 @@ mod outages;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use farwatch_core::detect::Verdict;
+use farwatch_core::evidence::Memory;
 use farwatch_core::fleet::{Fleet, Registered};
 use farwatch_core::slot::Schedule;
 use farwatch_proto::check::{Activity, Definition, PlacementWish, Repeat, StreamId};
@@ -88,6 +90,7 @@ impl World {
             detectors: HashMap::new(),
             last_slots: HashMap::new(),
             never_judged: [CHECK].into(),
+            evidence: Memory::default(),
             marks: BTreeMap::new(),
             orders: Orders::default(),
             results: 0,

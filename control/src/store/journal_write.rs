@@ -14,8 +14,8 @@ use super::columns::{Columns, stored, word_of};
 use super::journal::{Journal, KINDS};
 use super::transaction::Tx;
 use super::{
-    Epoch, FlushId, Incident, IncidentEvent, JournalHead, JournalKind, NewDelivery, SlotRange, StoreError, deliveries,
-    detectors, host_marks, incidents, judged_checks, late_failures,
+    Epoch, EvidencePiece, FlushId, Incident, IncidentEvent, JournalHead, JournalKind, NewDelivery, SlotRange,
+    StoreError, deliveries, detectors, evidence, host_marks, incidents, judged_checks, late_failures,
 };
 
 /// What becomes of the detector row of a check.
@@ -52,6 +52,8 @@ pub struct Flush {
     pub first_judged: BTreeMap<CheckId, UnixMs>,
     /// Where failures lie that were told of too late to be judged.
     pub late: BTreeMap<CheckId, SlotRange>,
+    /// What failed runs brought that is to be kept; a piece that is known already is kept as it is.
+    pub evidence: Vec<EvidencePiece>,
     /// Incidents as they are now, opened, amended or resolved; each at most once. A resolved one never opens again.
     pub incidents: Vec<Incident>,
     /// What happened in incidents; one that is known already is kept as it is.
@@ -215,6 +217,7 @@ async fn write_consequences(tx: &mut Tx<'_>, flush: &Flush, seq: u64) -> Result<
     detectors::write(tx, &flush.detectors, seq).await?;
     judged_checks::write(tx, &flush.first_judged).await?;
     late_failures::write(tx, &flush.late, flush.committed).await?;
+    evidence::write(tx, &flush.evidence).await?;
     incidents::write(tx, &flush.incidents).await?;
     incidents::write_events(tx, &flush.events).await?;
     deliveries::write(tx, &flush.deliveries).await?;

@@ -40,7 +40,7 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 11] = [
+const MIGRATIONS: [Migration; 12] = [
     migration!(1, "0001_first"),
     migration!(2, "0002_segment_marks"),
     migration!(3, "0003_judged_checks"),
@@ -52,6 +52,7 @@ const MIGRATIONS: [Migration; 11] = [
     migration!(9, "0009_days"),
     migration!(16, "0016_leader"),
     migration!(17, "0017_leader_questions"),
+    migration!(18, "0018_evidence"),
 ];
 
 /// The table that lists what was applied. It is made before any migration, so its shape is final.

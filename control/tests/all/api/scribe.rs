@@ -101,6 +101,7 @@ impl<'h> Scribe<'h> {
             detectors: [].into(),
             first_judged: [].into(),
             late: [].into(),
+            evidence: Vec::new(),
             incidents: Vec::new(),
             events: Vec::new(),
             deliveries: Vec::new(),

@@ -23,6 +23,7 @@ mod changes;
 mod checks;
 mod claims;
 mod config;
+mod evidence;
 mod fleet;
 mod given_up;
 mod incidents;

@@ -8,12 +8,14 @@ use farwatch_control::restore::{RestoreError, restore};
 use farwatch_control::store::{
     Cell, ClaimId, ClaimRequest, DeliveryState, Engine, Flush, HostMarks, Snapshot, Step, Store, StoreError,
 };
+use farwatch_core::evidence::Memory;
 use farwatch_proto::fleet::View;
 use farwatch_proto::id::{BootId, ChannelId, ContactId, TenantId};
 use farwatch_proto::link::Mark;
 use farwatch_proto::time::{Stamp, UnixMs};
 use tempfile::TempDir;
 
+use super::evidence::piece;
 use super::incidents::{delivery, incident};
 use super::world::{Database, START, World, new_tenant, random, random_16};
 
@@ -58,6 +60,7 @@ async fn furnish(database: &Database) -> World {
     let opening = delivery(&incident, Step::Opened, ContactId::from_bytes([1; 16]), ChannelId::from_bytes([2; 16]));
     let mark = Mark { boot: BootId::new(START, random()), segment: 3, offset: 500 };
     let flush = Flush {
+        evidence: vec![piece(&world, check, START)],
         incidents: vec![incident],
         deliveries: vec![opening],
         marks: vec![(world.host, mark)],
@@ -106,7 +109,9 @@ async fn every_row_comes_back_on_either_engine(database: Database) {
     let (_folder, file) = backed_up(&database, true).await;
     let before: Vec<_> =
         rows(&database).await.into_iter().filter(|(name, _)| !OUTDONE.contains(&name.as_str())).collect();
-    assert!(before.iter().any(|(name, rows)| name == "journal" && rows.len() == 3));
+    for (table, expected) in [("journal", 3), ("evidence", 1)] {
+        assert!(before.iter().any(|(name, rows)| name == table && rows.len() == expected), "{table}");
+    }
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let other = restored(&file, engine).await;
         let after: Vec<_> =
@@ -193,6 +198,7 @@ async fn a_backup_without_history_begins_a_new_account(database: Database) {
     let store = other.open().await;
     assert_eq!(store.journal().head().await.unwrap().seq, 0);
     assert!(store.host_marks().of_host(world.host).await.unwrap().is_empty());
+    assert_eq!(store.evidence().memory(START).await.unwrap(), Memory::default());
     assert!(store.tenants().get(world.tenant).await.unwrap().is_some());
     let world = World { store, ..world };
     let mut leader = world.lead().await;

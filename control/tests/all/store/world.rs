@@ -179,6 +179,7 @@ impl Leader {
             detectors: [].into(),
             first_judged: [].into(),
             late: [].into(),
+            evidence: Vec::new(),
             incidents: Vec::new(),
             events: Vec::new(),
             deliveries: Vec::new(),

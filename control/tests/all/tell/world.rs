@@ -258,6 +258,7 @@ impl World {
             detectors: [].into(),
             first_judged: [].into(),
             late: [].into(),
+            evidence: Vec::new(),
             incidents: vec![outage.incident.clone()],
             events: Vec::new(),
             deliveries: deliveries.collect(),
