@@ -22,6 +22,7 @@ mod answer;
 mod connection;
 mod credentials;
 mod edit;
+mod evidence;
 mod fields;
 mod held;
 mod reference;

@@ -11,6 +11,7 @@ mod checks;
 mod contacts;
 mod created;
 mod deliveries;
+mod evidence;
 mod extract;
 mod gate;
 mod health;

@@ -1,6 +1,7 @@
 //! `farwatch check`: what is watched.
 
 mod create;
+mod evidence;
 mod latency;
 mod results;
 mod wish;
@@ -11,6 +12,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use self::create::CreateArgs;
+use self::evidence::EvidenceArgs;
 use self::latency::LatencyArgs;
 use self::results::ResultsArgs;
 use super::edit::Changes;
@@ -57,6 +59,11 @@ enum Verb {
   farwatch check results shop
   farwatch check results shop --status down --since 7d")]
     Results(ResultsArgs),
+    /// Show why it failed, newest first
+    #[command(after_help = "Examples:
+  farwatch check evidence shop
+  farwatch check evidence shop --incident inc_0123456789abcdef0123456789abcdef")]
+    Evidence(EvidenceArgs),
     /// Show how fast it was answered over time
     #[command(after_help = "Examples:
   farwatch check latency shop
@@ -99,6 +106,7 @@ impl CheckArgs {
                 client.show(&answer, tested)
             }
             Verb::Results(args) => results::run(&client, args),
+            Verb::Evidence(args) => evidence::run(&client, args),
             Verb::Latency(args) => latency::run(&client, args),
             Verb::Pause(named) => change(&client, named, true),
             Verb::Resume(named) => change(&client, named, false),

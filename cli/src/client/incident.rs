@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::fields::{items, length, moment, text};
 use super::reference::{CHECK, id_of};
-use super::{Client, ClientArgs};
+use super::{Client, ClientArgs, evidence};
 use crate::exit::Failure;
 use crate::output::{self, Cell, Look, Table, Tone};
 
@@ -29,7 +29,7 @@ enum Verb {
         #[arg(long, value_name = "CHECK")]
         check: Option<String>,
     },
-    /// Show an outage with its votes and messages
+    /// Show an outage with its votes, why it failed, and its messages
     Show {
         /// Its id
         #[arg(value_name = "INCIDENT")]
@@ -120,7 +120,21 @@ fn shown(incident: &Value, look: Look) -> String {
         ("seen", seen(incident)),
     ];
     facts.retain(|(_, cell): &(&str, Cell)| *cell != Cell::plain(""));
-    format!("{}\n{}\n{}", output::facts(&facts, look), voices(incident, look), deliveries(incident, look))
+    let facts = output::facts(&facts, look);
+    format!("{facts}\n{}\n{}\n{}", voices(incident, look), why(incident, look), deliveries(incident, look))
+}
+
+/// What failed runs of its time brought.
+fn why(incident: &Value, look: Look) -> String {
+    let pieces = incident["evidence"].as_array().into_iter().flatten();
+    let shown = evidence::shown(pieces, look, "no evidence is kept of it");
+    match incident["more_evidence"].as_bool() {
+        Some(true) => {
+            let (check, id) = (text(incident, "check"), text(incident, "id"));
+            format!("{shown}and more; see `farwatch check evidence {check} --incident {id}`\n")
+        }
+        _ => shown,
+    }
 }
 
 fn voices(incident: &Value, look: Look) -> String {
@@ -166,9 +180,13 @@ mod tests {
             "check": "chk_1", "check_name": "shop", "state": "resolved", "first_failed_slot": 0, "opened": 2000,
             "resolved": 61_000, "resolution": "recovered", "code": "timeout", "message": "", "need": 3, "of": 4,
             "events": [{"kind": "opened", "voices": [{"host_name": "fra", "answer": "bad", "code": "timeout"}]}],
-            "deliveries": [],
+            "deliveries": [], "id": "inc_1", "more_evidence": true,
+            "evidence": [{"slot": 0, "status": "down", "kept_as": "change", "host_name": "fra", "code": "timeout",
+                          "message": "no answer in 3 s"}],
         });
         let shown = shown(&incident, Look::PLAIN);
+        assert!(shown.contains("change   fra   timeout  no answer in 3 s"), "{shown}");
+        assert!(shown.contains("check evidence chk_1 --incident inc_1"), "{shown}");
         assert!(shown.contains("lasted      1 min 1 s"), "{shown}");
         assert!(shown.contains("opened  fra            bad   timeout"), "{shown}");
         assert!(shown.ends_with("nobody was to be told\n"));

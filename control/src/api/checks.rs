@@ -5,6 +5,7 @@
 //! slot border it counts.
 
 mod confirmation;
+mod evidence;
 mod explain;
 mod journaled;
 mod judged;
@@ -63,6 +64,8 @@ pub(super) fn routes() -> Routes {
         .about("Runs a check now, from every host that holds it")
         .get("/v1/checks/{id}/results", recorded::list)
         .about("Lists the results of a check, newest first")
+        .get("/v1/checks/{id}/evidence", evidence::list)
+        .about("Lists what failed runs of a check brought, newest first")
         .get("/v1/checks/{id}/latency", latency::show)
         .about("Sums up how long a check took, step by step")
         .get("/v1/checks/{id}/uptime", uptime::show)

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::Api;
 use super::auth::Reader;
 use super::deliveries::DeliveryView;
+use super::evidence::FirstEvidence;
 use super::extract::{Id, PageView, Params, page_of};
 use super::openapi::{CURSOR, Kind, LIMIT, Parameter, query};
 use super::problem::ApiError;
@@ -36,7 +37,7 @@ pub(super) fn routes() -> Routes {
         .get("/v1/incidents", list)
         .about("Lists incidents, newest first")
         .get("/v1/incidents/{id}", show)
-        .about("Shows an incident with its events and deliveries")
+        .about("Shows an incident with its events, its deliveries and why it failed")
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -69,6 +70,8 @@ struct IncidentDetail {
     incident: IncidentView,
     events: Vec<EventView>,
     deliveries: Vec<DeliveryView>,
+    #[serde(flatten)]
+    evidence: FirstEvidence,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -119,6 +122,7 @@ async fn show(
     let names = HostNames::load(&api.store).await?;
     let check_name = check_names(&api, tenant, [incident.check]).await?.remove(&incident.check);
     Ok(Json(IncidentDetail {
+        evidence: FirstEvidence::load(&api, tenant, &incident, &names).await?,
         deliveries: deliveries_of(&api, tenant, id).await?,
         events: events.into_iter().map(|event| event_view(event, &names)).collect(),
         incident: IncidentView::of(incident, check_name),

@@ -106,7 +106,7 @@ impl SpokenView {
     }
 }
 
-const fn blame(status: Status) -> Option<Blame> {
+pub(super) const fn blame(status: Status) -> Option<Blame> {
     match status {
         Status::Unknown(blame) => Some(blame),
         Status::Up | Status::Degraded | Status::Down => None,

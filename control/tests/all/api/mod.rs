@@ -25,6 +25,7 @@ mod bad_input;
 mod charts;
 mod checks;
 mod confirmation;
+mod evidence;
 mod folding;
 mod history;
 mod house;

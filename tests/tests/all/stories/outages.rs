@@ -31,6 +31,12 @@ fn an_outage_is_told_once_at_its_beginning_and_once_at_its_end() {
         assert!(told_ms < TOLD_LIMIT_MS, "{delivery}");
     }
 
+    let evidence = detail["evidence"].as_array().unwrap();
+    let kept_as = |word: &str| evidence.iter().filter(|piece| piece["kept_as"] == word).count();
+    assert!(kept_as("change") == 1 && kept_as("vote") >= 3, "what the vote was won by: {evidence:?}");
+    let status = json!({"key": "http.status", "value": 503});
+    assert!(evidence.iter().all(|piece| piece["attributes"].as_array().unwrap().contains(&status)), "{evidence:?}");
+
     scene.repair_site("shop").unwrap();
     eventually("the recovery to be told", LIMIT, || {
         Ok((scene.webhooks.requests().len() == 2 && scene.mail.mails()?.len() == 2).then_some(()))
