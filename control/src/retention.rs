@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use farwatch_proto::time::UnixMs;
 use tokio::sync::Notify;
+use tracing::warn;
 
 use crate::clock::Clock;
 use crate::spawn::Spawner;
-use crate::store::{DAY_MS, Store, StoreError};
+use crate::store::{DAY_MS, Parted, Store, StoreError};
 use crate::tasks::TaskList;
 
 /// Journal rows are kept this long, and until their hours are folded.
@@ -55,14 +56,20 @@ pub fn first_detailed_day(now: UnixMs) -> UnixMs {
     UnixMs(oldest.0 - oldest.0.rem_euclid(DAY_MS))
 }
 
-/// Deletes what is too old at `now`, and keeps of old blocks the sums of their days.
+/// Makes the partitions that rows will need, forgets what is too old at `now`, and keeps of old blocks the sums of their
+/// days.
 pub async fn forget(store: &Store, now: UnixMs) -> Result<(), StoreError> {
+    // Where none can be made rows stand in the default partition, and what is too old is forgotten all the same.
+    let made = make_partitions(store, now).await;
     let mark = store.blocks().fold_mark().await?;
     let moment = (now - JOURNAL_MS).min(mark.until - SLOT_AHEAD_MAX_MS);
     for _ in 0..DELETIONS_MAX {
         if store.journal().delete_before(moment, mark.seq).await? == 0 {
             break;
         }
+    }
+    if let Err(error) = store.days().make_whole_before(now - BLOCKS_MS).await {
+        warn!(%error, "days were not made at once, and are made piece by piece");
     }
     for _ in 0..DELETIONS_MAX {
         if store.days().make_before(now - BLOCKS_MS).await? == 0 {
@@ -81,5 +88,14 @@ pub async fn forget(store: &Store, now: UnixMs) -> Result<(), StoreError> {
     }
     store.host_marks().delete_before(now - MARKS_MS).await?;
     store.late_failures().delete_before(now - LATE_FAILURES_MS).await?;
+    made
+}
+
+async fn make_partitions(store: &Store, now: UnixMs) -> Result<(), StoreError> {
+    let newest = store.journal().head().await?.seq;
+    store.partitions().make(Parted::Journal, i64::try_from(newest).unwrap_or(i64::MAX)).await?;
+    for by_day in [Parted::Blocks, Parted::Evidence] {
+        store.partitions().make(by_day, now.0).await?;
+    }
     Ok(())
 }

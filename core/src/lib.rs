@@ -31,6 +31,8 @@ pub mod mass_failure;
 
 pub mod evidence;
 
+pub mod partition;
+
 pub mod incident;
 
 pub mod uptime;

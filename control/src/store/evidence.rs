@@ -15,6 +15,7 @@ use sqlx::any::AnyRow;
 
 use super::columns::{Columns, document_of, stored, word_of};
 use super::page::{page_of, rows_for};
+use super::partitions::Parted;
 use super::statements::{ROWS_PER_STATEMENT, tuples};
 use super::transaction::Tx;
 use super::{Page, Store, StoreError};
@@ -223,16 +224,22 @@ impl Evidence<'_> {
             .await
     }
 
-    /// Deletes what is of slots before this moment, and returns how many; a limited number at once, so ask again until
-    /// it is none.
+    /// Forgets what is of slots before this moment, and returns how many partitions or rows went; a limited number at
+    /// once, so ask again until it is none. On PostgreSQL a day goes once all of it may.
     pub async fn delete_before(self, moment: UnixMs) -> Result<u64, StoreError> {
+        let dropped = self.0.partitions().drop_before(Parted::Evidence, moment.0).await?;
+        if dropped > 0 {
+            return Ok(dropped);
+        }
         self.0
             .write(|tx| {
                 Box::pin(async move {
-                    let deleted = sqlx::query(
+                    let deleted = sqlx::query(tx.twin(
                         "delete from evidence where slot_ms < $1 and slot_ms <= (select max(slot_ms) from \
                          (select slot_ms from evidence where slot_ms < $1 order by slot_ms limit $2) as oldest)",
-                    )
+                        "delete from evidence_default where slot_ms < $1 and slot_ms <= (select max(slot_ms) from \
+                         (select slot_ms from evidence_default where slot_ms < $1 order by slot_ms limit $2) as oldest)",
+                    ))
                     .bind(moment.0)
                     .bind(DELETED_AT_ONCE)
                     .execute(&mut *tx.connection)

@@ -1,6 +1,7 @@
 //! The journal as it is read: one row per flush of results or takeover, with no gap.
 //!
-//! How rows are written, and how the chain of them fences off a former leader, stands in `journal_write.rs`.
+//! How rows are written, and how the chain of them fences off a former leader, stands in `journal_write.rs`; how they are
+//! forgotten, in `journal_forget.rs`.
 
 use farwatch_proto::time::UnixMs;
 use sqlx::any::AnyRow;
@@ -10,8 +11,6 @@ use super::{Epoch, Store, StoreError, lease};
 
 /// The most rows one question returns. A row may weigh some hundred kilobytes, so this bounds memory too.
 const ROWS_MAX: u32 = 256;
-/// The most rows one deletion removes: more would hold the database for longer than a flush may wait.
-const DELETED_AT_ONCE: i64 = 2000;
 
 /// The id of one flush, drawn by its leader; also of a takeover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -200,28 +199,6 @@ impl Journal<'_> {
                     .fetch_all(&mut *reading.connection)
                     .await?;
                     rows.iter().map(journal_row).collect()
-                })
-            })
-            .await
-    }
-
-    /// Deletes rows up to this number that, with all before them, were committed before this moment, and returns how
-    /// many; a limited number at once, so ask again until it is none. The newest row always stays, for the next one
-    /// must name it.
-    pub async fn delete_before(self, moment: UnixMs, up_to: u64) -> Result<u64, StoreError> {
-        self.0
-            .write(|tx| {
-                Box::pin(async move {
-                    let deleted = sqlx::query(
-                        "delete from journal where seq < coalesce((select min(seq) from journal where committed_ms >= $1), \
-                         (select max(seq) from journal)) and seq < (select min(seq) from journal) + $2 and seq <= $3",
-                    )
-                    .bind(moment.0)
-                    .bind(DELETED_AT_ONCE)
-                    .bind(stored(up_to))
-                    .execute(&mut *tx.connection)
-                    .await?;
-                    Ok(deleted.rows_affected())
                 })
             })
             .await

@@ -40,7 +40,7 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 12] = [
+const MIGRATIONS: [Migration; 13] = [
     migration!(1, "0001_first"),
     migration!(2, "0002_segment_marks"),
     migration!(3, "0003_judged_checks"),
@@ -53,6 +53,7 @@ const MIGRATIONS: [Migration; 12] = [
     migration!(16, "0016_leader"),
     migration!(17, "0017_leader_questions"),
     migration!(18, "0018_evidence"),
+    migration!(19, "0019_partitions"),
 ];
 
 /// The table that lists what was applied. It is made before any migration, so its shape is final.

@@ -3,12 +3,15 @@
 //! The schema is first that of the backup; the migrations that came later run over its rows as they did elsewhere. What
 //! hosts and leaders remember of the time after the backup is outdone: the era rises, and so does the epoch.
 
+use std::collections::BTreeSet;
+
 use farwatch_proto::fleet::View;
 use farwatch_proto::time::{Stamp, UnixMs};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
 
 use super::columns::{Columns, document_of, stored};
 use super::connect::{connect_options, within_limit};
+use super::partitions::{self, PARTED, Parted};
 use super::statements::tuples;
 use super::tables::{self, Cell, Table};
 use super::{DatabaseUrl, Engine, StoreError, migrations};
@@ -31,6 +34,8 @@ pub struct Restoring {
     connection: AnyConnection,
     engine: Engine,
     tables: Vec<Table>,
+    /// Those of them that are in partitions.
+    parted: Vec<Parted>,
 }
 
 impl Restoring {
@@ -55,7 +60,8 @@ impl Restoring {
         }
         migrations::lay_out(&mut connection, engine, versions).await?;
         let tables = tables::all(&mut connection, engine).await?;
-        Ok(Self { connection, engine, tables })
+        let parted = parted(&mut connection, engine).await?;
+        Ok(Self { connection, engine, tables, parted })
     }
 
     /// Empties a table of what migrations wrote into it: the backup has that row as it was.
@@ -71,6 +77,10 @@ impl Restoring {
         if let Some(column) = table.columns.iter().find(|column| !known.columns.contains(column)) {
             let message = format!("the backup has a column {}.{}, which its schema has not", table.name, column.name);
             return Err(StoreError::Corrupt(message));
+        }
+        if let Some(parted) = self.parted.iter().copied().find(|parted| parted.table() == table.name) {
+            let numbers = numbers(parted, table, &rows);
+            partitions::make_for(&mut self.connection, parted, numbers.into_iter()).await?;
         }
         let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
         let own_numbers = match self.engine {
@@ -180,4 +190,27 @@ impl Restoring {
             .await?;
         Ok(())
     }
+}
+
+/// The tables that are in partitions, in the schema that was laid out.
+async fn parted(connection: &mut AnyConnection, engine: Engine) -> Result<Vec<Parted>, StoreError> {
+    let mut found = Vec::new();
+    for parted in PARTED.into_iter().filter(|_| engine == Engine::Postgres) {
+        if partitions::is_parted(connection, parted).await? {
+            found.push(parted);
+        }
+    }
+    Ok(found)
+}
+
+/// The numbers that say in which partitions these rows belong.
+fn numbers(parted: Parted, table: &Table, rows: &[Vec<Cell>]) -> BTreeSet<i64> {
+    let Some(column) = table.columns.iter().position(|column| column.name == parted.column()) else {
+        return BTreeSet::new();
+    };
+    let number = |row: &Vec<Cell>| match row.get(column) {
+        Some(Cell::Int(number)) => *number,
+        _ => None,
+    };
+    rows.iter().filter_map(number).collect()
 }

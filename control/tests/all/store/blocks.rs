@@ -26,7 +26,7 @@ on_both_engines!(
 
 const NEVER: UnixMs = UnixMs(i64::MAX / 2);
 
-fn key(check: CheckId, number: u16, hours: i64) -> BlockKey {
+pub(super) fn key(check: CheckId, number: u16, hours: i64) -> BlockKey {
     BlockKey { stream: StreamId { check, number }, hour: Hour::of(START + hours * HOUR_MS) }
 }
 
@@ -38,7 +38,7 @@ fn empty(key: BlockKey) -> (Block, Vec<DueSlot>) {
 }
 
 /// The same with so many good results.
-fn good(key: BlockKey, results: usize) -> Block {
+pub(super) fn good(key: BlockKey, results: usize) -> Block {
     let (mut block, due) = empty(key);
     let runner = Runner { host: HostId::from_bytes([3; 16]), view: Stamp { era: 1, n: 42 }, rank: Rank(0) };
     for (due, n) in due.iter().take(results).zip(0..) {
@@ -49,7 +49,7 @@ fn good(key: BlockKey, results: usize) -> Block {
     block
 }
 
-fn settled(mut block: Block) -> StoredBlock {
+pub(super) fn settled(mut block: Block) -> StoredBlock {
     block.settle(NEVER, |_| false);
     StoredBlock::of(&block, NEVER)
 }
@@ -212,7 +212,7 @@ async fn a_good_result_is_stored_in_less_than_eight_bytes(database: Database) {
 async fn size(database: &Database) -> i64 {
     let question = match database.url.engine() {
         Engine::Sqlite => "select cast(page_count * page_size as integer) from pragma_page_count(), pragma_page_size()",
-        Engine::Postgres => "select pg_total_relation_size('block')",
+        Engine::Postgres => "select cast(sum(pg_total_relation_size(relid)) as bigint) from pg_partition_tree('block')",
     };
     let mut connection = database.connect().await;
     let row = sqlx::query(question).fetch_one(&mut connection).await.unwrap();

@@ -33,6 +33,7 @@ mod late_failures;
 mod leader;
 mod ledger;
 mod opening;
+mod partitions;
 mod people;
 mod restoring;
 mod tail;
