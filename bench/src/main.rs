@@ -1,7 +1,8 @@
 //! What a check costs, side by side in one run with what a user would pick instead, and what a control plane bears.
 //!
 //! Every figure also goes to `bench/out/latest.json` as `{name, value, unit, bar, holds}`; `bench probe`, `bench record`
-//! and `bench cell` measure a part alone and keep nothing. Figures are for people: no timing here decides a test.
+//! and `bench cell` measure a part alone and keep nothing. A bar that is missed makes it fail in the end, once everything
+//! is measured and told. No timing here decides a test.
 
 mod cell;
 mod compare;
@@ -9,7 +10,7 @@ mod cpu;
 mod record;
 mod rows;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use farwatch_tests::nginx::{Nginx, Server};
 use rows::{Bar, Table, progress};
 
@@ -32,6 +33,8 @@ fn main() -> anyhow::Result<()> {
     if wanted.is_none() {
         table.save().context("cannot save the figures")?;
     }
+    let missed = table.missed();
+    ensure!(missed.is_empty(), "{} bars were missed: {}", missed.len(), missed.join(", "));
     Ok(())
 }
 

@@ -52,8 +52,13 @@ impl Table {
         for Row { name, value, unit, bar, holds } in &self.rows {
             let bar = bar.map_or_else(String::new, |bar| format!("bar {bar:.3}"));
             let holds = holds.map_or("", |holds| if holds { "holds" } else { "MISSED" });
-            println!("{name:44} {value:12.3} {unit:6} {bar:14} {holds}");
+            println!("{name:52} {value:12.3} {unit:6} {bar:14} {holds}");
         }
+    }
+
+    /// The figures that miss their bars.
+    pub(crate) fn missed(&self) -> Vec<&str> {
+        self.rows.iter().filter(|row| row.holds == Some(false)).map(|row| row.name.as_str()).collect()
     }
 
     /// Keeps them in `bench/out/latest.json`.

@@ -142,7 +142,8 @@ impl Feed {
     }
 }
 
-fn result(owed: &Owed, slot: UnixMs, sameness: Sameness) -> RunResult {
+/// The result of this slot.
+pub(super) fn result(owed: &Owed, slot: UnixMs, sameness: Sameness) -> RunResult {
     RunResult {
         stream: owed.stream,
         purpose: Purpose::Slot,

@@ -34,7 +34,7 @@ pub(super) const OLDEST_MS: i64 = 2 * INTERVAL_MS - 1_000;
 const HOLD_LIMIT: Duration = Duration::from_secs(90);
 
 /// What each host runs, in order of phase.
-type Placement = Arc<Vec<(HostId, Arc<Vec<Owed>>)>>;
+pub(super) type Placement = Arc<Vec<(HostId, Arc<Vec<Owed>>)>>;
 
 /// What the hosts share with each other and with whoever measures.
 pub(super) struct Shared {
@@ -78,7 +78,7 @@ pub(super) const fn may_fail(n: u64) -> bool {
 }
 
 /// Who runs what, by the same functions as everybody.
-fn place(view: &View, copies: u64) -> anyhow::Result<Placement> {
+pub(super) fn place(view: &View, copies: u64) -> anyhow::Result<Placement> {
     let wish = PlacementWish { streams: 1, ..PlacementWish::default() };
     let (tenant, interval) = (TenantId::from_bytes([0; 16]), Interval::from_seconds(INTERVAL_S)?);
     let mut by_host: Vec<(HostId, Vec<Owed>)> = view.hosts.iter().map(|host| (host.id, Vec::new())).collect();

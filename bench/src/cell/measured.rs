@@ -1,10 +1,14 @@
 //! What is measured of a cell, one function each. They leave the cell as they found it, but for whom they killed.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use farwatch_control::store::JournalKind;
 use farwatch_proto::time::UnixMs;
+use farwatch_tests::api::Api;
 use farwatch_tests::clock::now;
 use farwatch_tests::wait::{eventually, leave_alone};
 
@@ -99,17 +103,24 @@ pub(super) struct TakenOver {
 /// Kills the leader while results flow, and waits for the first that the successor has judged and committed.
 pub(super) fn take_over(cell: &mut Cell) -> anyhow::Result<TakenOver> {
     cell.send(true);
+    let before = cell.database.last_row()?;
+    let epoch = cell.database.epoch()?;
     let killed = cell.kill_leader()?;
-    let epoch = cell.epoch()?;
-    let of_epoch = |kind: &str| {
-        format!("select coalesce(min(committed_ms), 0) from journal where epoch_n = {epoch} and kind = '{kind}'")
-    };
-    let first = eventually("the successor's first results", TAKEOVER_LIMIT, || {
-        let first = cell.database.number(&of_epoch("results"))?;
-        Ok((first > 0).then_some(first))
+    let (held, first) = eventually("the successor's first results", TAKEOVER_LIMIT, || {
+        let (mut held, mut first) = (None, None);
+        cell.database.rows_after(before, |row| {
+            match row.kind {
+                _ if row.epoch.n <= epoch => {}
+                JournalKind::Takeover => held = held.or(Some(row.committed)),
+                JournalKind::Results => first = first.or(Some(row.committed)),
+                JournalKind::Genesis => {}
+            }
+            first.is_none()
+        })?;
+        Ok(held.zip(first))
     })?;
-    let held = cell.database.number(&of_epoch("takeover"))?;
-    Ok(TakenOver { from_kill_s: (first - killed.0) as f64 / 1_000.0, from_lease_s: (first - held) as f64 / 1_000.0 })
+    let seconds = |from: UnixMs| first.since(from) as f64 / 1_000.0;
+    Ok(TakenOver { from_kill_s: seconds(killed), from_lease_s: seconds(held) })
 }
 
 /// How long requests took, in milliseconds, in order of length.
@@ -124,8 +135,7 @@ impl Latencies {
 }
 
 /// Reads the whole list of checks page by page, and then some checks one by one.
-pub(super) fn ask(cell: &Cell, checks: u64) -> anyhow::Result<(Latencies, Latencies)> {
-    let api = &cell.system.apis()[cell.leader()?];
+pub(super) fn ask(api: &Api, checks: u64) -> anyhow::Result<(Latencies, Latencies)> {
     let (mut pages, mut seen, mut next) = (Vec::new(), 0, String::new());
     loop {
         let (took_ms, page) = timed(|| api.get(&format!("/v1/checks?limit=100{next}")))?;
@@ -139,10 +149,48 @@ pub(super) fn ask(cell: &Cell, checks: u64) -> anyhow::Result<(Latencies, Latenc
     ensure!(seen > checks, "the pages showed {seen} checks");
     let mut singles = Vec::new();
     for n in 1..=SINGLES {
-        let path = format!("/v1/checks/{}", copied_check(n * (checks / SINGLES)));
-        singles.push(timed(|| api.get(&path))?.0);
+        singles.push(timed(|| api.get(&show(n * (checks / SINGLES))))?.0);
     }
     Ok((sorted(pages), sorted(singles)))
+}
+
+/// The path of the copy of this number.
+fn show(n: u64) -> String {
+    format!("/v1/checks/{}", copied_check(n))
+}
+
+/// Somebody who asks for pages and checks, one after the other without a pause, until it is enough.
+pub(super) struct Asker {
+    enough: Arc<AtomicBool>,
+    asking: JoinHandle<anyhow::Result<Vec<f64>>>,
+}
+
+impl Asker {
+    /// Begins to ask this process.
+    pub(super) fn begin(api: Api, checks: u64) -> Self {
+        let enough = Arc::new(AtomicBool::new(false));
+        let is_enough = enough.clone();
+        let asking = std::thread::spawn(move || {
+            let mut took = Vec::new();
+            for n in (1..=checks).cycle() {
+                if is_enough.load(Ordering::Relaxed) {
+                    break;
+                }
+                let path = if n.is_multiple_of(2) { show(n) } else { "/v1/checks?limit=100".to_owned() };
+                took.push(timed(|| api.get(&path))?.0);
+            }
+            Ok(took)
+        });
+        Self { enough, asking }
+    }
+
+    /// It is enough: how long each answer took.
+    pub(super) fn end(self) -> anyhow::Result<Latencies> {
+        self.enough.store(true, Ordering::Relaxed);
+        let took = self.asking.join().map_err(|_| anyhow::anyhow!("the asker panicked"))??;
+        ensure!(!took.is_empty(), "nothing was asked");
+        Ok(sorted(took))
+    }
 }
 
 fn sorted(mut latencies: Vec<f64>) -> Latencies {
@@ -176,23 +224,30 @@ pub(super) struct MassFailure {
 pub(super) fn fail(cell: &mut Cell, failing: u64, limit: Duration) -> anyhow::Result<MassFailure> {
     cell.send(true);
     let pid = cell.leader_pid()?;
+    let before = cell.database.last_row()?;
     let (control_us, database_us) = (cpu::used_us(pid)?, cell.database_cpu_us()?);
     let began = now();
     cell.fleet.shared.failing.store(true, Ordering::Relaxed);
     let opened = eventually("every failing check to have its incident", limit, || {
-        let open = cell.database.number("select count(*) from incident")?;
-        ensure!(open.cast_unsigned() >= failing, "{open} of {failing} have one");
+        let open = cell.database.open_incidents()?;
+        ensure!(open >= failing, "{open} of {failing} have one");
         Ok(Some(now()))
     })?;
     let lasted_s = opened.since(began) as f64 / 1_000.0;
     let (control_us, database_us) = (cpu::used_us(pid)? - control_us, cell.database_cpu_us()? - database_us);
-    let slowest_ms = cell.database.number("select max(opened_ms - first_failed_slot_ms) from incident")?;
-    let within = format!("from journal where committed_ms between {} and {}", began.0, opened.0);
-    let flushes = cell.database.number(&format!("select count(*) {within}"))? as f64;
-    let bytes = cell.database.number(&format!("select cast(sum(length(body)) as bigint) {within}"))? as f64;
+    let took_ms = cell.database.incidents()?.into_iter().map(|one| one.opened.since(one.first_failed_slot));
+    let (mut flushes, mut bytes) = (0.0, 0.0);
+    cell.database.rows_after(before, |row| {
+        let counts = row.committed <= opened;
+        if counts {
+            flushes += 1.0;
+            bytes += row.body.len() as f64;
+        }
+        counts
+    })?;
     Ok(MassFailure {
         lasted_s,
-        slowest_s: slowest_ms as f64 / 1_000.0,
+        slowest_s: took_ms.max().context("there is no incident")? as f64 / 1_000.0,
         flushes: flushes / lasted_s,
         flush_kib: bytes / flushes / 1_024.0,
         control_cores: control_us / 1e6 / lasted_s,

@@ -65,8 +65,8 @@ impl Cell {
         let webhooks = WebhookReceiver::start(Vec::new())?;
         make_the_check(system.api(), &webhooks, &nginx.url(0, "/"))?;
         let database = match url {
-            Some(url) => Database::open(&url)?,
-            None => Database::open(&format!("sqlite://{}", system.data().join("farwatch.db").display()))?,
+            Some(url) => Database::server(&url)?,
+            None => Database::file(&system.data().join("farwatch.db"))?,
         };
         let fleet = take_the_place_of_hosts(&system, checks)?;
         let is_postgres = postgres.is_some();
@@ -91,18 +91,12 @@ impl Cell {
 
     /// Kills the leader and waits until another leadership has begun. Returns when it was killed.
     pub(super) fn kill_leader(&mut self) -> anyhow::Result<UnixMs> {
-        let epoch = self.epoch()?;
+        let epoch = self.database.epoch()?;
         let leader = self.leader()?;
         let killed = now();
         self.system.signal(self.system.control_pid_of(leader)?, Signal::KILL)?;
-        let mut begun = || Ok((self.epoch()? > epoch).then_some(()));
-        eventually("another leadership", LEAD_LIMIT, &mut begun)?;
+        eventually("another leadership", LEAD_LIMIT, || Ok((self.database.epoch()? > epoch).then_some(())))?;
         Ok(killed)
-    }
-
-    /// The number of the leadership that wrote last.
-    pub(super) fn epoch(&mut self) -> anyhow::Result<i64> {
-        self.database.number("select max(epoch_n) from journal")
     }
 
     /// CPU that all processes of the database have used that live, in microseconds; none where it is within control.
