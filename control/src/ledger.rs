@@ -2,24 +2,27 @@
 //!
 //! What was due is read from revisions alone; what was run is read slot by slot from blocks, and from the tail of the
 //! journal for hours that are not folded, never from counts that somebody kept. So a row that is lost is a slot that is
-//! missed. What lies before the record is no part of it, and that is said. It writes nothing, and asks for no more
+//! missed. Of days that are too old for that the sums are left, which are added where whole days are asked for. What lies
+//! before the record is no part of it, and that is said. It writes nothing, and asks for no more
 //! memory than the slots that are due.
 
 mod account;
 mod folded;
 mod owners;
 mod scan;
+mod summed;
 
 use std::collections::BTreeSet;
 
 use farwatch_core::block::BlockError;
 use farwatch_core::ledger::Balance;
+use farwatch_core::uptime::Period;
 use farwatch_proto::check::StreamId;
 use farwatch_proto::id::{CheckId, HostId, TenantId};
 use farwatch_proto::time::UnixMs;
 
-use crate::retention::{BLOCKS_MS, first_detailed_day};
-use crate::store::{LedgerScope, Store, StoreError};
+use crate::retention::first_detailed_day;
+use crate::store::{DAY_MS, LedgerScope, Store, StoreError};
 use crate::tail::{Tail, TailError, first_hour_of_journal};
 use account::Account;
 pub(crate) use account::{in_force, revision_at};
@@ -27,9 +30,10 @@ use folded::enter_record;
 pub(crate) use owners::Placed;
 use owners::{Owed, Owners};
 pub use scan::{Scan, ScannedRow};
+use summed::{add_days, whole_days};
 
-/// The longest period of one request: as long as slots are on record one by one.
-pub const PERIOD_MAX_MS: i64 = BLOCKS_MS;
+/// The longest period of one request: a year, and the month in which somebody looks back on it.
+pub const PERIOD_MAX_MS: i64 = 400 * DAY_MS;
 /// The most due slots of one request: they take about 20 bytes each while it is answered.
 pub const SLOTS_MAX: usize = 2_000_000;
 /// Missed slots that are listed one by one; the rest is counted.
@@ -52,11 +56,14 @@ pub struct LedgerRequest {
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// The period is empty or too long.
-    #[error("the period must be longer than nothing and at most 90 days")]
+    #[error("the period must be longer than nothing and at most 400 days")]
     BadPeriod,
     /// More slots were due than one request may ask for.
     #[error("more than {SLOTS_MAX} slots were due in this period; ask for a shorter one, or for one check")]
     TooManySlots,
+    /// More days would have to be added up than one request may ask for.
+    #[error("too many checks for so many days; ask for a shorter period, or for one check")]
+    TooManyDays,
     /// The database did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -80,6 +87,9 @@ pub enum LedgerError {
 pub struct Ledger {
     /// Since when slots are on record one by one. What was asked for and lies before is not counted.
     pub record_from: UnixMs,
+    /// The whole days of which only the sums are left, and were counted; what of the period lies before the record and
+    /// not in them is not counted.
+    pub summed: Option<Period>,
     /// The slots under the promise.
     pub promised: Balance,
     /// The slots of checks that must not be run twice, which stand outside of it.
@@ -143,7 +153,9 @@ pub async fn account(store: &Store, tail: &Tail, request: &LedgerRequest, now: U
     if from >= to || to.since(from) > PERIOD_MAX_MS {
         return Err(LedgerError::BadPeriod);
     }
-    let record_from = record_from(store, now).await?;
+    let begun = begun(store, now).await?;
+    let record_from = begun.max(first_detailed_day(now));
+    let asked = Period { from: from.max(day_of(begun)), to };
     let from = from.max(record_from).min(to);
     let revisions = store.checks().revisions_in_force_between(scope, from, to).await?;
     let mut account = Account::open(&revisions, from, to)?;
@@ -152,6 +164,10 @@ pub async fn account(store: &Store, tail: &Tail, request: &LedgerRequest, now: U
     let awaited = owners.undelivered(&account.undecided(now)).await?;
     let mut ledger = account.close(now, |stream, slot| awaited.is_awaited(stream, slot));
     ledger.record_from = record_from;
+    if let Some(days) = whole_days(asked, first_detailed_day(now)) {
+        add_days(store, scope, days, &mut ledger).await?;
+        ledger.summed = Some(days);
+    }
     for missed in &mut ledger.missed {
         let MissedSlot { stream, slot, revision, .. } = *missed;
         missed.owners = owners.of(&Owed { stream, slot, revision }).await?;
@@ -159,10 +175,14 @@ pub async fn account(store: &Store, tail: &Tail, request: &LedgerRequest, now: U
     Ok(ledger)
 }
 
-/// Since when slots are on record one by one: since the first hour that was folded or, before any was, since the first
-/// that the journal is kept for; and no longer than blocks are kept.
-async fn record_from(store: &Store, now: UnixMs) -> Result<UnixMs, StoreError> {
+/// Since when slots are on record: since the first hour that was folded or, before any was, since the first that the
+/// journal is kept for.
+async fn begun(store: &Store, now: UnixMs) -> Result<UnixMs, StoreError> {
     let begun = store.blocks().record_from().await?;
-    let begun = if begun > UnixMs(0) { begun } else { first_hour_of_journal(now) };
-    Ok(begun.max(first_detailed_day(now)))
+    Ok(if begun > UnixMs(0) { begun } else { first_hour_of_journal(now) })
+}
+
+/// The first moment of the day in which this one lies.
+const fn day_of(moment: UnixMs) -> UnixMs {
+    UnixMs(moment.0 - moment.0.rem_euclid(DAY_MS))
 }

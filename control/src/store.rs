@@ -57,7 +57,7 @@ pub use config_log::{Change, ConfigChange, ConfigLog, Entity};
 pub use connect::Store;
 pub use contacts::{Channel, ChannelChange, ChannelKind, Contact, Contacts, Disabled, NewChannel, NewContact};
 pub use database_url::{BadDatabaseUrl, DatabaseUrl, Engine};
-pub use days::{DAY_MS, Days, StoredDay};
+pub use days::{CheckDay, DAY_MS, Days, StoredDay};
 pub use deliveries::{ClaimId, ClaimRequest, Claimed, Deliveries, Delivery, DeliveryState, NewDelivery, Retried, Step};
 pub use detectors::{DetectorRow, Detectors};
 pub use enforcement::{Enforcement, LedgerRevision, LedgerScope, RevisionSpec};

@@ -59,10 +59,7 @@ const COUNTS: [&str; 5] = ["due", "on_time", "late", "missed", "pending"];
 fn shown(ledger: &Value, look: Look) -> String {
     let mut head = format!("slots from {} to {}\n", moment(ledger, "from"), moment(ledger, "to"));
     if ledger["record_from"].as_i64() > ledger["from"].as_i64() {
-        head.push_str(&format!(
-            "the record begins at {}; what was before is not counted\n",
-            moment(ledger, "record_from")
-        ));
+        head.push_str(&record_of(ledger));
     }
     let mut table = Table::new(&["of", "due", "on time", "late", "missed", "pending"]);
     table.row(line("all", ledger));
@@ -79,6 +76,16 @@ fn shown(ledger: &Value, look: Look) -> String {
         shown.push_str(&missed(ledger, look));
     }
     shown
+}
+
+/// What is said of a period that begins before slots are on record one by one.
+fn record_of(ledger: &Value) -> String {
+    let begins = moment(ledger, "record_from");
+    if ledger["summed"].is_null() {
+        return format!("the record begins at {begins}; what was before is not counted\n");
+    }
+    let (from, to) = (moment(&ledger["summed"], "from"), moment(&ledger["summed"], "to"));
+    format!("slots are on record one by one since {begins}; from {from} to {to} the sums of whole days are counted\n")
 }
 
 fn line(of: &str, balance: &Value) -> Vec<Cell> {

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use farwatch_core::fleet::SILENCE_MS;
 use farwatch_core::ledger::Balance;
+use farwatch_core::uptime::Period;
 use farwatch_proto::id::{CheckId, HostId, TenantId};
 use farwatch_proto::time::UnixMs;
 use schemars::JsonSchema;
@@ -42,8 +43,12 @@ struct LedgerView {
     to: UnixMs,
     /// When it stood so.
     at: UnixMs,
-    /// Since when slots are on record one by one. Of a period that begins earlier, what is before is not counted.
+    /// Since when slots are on record one by one. Of a period that begins earlier, what is before is counted by whole days
+    /// where their sums are left, and not at all where they are not.
     record_from: UnixMs,
+    /// From when to when the sums of whole days were counted, for these days are not on record slot by slot any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summed: Option<SummedView>,
     /// The slots under the promise.
     #[serde(flatten)]
     promised: BalanceView,
@@ -58,6 +63,12 @@ struct LedgerView {
     missed_slots: Vec<MissedView>,
     /// Missed slots that are counted and not listed.
     missed_unlisted: u64,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct SummedView {
+    from: UnixMs,
+    to: UnixMs,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -147,13 +158,14 @@ async fn silent_hosts(api: &Api) -> Result<BTreeSet<HostId>, ApiError> {
 
 async fn view_of(api: &Api, ledger: Ledger, (from, to): (UnixMs, UnixMs), at: UnixMs) -> Result<LedgerView, ApiError> {
     let names = HostNames::load(&api.store).await?;
-    let Ledger { record_from, promised, unpromised, extra, checks, missed } = ledger;
+    let Ledger { record_from, summed, promised, unpromised, extra, checks, missed } = ledger;
     let all_missed = promised.missed + unpromised.missed;
     Ok(LedgerView {
         from,
         to,
         at,
         record_from,
+        summed: summed.map(|Period { from, to }| SummedView { from, to }),
         promised: promised.into(),
         unpromised: unpromised.into(),
         extra,

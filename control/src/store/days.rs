@@ -30,6 +30,20 @@ const WHOLE_DAY_MAX_BYTES: i64 = 256 * 1024 * 1024;
 /// It gives way to whoever else wants the partition or the table, and takes no longer than an attempt may.
 const MAKES_WHOLE_DAYS: &str = "set local lock_timeout = '200ms'; set local statement_timeout = '4s'";
 
+/// Checks whose days are read by one question: a year of them is ten thousand rows.
+const CHECKS_READ_AT_ONCE: usize = 25;
+
+/// The slots of one day of one check, all its streams together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckDay {
+    /// The check.
+    pub check: CheckId,
+    /// The first moment of the day.
+    pub from: UnixMs,
+    /// How its slots stand.
+    pub balance: Balance,
+}
+
 /// The sums of one day of one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredDay {
@@ -106,6 +120,41 @@ impl Days<'_> {
             made += usize::from(self.0.write(|tx| Box::pin(make_whole(tx, range))).await?);
         }
         Ok(made)
+    }
+
+    /// The days of these checks in [from, to), which should be whole, in order of check and day where the checks are in
+    /// order.
+    pub async fn of_checks(
+        self,
+        checks: &[CheckId],
+        (from, to): (UnixMs, UnixMs),
+    ) -> Result<Vec<CheckDay>, StoreError> {
+        let mut found = Vec::new();
+        for some in checks.chunks(CHECKS_READ_AT_ONCE) {
+            let of_checks = placeholders(2, some.len());
+            let statement = format!(
+                "select check_id, day_ms, cast(sum(on_time) as bigint) as on_time, cast(sum(late) as bigint) as late, \
+                 cast(sum(missed) as bigint) as missed, cast(sum(pending) as bigint) as pending from \
+                 (select check_id, day_ms, on_time, late, missed, pending from block_day \
+                 where day_ms >= $1 and day_ms < $2 and check_id in ({of_checks}) union all \
+                 select check_id, hour_ms - hour_ms % 86400000 as day_ms, on_time, late, missed, pending from block \
+                 where hour_ms >= $1 and hour_ms < $2 and check_id in ({of_checks})) as held \
+                 group by check_id, day_ms order by check_id, day_ms"
+            );
+            let rows = self.0.read(|reading| {
+                let statement = statement.clone();
+                Box::pin(async move {
+                    let mut query = sqlx::query(AssertSqlSafe(statement)).bind(from.0).bind(to.0);
+                    for check in some {
+                        query = query.bind(check.as_bytes().as_slice());
+                    }
+                    let rows = query.fetch_all(&mut *reading.connection).await?;
+                    rows.iter().map(check_day).collect::<Result<Vec<_>, _>>()
+                })
+            });
+            found.extend(rows.await?);
+        }
+        Ok(found)
     }
 
     /// Makes days of blocks of the oldest day there is, if that ended at this moment or before, and returns of how
@@ -198,13 +247,21 @@ fn making_days(blocks: &str, which: &str) -> String {
     )
 }
 
-fn stored_day(row: &AnyRow) -> Result<StoredDay, StoreError> {
-    let balance = Balance {
+fn check_day(row: &AnyRow) -> Result<CheckDay, StoreError> {
+    let check = row.id("check_id", CheckId::from_bytes)?;
+    Ok(CheckDay { check, from: row.moment("day_ms")?, balance: balance(row)? })
+}
+
+fn balance(row: &AnyRow) -> Result<Balance, StoreError> {
+    Ok(Balance {
         on_time: row.number("on_time")?,
         late: row.number("late")?,
         missed: row.number("missed")?,
         pending: row.number("pending")?,
-    };
+    })
+}
+
+fn stored_day(row: &AnyRow) -> Result<StoredDay, StoreError> {
     let outcomes = Outcomes {
         up: row.number("up")?,
         degraded: row.number("degraded")?,
@@ -215,7 +272,7 @@ fn stored_day(row: &AnyRow) -> Result<StoredDay, StoreError> {
         from: row.moment("day_ms")?,
         stream: row.number("stream")?,
         totals: Totals {
-            balance,
+            balance: balance(row)?,
             outcomes,
             latency_sum_us: row.number("latency_sum_us")?,
             latency_max_us: row.number("latency_max_us")?,

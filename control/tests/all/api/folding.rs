@@ -6,10 +6,11 @@ use farwatch_control::clock::Clock;
 use farwatch_control::fold::Folding;
 use farwatch_control::ledger::{LedgerRequest, account};
 use farwatch_control::retention::forget;
-use farwatch_control::store::{Flush, LedgerScope, StoredBlock};
+use farwatch_control::store::{DAY_MS, Flush, LedgerScope, StoredBlock};
 use farwatch_control::tail::Tail;
 use farwatch_core::block::{Block, BlockKey, HOUR_MS, Hour, Latency, Rank, Runner, SlotRun};
-use farwatch_core::ledger::{DueSlot, SlotState};
+use farwatch_core::ledger::{Balance, DueSlot, SlotState};
+use farwatch_core::uptime::Period;
 use farwatch_proto::check::StreamId;
 use farwatch_proto::fleet::Standing;
 use farwatch_proto::id::HostId;
@@ -28,6 +29,7 @@ on_both_engines!(
     a_half_folded_hour_is_folded_whole,
     a_late_result_rewrites_its_row_without_the_journal,
     nothing_is_forgotten_before_it_is_folded,
+    the_ledger_tells_old_days_by_their_sums,
     what_a_silent_host_may_bring_is_settled_later,
 );
 
@@ -231,4 +233,33 @@ async fn what_a_silent_host_may_bring_is_settled_later(house: House) {
     fold(&scribe, hour.folds_at() + MINUTE_MS, &scribe.hosts[..1]).await;
     let balance = blocks(&scribe, hour).await[0].totals.balance;
     assert_eq!((balance.missed, balance.pending), (360, 0));
+}
+
+async fn the_ledger_tells_old_days_by_their_sums(house: House) {
+    let mut scribe = Scribe::new(&house).await;
+    scribe.view(&[Standing::Active; 3]).await;
+    let hour = this_hour();
+    let slots = scribe.slots(hour.start(), hour.end());
+    all_good(&mut scribe, &slots[..300]).await;
+    fold(&scribe, hour.folds_at() + 10 * MINUTE_MS, &[]).await;
+    let day = UnixMs(hour.start().0 - hour.start().0.rem_euclid(DAY_MS));
+    let held = house.store.blocks().of_check(scribe.check, (day, day + DAY_MS), None, 50).await.unwrap();
+    let on_record: Balance = held.iter().map(|block| block.totals.balance).sum();
+    assert_eq!(on_record.on_time, 300);
+
+    let later = day + 95 * DAY_MS;
+    let asked = async |from: UnixMs, to: UnixMs| {
+        let scope = LedgerScope::Check(scribe.tenant, scribe.check);
+        let request = LedgerRequest { scope, from, to, silent: BTreeSet::new() };
+        account(&house.store, &house.tail(), &request, later).await.unwrap()
+    };
+    let before = asked(day, day + 2 * DAY_MS).await;
+    assert_eq!((before.promised, before.checks[0].balance), (on_record, on_record));
+    assert_eq!(before.summed, Some(Period { from: day, to: day + 2 * DAY_MS }));
+    assert!(before.missed.is_empty(), "what was missed is counted, and not told one by one");
+    forget(&house.store, later).await.unwrap();
+    assert_eq!(house.store.blocks().of_check(scribe.check, (day, day + DAY_MS), None, 50).await.unwrap(), []);
+    assert_eq!(asked(day, day + 2 * DAY_MS).await, before, "by days as by their blocks");
+    let part = asked(day + 1, day + DAY_MS).await;
+    assert_eq!((part.promised, part.summed), (Balance::default(), None), "of a day that is not whole nothing is told");
 }

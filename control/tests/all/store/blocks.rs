@@ -2,7 +2,7 @@
 
 use farwatch_control::store::{BLOCKS_AT_ONCE, DAY_MS, Engine, FoldMark, StoreError, StoredBlock};
 use farwatch_core::block::{Block, BlockKey, HOUR_MS, Hour, Latency, Rank, Runner, SlotRun, Totals};
-use farwatch_core::ledger::{DueSlot, InForce, due_slots};
+use farwatch_core::ledger::{Balance, DueSlot, InForce, due_slots};
 use farwatch_core::revision::Cadence;
 use farwatch_proto::check::{Activity, StreamId};
 use farwatch_proto::id::{CheckId, HostId};
@@ -148,6 +148,14 @@ async fn old_blocks_become_days_and_younger_stay(database: Database) {
     assert_eq!(before.iter().map(|day| day.totals).sum::<Totals>(), of_shop.iter().map(|block| block.totals).sum());
 
     let end = day + 2 * DAY_MS;
+    let of_checks = async || store.days().of_checks(&[shop, blog], period).await.unwrap();
+    let by_check = of_checks().await;
+    for check in [shop, blog] {
+        let sum = by_check.iter().filter(|day| day.check == check).map(|day| day.balance).sum::<Balance>();
+        let streams = store.days().of_check(check, period).await.unwrap();
+        assert_eq!(sum, streams.iter().map(|day| day.totals.balance).sum());
+    }
+    assert_eq!(store.days().of_checks(&[], period).await.unwrap(), []);
     assert_eq!(store.days().make_before(day + DAY_MS - 1).await.unwrap(), 0, "the first day is not over");
     let mut made = Vec::new();
     while made.last() != Some(&0) {
@@ -155,6 +163,7 @@ async fn old_blocks_become_days_and_younger_stay(database: Database) {
     }
     assert_eq!(made, [2, 1, 0]);
     assert_eq!(store.days().of_check(shop, period).await.unwrap(), before, "nothing is lost and nothing doubled");
+    assert_eq!(of_checks().await, by_check);
     assert_eq!(store.days().of_check(blog, period).await.unwrap()[0].stream, 1);
     let left = store.blocks().of_check(shop, (UnixMs(0), NEVER), None, 100).await.unwrap();
     assert!(left.iter().all(|block| block.key.hour.start() >= end) && !left.is_empty());
