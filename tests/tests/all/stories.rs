@@ -7,6 +7,7 @@ mod control_dies;
 mod crashes;
 mod edits;
 mod followers;
+mod hangs;
 mod hosts_fail;
 mod links;
 mod outages;
