@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use farwatch_control::config::{ControlConfig, ControlFlags};
+use farwatch_control::otlp;
 use farwatch_control::process::{self, StartError};
 use farwatch_control::store::StoreError;
 
@@ -13,6 +14,7 @@ use crate::compile::compile_command;
 use crate::duration::seconds;
 use crate::exit::{Failure, NO_INPUT, OrFail, UNAVAILABLE, USAGE, code_of};
 use crate::log::LogArgs;
+use crate::otlp_args::OtlpArgs;
 use crate::stop::told_to_stop;
 use crate::tell_args::TellArgs;
 
@@ -52,12 +54,13 @@ pub(crate) struct ControlArgs {
     #[command(flatten)]
     tell: TellArgs,
     #[command(flatten)]
+    otlp: OtlpArgs,
+    #[command(flatten)]
     log: LogArgs,
 }
 
 /// Runs until it is told to stop.
 pub(crate) fn run(args: ControlArgs) -> Result<(), Failure> {
-    args.log.start()?;
     let flags = ControlFlags {
         tell: args.tell.flags(),
         data: args.data,
@@ -69,12 +72,15 @@ pub(crate) fn run(args: ControlArgs) -> Result<(), Failure> {
         master_key_file: args.master_key_file,
         allow_net: args.allow_net,
         warmup: args.warmup,
+        otlp: args.otlp.flags(),
         compiler: compile_command()?,
     };
     let config = ControlConfig::try_new(flags).or_fail(USAGE)?;
+    let (layer, spans) = config.sends_telemetry().then(otlp::layer).unzip();
+    args.log.start(layer)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_fail(UNAVAILABLE)?;
     let stop = told_to_stop(&runtime)?;
-    runtime.block_on(process::run(config, stop)).map_err(|error| Failure::new(code_of_start(&error), error))
+    runtime.block_on(process::run(config, spans, stop)).map_err(|error| Failure::new(code_of_start(&error), error))
 }
 
 fn code_of_start(error: &StartError) -> u8 {

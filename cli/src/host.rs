@@ -71,7 +71,7 @@ impl HostArgs {
 }
 
 fn serve(args: RunArgs) -> Result<(), Failure> {
-    args.log.start()?;
+    args.log.start(None)?;
     let network = |text: &String| -> Result<IpNet, Failure> {
         let why = || Failure::new(USAGE, format_args!("--allow-net {text}: write a network as 192.168.1.0/24"));
         text.parse().map_err(|_| why())

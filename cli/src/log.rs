@@ -3,7 +3,12 @@
 use std::io::IsTerminal;
 
 use clap::Args;
-use tracing_subscriber::EnvFilter;
+use farwatch_control::otlp::SpanLayer;
+use tracing::Metadata;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::exit::{Failure, USAGE};
 
@@ -47,16 +52,19 @@ impl LogArgs {
         format!("--log-format={word}")
     }
 
-    /// Starts logging. `FARWATCH_LOG` filters by level and module.
-    pub(crate) fn start(self) -> Result<(), Failure> {
-        let lines = tracing_subscriber::fmt().with_env_filter(filter()?).with_writer(std::io::stderr);
-        match self.log_format {
-            Format::Json => lines.json().init(),
+    /// Starts logging, and telling of spans where somebody wants them. `FARWATCH_LOG` filters by level and module.
+    pub(crate) fn start(self, spans: Option<SpanLayer<Registry>>) -> Result<(), Failure> {
+        // Lines are about events. A span that nobody wants costs nothing.
+        let events = filter()?.and(filter_fn(|metadata: &Metadata<'_>| metadata.is_event()));
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let lines = match self.log_format {
+            Format::Json => lines.json().boxed(),
             Format::Text => {
                 let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-                lines.with_ansi(colours).init();
+                lines.with_ansi(colours).boxed()
             }
-        }
+        };
+        tracing_subscriber::registry().with(spans).with(lines.with_filter(events)).init();
         Ok(())
     }
 }

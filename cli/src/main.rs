@@ -9,6 +9,7 @@ mod duration;
 mod exit;
 mod host;
 mod log;
+mod otlp_args;
 mod output;
 mod register;
 mod restore;

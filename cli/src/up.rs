@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::duration::seconds;
 use crate::exit::{CANNOT_CREATE, Failure, OrFail, UNAVAILABLE, USAGE};
 use crate::log::LogArgs;
+use crate::otlp_args::OtlpArgs;
 use crate::register::Registrar;
 use crate::tell_args::TellArgs;
 use pki::Authority;
@@ -88,6 +89,8 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     tell: TellArgs,
     #[command(flatten)]
+    otlp: OtlpArgs,
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -99,7 +102,7 @@ impl UpArgs {
 
 /// Runs until it is told to stop.
 pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
-    args.log.start()?;
+    args.log.start(None)?;
     if args.hosts == 0 || args.hosts > HOSTS_MAX {
         return Err(Failure::new(USAGE, format_args!("--hosts {}: use 1 to {HOSTS_MAX}", args.hosts)));
     }

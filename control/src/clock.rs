@@ -17,6 +17,13 @@ impl Clock {
         UnixMs(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX) + shift_ms())
     }
 
+    /// Wall time for whoever wants it finer, in nanoseconds of Unix time.
+    #[allow(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
+    pub fn wall_ns(self) -> u64 {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX).saturating_add_signed(shift_ms() * 1_000_000)
+    }
+
     /// How long something took is the difference of two of these.
     pub fn precise(self) -> Duration {
         since_zero(ClockId::Monotonic)

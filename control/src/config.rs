@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::otlp::{OtlpConfig, OtlpFlags};
 use crate::store::DatabaseUrl;
 use crate::tell::config::{TellConfig, TellFlags};
 
@@ -32,6 +33,8 @@ pub struct ControlFlags {
     pub warmup: Duration,
     /// How people are told.
     pub tell: TellFlags,
+    /// Where telemetry goes.
+    pub otlp: OtlpFlags,
     /// The program that compiles modules in a process of its own, and its words.
     pub compiler: (PathBuf, Vec<String>),
 }
@@ -54,6 +57,7 @@ pub struct ControlConfig {
     pub(crate) allow_nets: Vec<IpNet>,
     pub(crate) warmup: Duration,
     pub(crate) tell: TellConfig,
+    pub(crate) otlp: Option<OtlpConfig>,
     pub(crate) compiler: (PathBuf, Vec<String>),
 }
 
@@ -68,6 +72,7 @@ impl ControlConfig {
         }
         let allow_nets = networks(&flags.allow_net)?;
         let tell = TellConfig::try_new(&flags.tell).map_err(|why| BadConfig(why.to_string()))?;
+        let otlp = OtlpConfig::try_new(&flags.otlp).map_err(|why| BadConfig(why.to_string()))?;
         Ok(Self {
             database,
             api_listen: flags.api_listen,
@@ -78,9 +83,15 @@ impl ControlConfig {
             allow_nets,
             warmup: flags.warmup,
             tell,
+            otlp,
             compiler: flags.compiler,
             data,
         })
+    }
+
+    /// Whether anybody wants to be told of spans.
+    pub const fn sends_telemetry(&self) -> bool {
+        self.otlp.is_some()
     }
 }
 
@@ -115,15 +126,18 @@ mod tests {
             allow_net: Vec::new(),
             warmup: Duration::from_secs(60),
             tell: TellFlags::default(),
+            otlp: OtlpFlags::default(),
             compiler: ("farwatch".into(), Vec::new()),
         }
     }
 
     #[test]
     fn a_bad_value_is_one_line_that_names_its_flag() {
-        let wrong: [(&str, ControlFlags); 3] = [
+        let nowhere = OtlpFlags { endpoint: Some("nowhere".into()), ..OtlpFlags::default() };
+        let wrong: [(&str, ControlFlags); 4] = [
             ("--database: ", ControlFlags { database: Some("mysql://x".into()), ..flags() }),
             ("--api-listen 0.0.0.0:80: ", ControlFlags { api_listen: "0.0.0.0:80".parse().unwrap(), ..flags() }),
+            ("--otlp-endpoint: ", ControlFlags { otlp: nowhere, ..flags() }),
             ("--allow-net ten: ", ControlFlags { allow_net: vec!["ten".into()], ..flags() }),
         ];
         for (begins, flags) in wrong {

@@ -20,10 +20,13 @@ use farwatch_proto::fleet::Standing;
 use farwatch_proto::id::{HostId, ProcessId};
 use farwatch_proto::run::{Purpose, RunResult};
 use farwatch_proto::time::UnixMs;
+use tracing::field::Empty;
+use tracing::info_span;
 
 use crate::clock::Clock;
 use crate::leader::LeaderHandle;
 use crate::ledger::Scan;
+use crate::otlp::within;
 use crate::spawn::Spawner;
 use crate::store::{Epoch, FoldMark, Store, StoredBlock};
 use crate::tail::{Tail, first_hour_of_journal};
@@ -74,7 +77,7 @@ pub(crate) fn start(
                 return Ok(());
             }
             let folding = Folding::new(&store, lease.epoch, silent_hosts(&handle), clock.wall()).by(tail);
-            if folding.run().await? {
+            if within(info_span!("fold", error = Empty), folding.run()).await? {
                 signal.notify_one();
             }
             folding.tell_unreadable()
@@ -128,7 +131,9 @@ impl<'s> Folding<'s> {
             if self.now < hour.folds_at() {
                 break;
             }
-            self.fold_any(hour, awaits).await.with_context(|| format!("folding the hour of {}", hour.start()))?;
+            let span = info_span!("fold hour", hour = %hour.start(), error = Empty);
+            let folded = within(span, self.fold_any(hour, awaits)).await;
+            folded.with_context(|| format!("folding the hour of {}", hour.start()))?;
             mark = FoldMark { until: hour.end(), ..mark };
             self.store.blocks().advance(self.leader, mark).await?;
         }

@@ -6,6 +6,7 @@
 
 mod exposition;
 mod seen;
+mod sight;
 
 use std::time::Duration;
 
@@ -16,16 +17,18 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::otlp::OtlpCounts;
 pub use exposition::{Exposition, Format};
 pub use seen::Seen;
+pub(crate) use sight::Sight;
 
 /// Bounds of durations, in seconds: from a read of memory to the limit of a statement.
 const DURATION_BOUNDS_S: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
 /// A word that says how something went.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabel {
-    outcome: &'static str,
+pub(crate) struct OutcomeLabel {
+    pub(crate) outcome: &'static str,
 }
 
 /// A route of the API, as it is written in the list of routes.
@@ -55,6 +58,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     request_seconds: Family<RouteLabels, Histogram>,
     limited: Counter,
+    otlp: Option<OtlpCounts>,
 }
 
 /// An answer of the API, as it is counted.
@@ -86,7 +90,18 @@ impl Metrics {
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(durations),
             limited: Counter::default(),
+            otlp: None,
         }
+    }
+
+    /// The same, with what is counted about telemetry, where it is sent.
+    pub(crate) fn with_otlp(self, otlp: Option<OtlpCounts>) -> Self {
+        Self { otlp, ..self }
+    }
+
+    /// Since when they count.
+    pub(crate) const fn started(&self) -> UnixMs {
+        self.started
     }
 
     /// Counts an attempt to renew the lease.
@@ -146,5 +161,8 @@ impl Metrics {
         registry.register("api_request_duration_seconds", about, self.request_seconds.clone());
         let about = "Requests that were refused because too much was asked";
         registry.register("api_rate_limited", about, self.limited.clone());
+        if let Some(otlp) = &self.otlp {
+            otlp.register(registry);
+        }
     }
 }

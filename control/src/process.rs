@@ -21,7 +21,8 @@ use crate::file::write_whole;
 use crate::fold;
 use crate::leader::{self, LeaderConfig, LeaderHandle, afterwards, questions};
 use crate::links::{self, LinkIdentity, Links};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Sight};
+use crate::otlp::{self, Exporter, FinishedSpans};
 use crate::retention;
 use crate::seal::Sealer;
 use crate::secret::random_bytes;
@@ -71,7 +72,13 @@ pub enum StartError {
 }
 
 /// Runs until `stop` returns.
-pub async fn run(config: ControlConfig, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+///
+/// Spans are what [`layer`](crate::otlp::layer) made of what it did, where they are wanted.
+pub async fn run(
+    config: ControlConfig,
+    spans: Option<FinishedSpans>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), StartError> {
     fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
     let identity = LinkIdentity::from_directory(&config.identity)?;
     let sealer = Arc::new(Sealer::from_file(&config.master_key_file)?);
@@ -83,7 +90,8 @@ pub async fn run(config: ControlConfig, stop: impl Future<Output = ()>) -> Resul
     let link_listener = listen(config.link_listen, "--link-listen").await?;
 
     let spawner = Spawner::default();
-    serve(&config, &identity, sealer, store.clone(), (api_listener, link_listener), sole.is_some(), &spawner).await?;
+    let (given, listeners) = ((sealer, spans), (api_listener, link_listener));
+    serve(&config, &identity, given, store.clone(), listeners, sole.is_some(), &spawner).await?;
     stop.await;
     info!("stopping");
     spawner.stop();
@@ -105,14 +113,15 @@ fn sole_on(path: &Path, database: &DatabaseUrl) -> Result<Sole, StartError> {
 async fn serve(
     config: &ControlConfig,
     identity: &LinkIdentity,
-    sealer: Arc<Sealer>,
+    (sealer, spans): (Arc<Sealer>, Option<FinishedSpans>),
     store: Store,
     (api_listener, link_listener): (TcpListener, TcpListener),
     is_sole: bool,
     spawner: &Spawner,
 ) -> anyhow::Result<()> {
     let (clock, tasks) = (Clock, TaskList::default());
-    let metrics = Metrics::new(clock.wall());
+    let counts = spans.as_ref().map(|spans| spans.counts.clone());
+    let metrics = Metrics::new(clock.wall()).with_otlp(counts);
     let (api_address, link_address) = (api_listener.local_addr()?, link_listener.local_addr()?);
     let listeners = vec![api_address, link_address];
     let sandbox = sandbox(config)?;
@@ -150,6 +159,11 @@ async fn serve(
     tail.start(spawner, &tasks, handle.journal_grew.clone());
     fold::start(spawner, &tasks, store.clone(), (clock, process), (tail.clone(), handle.clone()));
 
+    if let (Some(to), Some(spans)) = (config.otlp.clone(), spans) {
+        let (metrics, leader, tasks, store) = (metrics.clone(), handle.clone(), tasks.clone(), store.clone());
+        let sight = Sight { metrics, leader, tasks, store, clock };
+        otlp::start(Exporter { config: to, spans, sight, process }, spawner)?;
+    }
     let limits = ApiLimits::GENEROUS;
     let state = ApiState { store: store.clone(), sealer, tail, leader: handle, tasks, sandbox, limits, metrics, clock };
     let token = api::token::create_first_admin(&store, clock.wall()).await?;

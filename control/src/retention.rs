@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use farwatch_proto::time::UnixMs;
 use tokio::sync::Notify;
-use tracing::warn;
+use tracing::field::Empty;
+use tracing::{info_span, warn};
 
 use crate::clock::Clock;
+use crate::otlp::within;
 use crate::spawn::Spawner;
 use crate::store::{DAY_MS, Parted, Store, StoreError};
 use crate::tasks::TaskList;
@@ -44,7 +46,7 @@ pub(crate) fn start(spawner: &Spawner, tasks: &TaskList, store: Store, clock: Cl
     tasks.run(spawner, about, Arc::new(Notify::new()), move || {
         let store = store.clone();
         async move {
-            forget(&store, clock.wall()).await?;
+            within(info_span!("retention", error = Empty), forget(&store, clock.wall())).await?;
             Ok(())
         }
     });

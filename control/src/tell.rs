@@ -10,7 +10,8 @@ pub mod event;
 pub mod render;
 pub mod signing;
 
-mod connect;
+pub(crate) mod connect;
+pub(crate) mod exchange;
 mod mail;
 mod places;
 mod relay;

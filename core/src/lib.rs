@@ -40,6 +40,7 @@ pub mod uptime;
 pub mod delivery;
 
 pub mod target;
+pub mod traceparent;
 
 pub mod egress;
 

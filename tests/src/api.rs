@@ -41,6 +41,14 @@ impl Api {
         read(request.call().with_context(|| format!("GET {path}"))?)
     }
 
+    /// What is at this path for a request with one more header.
+    pub fn get_with(&self, path: &str, (name, value): (&str, &str)) -> anyhow::Result<Value> {
+        let request = self.agent.get(self.request_url(path)).header(name, value);
+        let request = request.header("authorization", format!("Bearer {}", self.token));
+        let (status, body) = read(request.call().with_context(|| format!("GET {path}"))?)?;
+        demand_success("GET", path, status, body)
+    }
+
     /// The status and body that are answered to this body.
     pub fn try_post(&self, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
         let request = self.agent.post(self.request_url(path)).header("authorization", format!("Bearer {}", self.token));

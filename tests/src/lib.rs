@@ -11,6 +11,7 @@ pub mod link;
 pub mod mail_server;
 pub mod nginx;
 pub mod ordeal;
+pub mod otlp_receiver;
 pub mod python;
 pub mod relay;
 pub mod scene;

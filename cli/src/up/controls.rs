@@ -51,6 +51,7 @@ fn flags(args: &UpArgs, index: usize) -> Result<ControlFlags, Failure> {
         master_key_file: None,
         allow_net: args.allow_net.clone(),
         warmup: args.warmup,
+        otlp: args.otlp.flags(),
         tell: args.tell.flags(),
         compiler: compile_command()?,
     })
@@ -99,6 +100,7 @@ fn role(args: &UpArgs, data: &Path, directory: &Path, index: usize) -> Role {
         flag("warmup", &format_args!("{}ms", args.warmup.as_millis())),
         args.log.flag(),
     ];
+    words.extend(args.otlp.words());
     words.extend(args.allow_net.iter().map(|net| flag("allow-net", net)));
     let mut environment = args.tell.environment();
     let database = args.database_via.get(index).or(args.database.as_ref());

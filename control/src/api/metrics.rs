@@ -7,6 +7,8 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info_span};
 
 use super::Api;
 use super::auth::Caller;
@@ -15,7 +17,7 @@ use super::openapi::{Answer, Input, NoQuery, Operation};
 use super::problem::ApiError;
 use super::routes::Routes;
 use super::token::Scope;
-use crate::metrics::{Answered, Exposition, Format, Seen};
+use crate::metrics::{Answered, Exposition, Format, Sight};
 
 /// What a request is counted under that no route serves: what callers make up is no label.
 const NO_ROUTE: &str = "none";
@@ -65,25 +67,42 @@ async fn show(
     if caller.scope != Scope::Metrics {
         caller.demand(Scope::Operator)?;
     }
-    let now = api.clock.wall();
-    let seen = Seen {
-        now,
-        cpu: api.clock.processor(),
-        leader: api.leader.status(),
-        tasks: api.tasks.statuses(),
-        pool: api.store.pool_use(),
-        // A database that is away is one of the things that metrics must tell.
-        backlog: api.store.backlog().await.ok(),
-    };
-    Ok(api.metrics.exposed(&seen, format))
+    let Api { metrics, leader, tasks, store, clock, .. } = api;
+    Ok(Sight { metrics, leader, tasks, store, clock }.exposed(format).await)
 }
 
-/// Counts every answer, whoever gave it.
+/// The span of a request. What no route serves is not told of by its path.
+fn span_of(request: &Request, route: &str, method: &'static str) -> Span {
+    let path = (route != NO_ROUTE).then(|| request.uri().path());
+    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    info_span!(
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = Empty,
+        url.path = path,
+        traceparent,
+        error = Empty,
+    )
+}
+
+/// Notes the answer on the span. What a caller did wrong is no failure of ours.
+fn note(span: &Span, status: StatusCode) {
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("error", status.as_str());
+    }
+}
+
+/// Counts every answer, whoever gave it, and tells of it by a span.
 pub(super) async fn count(State(api): State<Api>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let (route, method) = (path.unwrap_or_else(|| NO_ROUTE.to_owned()), word_of(request.method()));
-    let began = api.clock.precise();
-    let response = next.run(request).await;
+    let (began, span) = (api.clock.precise(), span_of(&request, &route, method));
+    let response = next.run(request).instrument(span.clone()).await;
+    note(&span, response.status());
     let (status, took) = (response.status().as_u16(), api.clock.precise().saturating_sub(began));
     if response.status() == StatusCode::TOO_MANY_REQUESTS {
         api.metrics.refused_for_rate();

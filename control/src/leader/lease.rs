@@ -13,7 +13,8 @@ use farwatch_proto::id::ProcessId;
 use farwatch_proto::time::BootMs;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
-use tracing::{debug, info, warn};
+use tracing::field::Empty;
+use tracing::{debug, info, info_span, warn};
 
 use super::draft::Now;
 use super::handle::{LeaderHandle, LeaderRequest, LeaderStatus};
@@ -22,6 +23,7 @@ use super::takeover::take_over;
 use crate::clock::Clock;
 use crate::links::{Destination, INBOX_MAX};
 use crate::metrics::Metrics;
+use crate::otlp::within;
 use crate::secret::random_bytes;
 use crate::spawn::Spawner;
 use crate::store::{Epoch, Lease, Store, StoreError};
@@ -128,7 +130,8 @@ async fn lead(
     config.spawner.spawn("lease", renew(config.clone(), epoch, lost.clone()));
     let now = Now { wall: config.clock.wall(), boot: config.clock.boot() };
     let result = async {
-        let state = take_over(&config.store, epoch, config.warmup_ms, now).await;
+        let taken = take_over(&config.store, epoch, config.warmup_ms, now);
+        let state = within(info_span!("takeover", epoch = epoch.n, error = Empty), taken).await;
         config.metrics.took_over(if state.is_ok() { "led" } else { "failed" });
         let state = state?;
         let (inbox, mut events) = mpsc::channel(INBOX_MAX);

@@ -14,7 +14,8 @@ use farwatch_proto::id::CheckId;
 use farwatch_proto::time::UnixMs;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{info, warn};
+use tracing::field::Empty;
+use tracing::{info, info_span, warn};
 
 use super::book::Page;
 use super::commit::{apply, flush_of};
@@ -28,6 +29,7 @@ use super::testing::Tests;
 use super::{checkpoint, self_check, views};
 use crate::crash::{self, CrashPoint};
 use crate::links::LinkEvent;
+use crate::otlp::within;
 use crate::store::{Enforcement, Entity, JournalHead, ShownStatus};
 
 /// How often time passes for detectors, the fleet and the journal: a flush waits at most this long.
@@ -170,7 +172,8 @@ impl<'a> Reign<'a> {
         let flush = flush_of(&self.config.store, &self.state, &draft, now.wall).await?;
         crash::pass(CrashPoint::Commit);
         let began = self.config.clock.precise();
-        let committed = self.config.store.journal().commit_flush(&flush).await;
+        let span = info_span!("flush", seq = flush.after.seq + 1, results = flush.results, error = Empty);
+        let committed = within(span, self.config.store.journal().commit_flush(&flush)).await;
         let took = self.config.clock.precise().saturating_sub(began);
         self.config.metrics.flushed(if committed.is_ok() { "committed" } else { "failed" }, took);
         let committed = committed?;

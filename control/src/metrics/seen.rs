@@ -41,8 +41,6 @@ struct TaskLabel {
 
 /// How things stand at one moment.
 pub struct Seen {
-    /// When.
-    pub now: UnixMs,
     /// Processor time of this process so far.
     pub cpu: Duration,
     /// How the leader stands, if it is this process.

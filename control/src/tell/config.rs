@@ -3,16 +3,14 @@
 //! Complete and valid before anything starts: files are read here, and every error is one line that names its
 //! flag. Telling works without a relay; mails then wait and say so.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use lettre::Address;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::extension::ClientId;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use super::relay::Relay;
+use crate::flag::{BadFlag, bad, pem_file};
 
 /// The values of the flags, as they were given.
 #[derive(Clone, Default)]
@@ -27,14 +25,6 @@ pub struct TellFlags {
     pub smtp_hello_name: Option<String>,
     /// `--webhook-ca-file`: PEM certificates that a receiver's may be signed by, besides the system's.
     pub webhook_ca_file: Option<PathBuf>,
-}
-
-/// A flag that cannot be obeyed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{flag}: {why}")]
-pub struct BadFlag {
-    flag: &'static str,
-    why: String,
 }
 
 /// How to tell.
@@ -97,25 +87,10 @@ fn hello_name(given: Option<&str>, from: &Address) -> Result<ClientId, BadFlag> 
     }
 }
 
-fn pem_file(flag: &'static str, path: Option<&Path>) -> Result<Option<Vec<u8>>, BadFlag> {
-    let Some(path) = path else { return Ok(None) };
-    let unreadable = |why: &dyn std::fmt::Display| bad(flag, &format!("{} cannot be read: {why}", path.display()));
-    let text = fs::read(path).map_err(|error| unreadable(&error))?;
-    let certificates = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
-    let certificates = certificates.map_err(|error| unreadable(&error))?;
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in certificates {
-        roots.add(certificate).map_err(|error| unreadable(&error))?;
-    }
-    if roots.is_empty() { Err(unreadable(&"it holds no PEM certificate")) } else { Ok(Some(text)) }
-}
-
-fn bad(flag: &'static str, why: &(impl ToString + ?Sized)) -> BadFlag {
-    BadFlag { flag, why: why.to_string() }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn flags() -> TellFlags {

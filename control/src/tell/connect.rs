@@ -1,5 +1,5 @@
-//! Opens the connection of a webhook: resolves once, has every address judged, connects to exactly the judged ones,
-//! in the order of the system's resolver, until one answers.
+//! Opens the connection of whatever is sent over HTTP, such as a webhook: resolves once, has every address judged,
+//! connects to exactly the judged ones, in the order of the system's resolver, until one answers.
 //!
 //! A name that leads to any refused address is refused whole; otherwise it would depend on the order of an answer
 //! what a customer's URL reaches. No connection is kept or shared. Sends nothing itself.
@@ -30,17 +30,17 @@ const ADDRESSES_MAX: usize = 64;
 const ADDRESS_LIMIT: Duration = Duration::from_secs(5);
 
 /// A connection, plain or encrypted.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// Why there is no connection, in words that may be recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct NotConnected(String);
+pub(crate) struct NotConnected(String);
 
 /// Opens connections on behalf of customers.
 #[derive(Debug)]
-pub(super) struct Connector {
+pub(crate) struct Connector {
     policy: Policy,
     tls: Arc<ClientConfig>,
     lookups: Arc<Semaphore>,
@@ -48,7 +48,7 @@ pub(super) struct Connector {
 
 impl Connector {
     /// Trusts the system's roots and those of this PEM text.
-    pub(super) fn new(policy: Policy, extra_roots: Option<&[u8]>) -> anyhow::Result<Self> {
+    pub(crate) fn new(policy: Policy, extra_roots: Option<&[u8]>) -> anyhow::Result<Self> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -58,7 +58,7 @@ impl Connector {
     }
 
     /// Connects to the target, and shakes hands where it wants TLS.
-    pub(super) async fn connect(&self, target: &Target) -> Result<Box<dyn Stream>, NotConnected> {
+    pub(crate) async fn connect(&self, target: &Target) -> Result<Box<dyn Stream>, NotConnected> {
         let found = match &target.host {
             TargetHost::Address(address) => vec![SocketAddr::new(*address, target.port)],
             TargetHost::Name(name) => self.lookup(name, target.port).await?,

@@ -3,7 +3,6 @@
 //! Headers and signature follow Standard Webhooks 1.0. Redirects are not followed: a signed message goes to the
 //! URL its owner gave, and nowhere else.
 
-use std::pin::pin;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -12,24 +11,17 @@ use farwatch_core::target::Target;
 use farwatch_proto::id::DeliveryId;
 use farwatch_proto::time::UnixMs;
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::Builder;
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::Full;
 use tokio::time::timeout;
 
-use super::connect::{Connector, Stream};
+use super::connect::Connector;
+use super::exchange::{AGENT, Answer, exchange};
 use super::reply::Reply;
 use super::signing::SigningSecret;
 
 /// From the first lookup to the last byte of the answer; receivers are told to answer first and work later.
 pub(super) const LIMIT: Duration = Duration::from_secs(15);
-/// What is read of an answer's body before the connection is closed.
-const BODY_MAX_BYTES: usize = 512;
-/// What a head of an answer may have.
-const HEAD_MAX_BYTES: usize = 16 * 1024;
-const AGENT: &str = concat!("Farwatch/", env!("CARGO_PKG_VERSION"));
 
 /// One webhook, ready to go.
 pub(super) struct Outgoing<'a> {
@@ -45,18 +37,10 @@ pub(super) struct Outgoing<'a> {
 pub(super) async fn send(connector: &Connector, outgoing: Outgoing<'_>) -> Reply {
     let host = outgoing.target.authority.clone();
     match timeout(LIMIT, attempt(connector, outgoing)).await {
-        Ok(Ok(Answer { status, asked_wait_ms, body })) => Reply { asked_wait_ms, ..reply(status, &body) },
+        Ok(Ok(reply)) => reply,
         Ok(Err(why)) => Reply::later(&why),
         Err(_) => Reply::later(&format!("{host} did not answer within {} s", LIMIT.as_secs())),
     }
-}
-
-/// What came back.
-struct Answer {
-    status: StatusCode,
-    asked_wait_ms: Option<i64>,
-    /// Its first bytes.
-    body: Vec<u8>,
 }
 
 fn reply(status: StatusCode, body: &[u8]) -> Reply {
@@ -78,11 +62,12 @@ fn asked_wait_ms(headers: &HeaderMap, now: UnixMs) -> Option<i64> {
     Some(i64::try_from(at.as_millis()).ok()?.saturating_sub(now.0).max(0))
 }
 
-async fn attempt(connector: &Connector, outgoing: Outgoing<'_>) -> Result<Answer, String> {
+async fn attempt(connector: &Connector, outgoing: Outgoing<'_>) -> Result<Reply, String> {
     let now = outgoing.now;
     let stream = connector.connect(outgoing.target).await.map_err(|error| error.to_string())?;
     let request = request(outgoing).map_err(|error| format!("no request can be made: {error}"))?;
-    exchange(stream, request, now).await.map_err(|error| format!("the answer could not be read: {}", causes(&error)))
+    let Answer { head, body } = exchange(stream, request).await?;
+    Ok(Reply { asked_wait_ms: asked_wait_ms(&head.headers, now), ..reply(head.status, &body) })
 }
 
 fn request(outgoing: Outgoing<'_>) -> http::Result<Request<Full<Bytes>>> {
@@ -98,47 +83,6 @@ fn request(outgoing: Outgoing<'_>) -> http::Result<Request<Full<Bytes>>> {
         .header("webhook-timestamp", at_s)
         .header("webhook-signature", outgoing.secret.sign(outgoing.id, at_s, &outgoing.body))
         .body(Full::new(Bytes::from(outgoing.body)))
-}
-
-/// Drives the connection while it waits for what comes over it.
-async fn exchange(stream: Box<dyn Stream>, request: Request<Full<Bytes>>, now: UnixMs) -> Result<Answer, hyper::Error> {
-    let (mut sender, connection) = Builder::new().max_buf_size(HEAD_MAX_BYTES).handshake(TokioIo::new(stream)).await?;
-    let mut connection = pin!(connection);
-    let mut answered = pin!(async move {
-        let response = sender.send_request(request).await?;
-        let (status, asked_wait_ms) = (response.status(), asked_wait_ms(response.headers(), now));
-        Ok(Answer { status, asked_wait_ms, body: beginning(response).await })
-    });
-    tokio::select! {
-        biased;
-        answer = &mut answered => return answer,
-        _ended = &mut connection => {}
-    }
-    // The connection has ended; what it brought is still to be read.
-    answered.await
-}
-
-/// The first bytes of the body. A body that breaks off tells nothing that the status did not.
-async fn beginning(response: Response<Incoming>) -> Vec<u8> {
-    let mut body = response.into_body();
-    let mut read = Vec::new();
-    while read.len() < BODY_MAX_BYTES {
-        let Some(Ok(frame)) = body.frame().await else { break };
-        if let Ok(data) = frame.into_data() {
-            read.extend_from_slice(&data[..data.len().min(BODY_MAX_BYTES - read.len())]);
-        }
-    }
-    read
-}
-
-fn causes(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use farwatch_core::delivery::{Attempt, Next, after_try};
 use farwatch_proto::time::UnixMs;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info, info_span, warn};
 
 use super::reply::Reply;
 use super::teller::{Outcome, TELL_LIMIT, Teller};
@@ -20,7 +21,7 @@ use crate::crash::{self, CrashPoint};
 use crate::metrics::Metrics;
 use crate::secret::random_bytes;
 use crate::spawn::{Spawner, Stopping};
-use crate::store::{ClaimId, ClaimRequest, Claimed, Store, StoreError};
+use crate::store::{ClaimId, ClaimRequest, Claimed, Delivery, Store, StoreError};
 use crate::tasks::TaskList;
 
 /// How often due deliveries are looked for when nobody says that there are any.
@@ -105,10 +106,24 @@ impl Round {
                 until: request.until,
                 _hand: hand,
             };
-            self.spawner.spawn("tell one", sending.run());
+            let span = span_of(&sending.claimed.delivery);
+            self.spawner.spawn("tell one", sending.run().instrument(span));
         }
         Ok(())
     }
+}
+
+/// The span of one attempt.
+fn span_of(delivery: &Delivery) -> Span {
+    info_span!(
+        "deliver",
+        otel.kind = "client",
+        delivery = %delivery.id,
+        incident = %delivery.incident,
+        channel = %delivery.channel,
+        attempt = delivery.attempt,
+        outcome = Empty,
+    )
 }
 
 /// One claimed delivery on its way.
@@ -142,6 +157,7 @@ impl Sending {
         };
         crash::pass(CrashPoint::Send);
         self.metrics.attempted(outcome_of(next));
+        Span::current().record("outcome", outcome_of(next));
         info!(delivery = %id, incident = %delivery.incident, attempt, outcome = outcome_of(next), answer, "told");
         if matches!(next, Next::Dead | Next::DeadWithChannel) {
             warn!(delivery = %id, incident = %delivery.incident, attempt, answer, "delivery given up");

@@ -14,3 +14,4 @@ mod outages;
 mod restored;
 mod starts;
 mod tcp;
+mod telemetry;
