@@ -13,8 +13,10 @@ pub(crate) mod host;
 pub(crate) mod incident;
 pub(crate) mod ledger;
 pub(crate) mod module;
+pub(crate) mod raw;
 pub(crate) mod self_check;
 pub(crate) mod status;
+pub(crate) mod tasks;
 pub(crate) mod tenant;
 pub(crate) mod token;
 
@@ -37,6 +39,9 @@ use crate::output::{self, Look};
 use connection::Connection;
 
 pub(crate) use credentials::is_said_by_environment;
+
+#[cfg(test)]
+mod operations;
 
 /// How the API is reached, and how its answers are shown.
 #[derive(Args, Debug, Default)]

@@ -35,8 +35,10 @@ use client::health::HealthArgs;
 use client::incident::IncidentArgs;
 use client::ledger::LedgerArgs;
 use client::module::ModuleArgs;
+use client::raw::{MetricsArgs, OpenapiArgs};
 use client::self_check::SelfCheckArgs;
 use client::status::StatusArgs;
+use client::tasks::TasksArgs;
 use client::tenant::TenantArgs;
 use client::token::TokenArgs;
 use completions::CompletionsArgs;
@@ -88,6 +90,9 @@ enum Word {
     Health(HealthArgs),
     SelfCheck(SelfCheckArgs),
     Status(StatusArgs),
+    Tasks(TasksArgs),
+    Metrics(MetricsArgs),
+    Openapi(OpenapiArgs),
     Backup(BackupArgs),
     Restore(RestoreArgs),
     Completions(CompletionsArgs),
@@ -113,6 +118,9 @@ impl Word {
             Self::Health(args) => args.run(),
             Self::SelfCheck(args) => args.run(),
             Self::Status(args) => args.run(),
+            Self::Tasks(args) => args.run(),
+            Self::Metrics(args) => args.run(),
+            Self::Openapi(args) => args.run(),
             Self::Backup(args) => args.run(),
             Self::Restore(args) => args.run(),
             Self::Completions(args) => args.run(),

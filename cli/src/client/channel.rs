@@ -1,4 +1,4 @@
-//! `farwatch channel add` and `edit`: how to reach a contact. A webhook's secret is shown here once.
+//! `farwatch channel`: how to reach a contact. A webhook's secret is shown here once.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -43,6 +43,19 @@ enum Verb {
         #[command(flatten)]
         changes: Changes,
     },
+    /// Show a way to reach a contact
+    #[command(after_help = "Example:\n  farwatch channel show chn_…")]
+    Show(Named),
+    /// Remove a way to reach a contact
+    #[command(after_help = "Example:\n  farwatch channel delete chn_…")]
+    Delete(Named),
+}
+
+#[derive(Args, Debug)]
+struct Named {
+    /// Its id, as `farwatch channel add` showed it
+    #[arg(value_name = "CHANNEL")]
+    channel: String,
 }
 
 /// One way to reach somebody.
@@ -73,6 +86,13 @@ impl ChannelArgs {
             }
             Verb::Edit { channel, changes } => {
                 client.show(&changes.make(&client, &format!("/v1/channels/{channel}"))?, shown)
+            }
+            Verb::Show(Named { channel }) => {
+                client.show(&client.connection.get(&format!("/v1/channels/{channel}"))?, shown)
+            }
+            Verb::Delete(Named { channel }) => {
+                let answer = client.connection.delete(&format!("/v1/channels/{channel}"))?;
+                client.show(&answer, |_, _| format!("{channel} reaches nobody any more\n"))
             }
         }
     }

@@ -4,6 +4,7 @@ mod create;
 mod evidence;
 mod latency;
 mod results;
+mod uptime;
 mod wish;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use self::create::CreateArgs;
 use self::evidence::EvidenceArgs;
 use self::latency::LatencyArgs;
 use self::results::ResultsArgs;
+use self::uptime::UptimeArgs;
 use super::edit::Changes;
 use super::fields::{interval, items, length, micros, moment, text, texts};
 use super::reference::{CHECK, encoded, id_of};
@@ -36,8 +38,10 @@ enum Verb {
     /// Watch something, and wait until it is watched
     Create(Box<CreateArgs>),
     /// List checks
+    #[command(after_help = "Example:\n  farwatch check list --name shop")]
     List(ListArgs),
     /// Show a check
+    #[command(after_help = "Example:\n  farwatch check show shop")]
     Show(Named),
     /// Change what is watched, and how
     #[command(after_help = "Examples:
@@ -50,6 +54,7 @@ enum Verb {
         changes: Changes,
     },
     /// Stop watching, for good
+    #[command(after_help = "Example:\n  farwatch check delete shop")]
     Delete(Named),
     /// Run a check now, from every host that holds it
     #[command(after_help = "Example:\n  farwatch check test shop")]
@@ -69,9 +74,16 @@ enum Verb {
   farwatch check latency shop
   farwatch check latency shop --since 1h --step 1m")]
     Latency(LatencyArgs),
+    /// Show how long it was up
+    #[command(after_help = "Examples:
+  farwatch check uptime shop
+  farwatch check uptime shop --since 30d")]
+    Uptime(UptimeArgs),
     /// Keep a check without running it
+    #[command(after_help = "Example:\n  farwatch check pause shop")]
     Pause(Named),
     /// Run a paused check again
+    #[command(after_help = "Example:\n  farwatch check resume shop")]
     Resume(Named),
 }
 
@@ -108,6 +120,7 @@ impl CheckArgs {
             Verb::Results(args) => results::run(&client, args),
             Verb::Evidence(args) => evidence::run(&client, args),
             Verb::Latency(args) => latency::run(&client, args),
+            Verb::Uptime(args) => uptime::run(&client, args),
             Verb::Pause(named) => change(&client, named, true),
             Verb::Resume(named) => change(&client, named, false),
         }

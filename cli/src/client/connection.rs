@@ -56,9 +56,19 @@ impl Connection {
         self.done(Method::DELETE, path, None, LIMIT)
     }
 
+    /// What is at a path that answers in plain text.
+    pub(super) fn text(&self, path: &str) -> Result<String, Failure> {
+        let (status, answer) = self.ask(Method::GET, path, None, LIMIT)?;
+        if status.is_success() {
+            return Ok(answer);
+        }
+        Err(refusal(status.as_u16(), &json_of(&answer)))
+    }
+
     /// What is at a path, whether it is a refusal or not.
     pub(super) fn look(&self, path: &str) -> Result<(StatusCode, Value), Failure> {
-        self.ask(Method::GET, path, None, LIMIT)
+        let (status, answer) = self.ask(Method::GET, path, None, LIMIT)?;
+        Ok((status, json_of(&answer)))
     }
 
     /// A whole list, page by page.
@@ -81,6 +91,7 @@ impl Connection {
 
     fn done(&self, method: Method, path: &str, body: Option<&Value>, limit: Duration) -> Result<Value, Failure> {
         let (status, answer) = self.ask(method, path, body, limit)?;
+        let answer = json_of(&answer);
         if status.is_success() { Ok(answer) } else { Err(refusal(status.as_u16(), &answer)) }
     }
 
@@ -90,7 +101,7 @@ impl Connection {
         path: &str,
         body: Option<&Value>,
         limit: Duration,
-    ) -> Result<(StatusCode, Value), Failure> {
+    ) -> Result<(StatusCode, String), Failure> {
         let Credentials { api, token, tenant } = &self.credentials;
         let mut request = Request::builder()
             .method(method)
@@ -108,11 +119,14 @@ impl Connection {
     }
 }
 
-fn read(mut answered: Response<ureq::Body>) -> Result<(StatusCode, Value), ureq::Error> {
+fn read(mut answered: Response<ureq::Body>) -> Result<(StatusCode, String), ureq::Error> {
     let status = answered.status();
-    let text = answered.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_string()?;
-    // What is no JSON was not said by Farwatch; its status tells enough.
-    Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+    Ok((status, answered.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_string()?))
+}
+
+/// What is no JSON was not said by Farwatch; its status tells enough.
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or(Value::Null)
 }
 
 fn unreachable(api: &str, error: &ureq::Error) -> Failure {

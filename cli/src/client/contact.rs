@@ -43,7 +43,21 @@ enum Verb {
         changes: Changes,
     },
     /// List contacts with their channels
+    #[command(after_help = "Example:\n  farwatch contact list --json")]
     List,
+    /// Show a contact with its channels
+    #[command(after_help = "Example:\n  farwatch contact show ops")]
+    Show(Named),
+    /// Remove a contact and its channels; checks that name it must be changed before
+    #[command(after_help = "Example:\n  farwatch contact delete ops")]
+    Delete(Named),
+}
+
+#[derive(Args, Debug)]
+struct Named {
+    /// Its name or id
+    #[arg(value_name = "CONTACT")]
+    contact: String,
 }
 
 impl ContactArgs {
@@ -51,14 +65,24 @@ impl ContactArgs {
         let client = Client::open(&self.client)?;
         match &self.verb {
             Verb::Create { name, channel } => create(&client, name, channel),
-            Verb::Edit { contact, changes } => {
-                let path = format!("/v1/contacts/{}", id_of(&client.connection, CONTACT, contact)?);
-                client
-                    .show(&changes.make(&client, &path)?, |contact, look| listed(&json!({ "items": [contact] }), look))
-            }
+            Verb::Edit { contact, changes } => client.show(&changes.make(&client, &path(&client, contact)?)?, shown),
             Verb::List => client.show(&client.connection.list("/v1/contacts")?, listed),
+            Verb::Show(named) => client.show(&client.connection.get(&path(&client, &named.contact)?)?, shown),
+            Verb::Delete(named) => {
+                let answer = client.connection.delete(&path(&client, &named.contact)?)?;
+                client.show(&answer, |_, _| format!("{} is told nothing any more\n", named.contact))
+            }
         }
     }
+}
+
+fn path(client: &Client, contact: &str) -> Result<String, Failure> {
+    Ok(format!("/v1/contacts/{}", id_of(&client.connection, CONTACT, contact)?))
+}
+
+/// One contact, as it stands in the list.
+fn shown(contact: &Value, look: Look) -> String {
+    listed(&json!({ "items": [contact] }), look)
 }
 
 fn create(client: &Client, name: &str, channel: &ChannelFlags) -> Result<(), Failure> {

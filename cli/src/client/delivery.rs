@@ -33,6 +33,7 @@ enum Verb {
         delivery: String,
     },
     /// List those that a restore held, oldest first
+    #[command(after_help = "Example:\n  farwatch delivery held")]
     Held,
     /// Send what a restore held after all
     #[command(after_help = "Example:\n  farwatch delivery release --all")]

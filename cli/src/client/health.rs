@@ -11,7 +11,9 @@ use crate::output::{self, Cell, Look};
 
 /// Whether Farwatch itself is well
 #[derive(Args, Debug)]
-#[command(after_help = "It ends with 0 when all is well, and with 69 when it is not.")]
+#[command(
+    after_help = "Example:\n  farwatch health --json\n\nIt ends with 0 when all is well, and with 69 when it is not."
+)]
 pub(crate) struct HealthArgs {
     #[command(flatten)]
     client: ClientArgs,

@@ -1,8 +1,11 @@
-//! `farwatch host list`, `show` and `edit`: the machines that run checks.
+//! `farwatch host list`, `show`, `register` and `edit`: the machines that run checks.
+
+mod register;
 
 use clap::Subcommand;
 use serde_json::Value;
 
+use self::register::RegisterArgs;
 use super::edit::Changes;
 use super::fields::{items, length, moment, text};
 use super::reference::{HOST, id_of};
@@ -14,17 +17,28 @@ use crate::output::{self, Cell, Look, Table, Tone};
 #[derive(Subcommand, Debug)]
 pub(crate) enum HostVerb {
     /// List hosts, and how each stands now
+    #[command(after_help = "Example:\n  farwatch host list")]
     List {
         #[command(flatten)]
         client: ClientArgs,
     },
     /// Show a host
+    #[command(after_help = "Example:\n  farwatch host show fra-1")]
     Show {
         #[command(flatten)]
         client: ClientArgs,
         /// Its name or id
         #[arg(value_name = "HOST")]
         host: String,
+    },
+    /// Register a host, so that it may link and run checks
+    #[command(after_help = "Example:
+  farwatch host register fra-1 --provider hetzner --asn 24940 --country DE --continent EU --region eu-central")]
+    Register {
+        #[command(flatten)]
+        client: ClientArgs,
+        #[command(flatten)]
+        host: RegisterArgs,
     },
     /// Change a host's name, labels or weight
     #[command(after_help = "Example:\n  farwatch host edit fra-1 weight=3 labels.disk=ssd")]
@@ -50,6 +64,10 @@ impl HostVerb {
                 let client = Client::open(client)?;
                 let id = id_of(&client.connection, HOST, host)?;
                 client.show(&client.connection.get(&format!("/v1/hosts/{id}"))?, shown)
+            }
+            Self::Register { client, host } => {
+                let client = Client::open(client)?;
+                client.show(&client.connection.post("/v1/hosts", &host.wish()?)?, shown)
             }
             Self::Edit { client, host, changes } => {
                 let client = Client::open(client)?;

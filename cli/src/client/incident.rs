@@ -21,6 +21,7 @@ pub(crate) struct IncidentArgs {
 #[derive(Subcommand, Debug)]
 enum Verb {
     /// List outages, newest first
+    #[command(after_help = "Example:\n  farwatch incident list --state open")]
     List {
         /// Only those that go on, or only those that are over
         #[arg(long)]
@@ -30,6 +31,7 @@ enum Verb {
         check: Option<String>,
     },
     /// Show an outage with its votes, why it failed, and its messages
+    #[command(after_help = "Example:\n  farwatch incident show inc_…")]
     Show {
         /// Its id
         #[arg(value_name = "INCIDENT")]

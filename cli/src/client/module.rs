@@ -20,8 +20,10 @@ pub(crate) struct ModuleArgs {
 #[derive(Subcommand, Debug)]
 enum Verb {
     /// List modules
+    #[command(after_help = "Example:\n  farwatch module list")]
     List,
     /// Show a module and the fields of its config
+    #[command(after_help = "Example:\n  farwatch module show tcp")]
     Show {
         /// Its name, name@version or hash
         #[arg(value_name = "MODULE")]

@@ -11,7 +11,7 @@ use crate::output::Look;
 /// Whether the leader holds in memory what a takeover would load
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Ask it of the process that leads. It ends with 0 when both agree, and with 70 when they do not."
+    after_help = "Example:\n  farwatch self-check\n\nIt may be asked of any process. It ends with 0 when both agree, and with 70 when they do not."
 )]
 pub(crate) struct SelfCheckArgs {
     #[command(flatten)]

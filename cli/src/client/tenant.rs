@@ -1,14 +1,14 @@
 //! `farwatch tenant`: the customers of a fleet. Only operators may.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::edit::Changes;
 use super::fields::{items, moment, text};
 use super::reference::{TENANT, id_of};
 use super::{Client, ClientArgs};
 use crate::exit::Failure;
-use crate::output::Table;
+use crate::output::{Look, Table};
 
 /// The customers of the fleet
 #[derive(Args, Debug)]
@@ -22,6 +22,7 @@ pub(crate) struct TenantArgs {
 #[derive(Subcommand, Debug)]
 enum Verb {
     /// Make a tenant
+    #[command(after_help = "Example:\n  farwatch tenant create acme")]
     Create {
         /// What to call it
         #[arg(value_name = "NAME")]
@@ -37,7 +38,15 @@ enum Verb {
         changes: Changes,
     },
     /// List tenants
+    #[command(after_help = "Example:\n  farwatch tenant list")]
     List,
+    /// Show a tenant
+    #[command(after_help = "Example:\n  farwatch tenant show acme")]
+    Show {
+        /// Its name or id
+        #[arg(value_name = "CUSTOMER")]
+        named: String,
+    },
 }
 
 impl TenantArgs {
@@ -53,17 +62,20 @@ impl TenantArgs {
                 let tenant = changes.make(&client, &path)?;
                 client.show(&tenant, |tenant, _| format!("{} is {}\n", text(tenant, "name"), text(tenant, "id")))
             }
-            Verb::List => list(&client),
+            Verb::List => client.show(&client.connection.list("/v1/tenants")?, listed),
+            Verb::Show { named } => {
+                let id = id_of(&client.connection, TENANT, named)?;
+                let tenant = client.connection.get(&format!("/v1/tenants/{id}"))?;
+                client.show(&tenant, |tenant, look| listed(&json!({ "items": [tenant] }), look))
+            }
         }
     }
 }
 
-fn list(client: &Client) -> Result<(), Failure> {
-    client.show(&client.connection.list("/v1/tenants")?, |tenants, look| {
-        let mut table = Table::new(&["name", "made", "id"]);
-        for tenant in items(tenants) {
-            table.row(vec![text(tenant, "name").into(), moment(tenant, "created").into(), text(tenant, "id").into()]);
-        }
-        table.shown(look, "no tenants; `farwatch tenant create` makes one")
-    })
+fn listed(tenants: &Value, look: Look) -> String {
+    let mut table = Table::new(&["name", "made", "id"]);
+    for tenant in items(tenants) {
+        table.row(vec![text(tenant, "name").into(), moment(tenant, "created").into(), text(tenant, "id").into()]);
+    }
+    table.shown(look, "no tenants; `farwatch tenant create` makes one")
 }

@@ -37,8 +37,10 @@ enum Verb {
         expires_in: Option<Duration>,
     },
     /// List tokens: the operator's own, or with --tenant those of a tenant
+    #[command(after_help = "Example:\n  farwatch token list --tenant acme")]
     List,
     /// Let a token open nothing any more
+    #[command(after_help = "Example:\n  farwatch token revoke tok_…")]
     Revoke {
         /// Its id
         #[arg(value_name = "TOKEN")]
