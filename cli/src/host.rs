@@ -1,6 +1,6 @@
 //! `farwatch host`: runs a host on this machine; with a verb it asks the API about hosts instead.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -41,6 +41,12 @@ struct RunArgs {
     /// The directory of host.pem, host.key and ca.pem; DATA/identity when absent.
     #[arg(long, env = "FARWATCH_IDENTITY", value_name = "DIR")]
     identity: Option<PathBuf>,
+    /// Where other hosts dial this one, to stand by for each other.
+    #[arg(long, env = "FARWATCH_PEER_LISTEN", default_value = "0.0.0.0:8402", value_name = "ADDR")]
+    peer_listen: SocketAddr,
+    /// How other hosts reach this one, where it is another address than it is linked from.
+    #[arg(long, env = "FARWATCH_PEER_ADDRESS", value_name = "ADDR")]
+    peer_address: Option<SocketAddr>,
     /// How many runs at once.
     #[arg(long, env = "FARWATCH_RUN_PLACES", default_value_t = HostSettings::RUN_PLACES, value_name = "N")]
     run_places: u32,
@@ -80,6 +86,8 @@ fn serve(args: RunArgs) -> Result<(), Failure> {
         identity: args.identity.unwrap_or_else(|| args.data.join("identity")),
         data: args.data,
         controls: args.control,
+        peer_listen: Some(args.peer_listen),
+        peer_address: args.peer_address,
         run_places: args.run_places,
         guest_threads: args.guest_threads,
         allow_nets: args.allow_net.iter().map(network).collect::<Result<_, _>>()?,

@@ -161,6 +161,7 @@ fn host_role(args: &UpArgs, data: &Path, name: &str, links: &[String], index: us
     let links = args.link_via.get(index).map_or_else(|| links.to_vec(), |via| vec![via.to_string()]);
     let data_flag = format!("--data={}", directory.display());
     let mut words = vec!["host".to_owned(), NO_FILE.to_owned(), data_flag, args.log.flag()];
+    words.push("--peer-listen=127.0.0.1:0".to_owned());
     words.extend(links.iter().map(|link| format!("--control={link}")));
     words.extend(args.allow_net.iter().map(|net| format!("--allow-net={net}")));
     words.extend(args.probe_bind.get(index).map(|address| format!("--probe-bind={address}")));

@@ -52,6 +52,8 @@ pub enum LinkEvent {
         connection: u64,
         /// The start of its process.
         boot: BootId,
+        /// Where it dialled from.
+        from: SocketAddr,
         /// The whole hello.
         hello: Box<FromHost>,
         /// Where to answer.

@@ -11,6 +11,8 @@ pub mod placement;
 
 pub mod holding;
 
+pub mod held;
+
 pub mod ownership;
 
 pub mod fleet;

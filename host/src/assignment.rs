@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use farwatch_core::ownership::Views;
+use farwatch_core::held::Held;
+use farwatch_core::ownership::{Readiness, Views};
 use farwatch_core::placement::can_place;
 use farwatch_proto::check::Definition;
 use farwatch_proto::fleet::View;
@@ -24,7 +25,7 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::holdings::{Held, Holdings};
+use crate::holdings::Holdings;
 use crate::modules::{Loading, ModuleFailure};
 use crate::spawn::Spawner;
 use disk::{Disk, KeptViews};
@@ -225,7 +226,7 @@ impl Assignment {
         let before = self.holdings.borrow().clone();
         self.holdings.send_replace(Arc::new(before.with_views(self.views.clone())));
         let (in_force, plans) = self.views.parts();
-        let kept = KeptViews { in_force: in_force.to_vec(), plans: plans.to_vec() };
+        let kept = KeptViews { in_force, plans };
         if let Err(error) = self.disk.write_views(&kept) {
             warn!(%error, "views cannot be written; a restart without control would not know them");
         }
@@ -238,7 +239,7 @@ impl Assignment {
     ) {
         let holdings = self.holdings.borrow().clone();
         for hash in holdings.needed_modules() {
-            if holdings.is_settled(&hash) || !self.under_way.insert(hash) {
+            if holdings.readiness(&hash) != Readiness::NotYet || !self.under_way.insert(hash) {
                 continue;
             }
             let (loading, loaded) = (self.loading.clone(), loaded.clone());
@@ -272,7 +273,7 @@ impl Assignment {
     /// Tells control what is held, once it is.
     fn acknowledge(&mut self) {
         let holdings = self.holdings.borrow().clone();
-        let is_all_settled = holdings.needed_modules().iter().all(|hash| holdings.is_settled(hash));
+        let is_all_settled = holdings.needed_modules().iter().all(|hash| holdings.readiness(hash) != Readiness::NotYet);
         let told = self.acknowledged.borrow().reached;
         let reached = if is_all_settled { self.reached } else { told };
         let next = Acknowledged { reached, view: self.views.newest_number(), unable: unable(&holdings) };

@@ -1,6 +1,6 @@
 //! What an operator decides about one host, complete and valid before anything starts.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use farwatch_sandbox::SandboxConfig;
@@ -26,6 +26,10 @@ pub struct HostSettings {
     pub identity: PathBuf,
     /// Control's link addresses, `name:port` or `address:port`.
     pub controls: Vec<String>,
+    /// Where neighbours dial this host; nowhere when absent, and then it stands by for nobody without control.
+    pub peer_listen: Option<SocketAddr>,
+    /// How neighbours reach it, where that is another address.
+    pub peer_address: Option<SocketAddr>,
     /// Runs at once. Too few make slots late, too many take memory.
     pub run_places: u32,
     /// Threads that run guests; as many as cores when absent.
@@ -65,6 +69,9 @@ pub enum BadSetting {
     /// Too many networks.
     #[error("--allow-net: at most {ALLOW_NETS_MAX} networks; join neighbours into larger ones")]
     AllowNets,
+    /// An address that nobody can dial.
+    #[error("--peer-address {0}: name the address and port by which other hosts reach this one")]
+    PeerAddress(SocketAddr),
     /// An address that no probe can come from.
     #[error("--probe-bind {0} is no address of one interface; name one that this machine has")]
     ProbeBind(IpAddr),
@@ -98,6 +105,10 @@ impl HostConfig {
         if let Some(address) = settings.probe_bind.filter(is_no_interface) {
             return Err(BadSetting::ProbeBind(address));
         }
+        let is_nowhere = |address: &SocketAddr| address.ip().is_unspecified() || address.port() == 0;
+        if let Some(address) = settings.peer_address.filter(is_nowhere) {
+            return Err(BadSetting::PeerAddress(address));
+        }
         Ok(Self { settings })
     }
 
@@ -129,6 +140,8 @@ mod tests {
             data: "data".into(),
             identity: "identity".into(),
             controls: vec!["control.example:8401".to_owned(), "[::1]:8401".to_owned()],
+            peer_listen: None,
+            peer_address: None,
             run_places: HostSettings::RUN_PLACES,
             guest_threads: None,
             allow_nets: Vec::new(),
@@ -157,6 +170,7 @@ mod tests {
             (HostSettings { run_places: 0, ..base.clone() }, "--run-places 0"),
             (HostSettings { guest_threads: Some(0), ..base.clone() }, "--guest-threads 0"),
             (HostSettings { allow_nets: vec!["10.0.0.0/8".parse().unwrap(); 65], ..base.clone() }, "--allow-net"),
+            (HostSettings { peer_address: Some("0.0.0.0:1".parse().unwrap()), ..base.clone() }, "--peer-address"),
             (HostSettings { probe_bind: Some("0.0.0.0".parse().unwrap()), ..base }, "--probe-bind 0.0.0.0"),
         ] {
             let told = refused(bad);

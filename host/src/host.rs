@@ -6,15 +6,18 @@
 use std::fs::{self, File};
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
+use farwatch_core::ownership::Peers;
 use farwatch_proto::id::BootId;
 use farwatch_proto::link::Order;
 use farwatch_sandbox::{CompileCommand, Sandbox, SandboxConfig};
 use rustix::fs::{FlockOperation, flock};
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -23,6 +26,7 @@ use tracing::{info, warn};
 use crate::assignment::{Assignment, Readers};
 use crate::clock::Clock;
 use crate::config::{HostConfig, HostSettings};
+use crate::desks::Desks;
 use crate::entropy;
 use crate::health::Health;
 use crate::identity::Identity;
@@ -30,6 +34,7 @@ use crate::link::{self, ASSIGNMENTS_WAITING_MAX, Link, TO_SAY_MAX};
 use crate::listeners;
 use crate::modules::Loading;
 use crate::orders::Orders;
+use crate::peers::{self, Book, Peering};
 use crate::probe::{LOOKUPS_MAX, ProbeSettings, Prober};
 use crate::runner::Shared;
 use crate::shard::{ORDERS_WAITING_MAX, Shard};
@@ -84,14 +89,20 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner) -> anyhow::R
     let loading = Loading { sandbox: sandbox.clone(), identity: identity.clone(), control };
     let (assignment, readers) = Assignment::open(settings.data.join("assignment"), clock.clone(), loading)?;
     let (to_say, say) = mpsc::channel(TO_SAY_MAX);
+    let book = Book::open(peers::file_in(&settings.data));
+    let peer_listener = settings.peer_listen.map(peers::listen).transpose()?;
+    let peer_address = advertised(settings, peer_listener.as_ref())?;
     let shared = Arc::new(Shared {
         host: identity.host,
-        prober: prober(settings, clock.clone())?,
+        prober: prober(settings, clock.clone(), &book)?,
         clock: clock.clone(),
         sandbox,
         spool: spool.clone(),
         health: Arc::new(Health::default()),
         orders: Orders::default(),
+        desks: Desks::new(identity.host, config.guest_threads()),
+        peers: Mutex::new(Peers::new(book.linked(), clock.boot())),
+        book,
         places: Arc::new(Semaphore::new(settings.run_places as usize)),
         vote_places: Arc::new(Semaphore::new((settings.run_places as usize / VOTE_PLACES_ONE_IN).max(1))),
         urgent: Notify::new(),
@@ -100,12 +111,15 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner) -> anyhow::R
     let to_shards = start_shards(config, guests, &shared, &readers)?;
     let (to_assignment, assigned) = mpsc::channel(ASSIGNMENTS_WAITING_MAX);
     services.task("assignment", assignment.serve(assigned, services.clone()));
-    services.task("spool", keep_writing(spool.clone(), clock, services.stopping()));
+    services.task("spool", keep_writing(shared.clone(), services.stopping()));
+    let peering = Peering { shared: shared.clone(), identity: identity.clone(), boot, spawner: services.clone() };
+    services.task("peers", peering.serve(peer_listener, readers.holdings.clone()));
     let link = Link {
         shared,
         identity,
         boot,
         run_places: settings.run_places,
+        peer_address,
         controls: settings.controls.clone(),
         allow_nets: settings.allow_nets.clone(),
         listeners_file: settings.data.join("listeners.json"),
@@ -131,8 +145,15 @@ fn sandbox(settings: &HostSettings) -> anyhow::Result<Sandbox> {
     })?)
 }
 
-fn prober(settings: &HostSettings, clock: Clock) -> anyhow::Result<Prober> {
-    let remembered = listeners::read(&settings.data.join("listeners.json"));
+/// Where neighbours are told to dial. Control fills in an address that is not known here.
+fn advertised(settings: &HostSettings, listener: Option<&TcpListener>) -> anyhow::Result<Option<SocketAddr>> {
+    let bound = listener.map(TcpListener::local_addr).transpose()?;
+    Ok(bound.map(|bound| settings.peer_address.unwrap_or(bound)))
+}
+
+fn prober(settings: &HostSettings, clock: Clock, book: &Book) -> anyhow::Result<Prober> {
+    let mut remembered = listeners::read(&settings.data.join("listeners.json"));
+    remembered.extend(book.addresses());
     let policy = link::policy(&settings.allow_nets, &settings.controls, &remembered);
     let probes = ProbeSettings { bind: settings.probe_bind, extra_roots: settings.extra_roots.clone() };
     Ok(Prober::new(clock, policy, &probes)?)
@@ -155,21 +176,34 @@ fn start_shards(
     Ok(to_shards)
 }
 
-async fn keep_writing(spool: Spool, clock: Clock, stopping: Stopping) {
+async fn keep_writing(shared: Arc<Shared>, stopping: Stopping) {
     let mut ticks = interval(WRITE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stopping.requested() => return,
-            _ = ticks.tick() => write_out(&spool, clock.clone()).await,
+            _ = ticks.tick() => write_and_tell(&shared).await,
         }
     }
 }
 
-async fn write_out(spool: &Spool, clock: Clock) {
+/// Writes what was kept, and then says to the other owners what is done.
+async fn write_and_tell(shared: &Shared) {
+    let done = shared.book.take_unwritten();
+    if write_out(&shared.spool, shared.clock.clone()).await {
+        done.iter().for_each(|(neighbours, statement)| shared.book.tell(neighbours, *statement));
+    }
+}
+
+/// Whether all that was kept is on disk.
+async fn write_out(spool: &Spool, clock: Clock) -> bool {
     let spool = spool.clone();
-    if let Err(error) = blocking(move || spool.write_out(clock.boot())).await {
-        warn!(%error, "writing the spool failed");
+    match blocking(move || spool.write_out(clock.boot())).await {
+        Ok(is_written) => is_written,
+        Err(error) => {
+            warn!(%error, "writing the spool failed");
+            false
+        }
     }
 }
 

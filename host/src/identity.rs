@@ -1,6 +1,6 @@
 //! Who this host is and whom it trusts: its certificate, and the authority of its fleet.
 //!
-//! Links are accepted from control alone, by name and authority; the system's roots count for nothing here.
+//! Control and neighbours are accepted by name and authority; the system's roots count for nothing here.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,9 @@ use farwatch_proto::id::HostId;
 use farwatch_proto::link::{CONTROL_NAME, HOST_URI_PREFIX};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio_rustls::TlsConnector;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -20,7 +21,10 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 #[derive(Clone)]
 pub(crate) struct Identity {
     pub(crate) host: HostId,
+    /// For dialling control and neighbours.
     pub(crate) connector: TlsConnector,
+    /// For neighbours that dial.
+    pub(crate) acceptor: TlsAcceptor,
 }
 
 impl Identity {
@@ -35,17 +39,24 @@ impl Identity {
             .context("host.pem holds no PEM certificates")?;
         let key = PrivateKeyDer::from_pem_slice(&file("host.key")?).context("host.key holds no PEM key")?;
         let authority = CertificateDer::from_pem_slice(&file("ca.pem")?).context("ca.pem holds no PEM certificate")?;
-        let host = host_in(chain.first().context("host.pem is empty")?)?;
+        let host = host_in(chain.first().context("host.pem is empty")?).context("host.pem")?;
         let mut roots = RootCertStore::empty();
         roots.add(authority).context("ca.pem is no authority")?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let fleet = WebPkiClientVerifier::builder_with_provider(Arc::new(roots.clone()), provider.clone()).build()?;
+        let server = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_client_cert_verifier(fleet)
+            .with_single_cert(chain.clone(), key.clone_key())
+            .context("host.pem and host.key do not belong together")?;
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_root_certificates(roots)
             .with_client_auth_cert(chain, key)
             .context("host.pem and host.key do not belong together")?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { host, connector: TlsConnector::from(Arc::new(config)) })
+        let (connector, acceptor) = (TlsConnector::from(Arc::new(config)), TlsAcceptor::from(Arc::new(server)));
+        Ok(Self { host, connector, acceptor })
     }
 }
 
@@ -55,17 +66,17 @@ pub(crate) fn control_name() -> ServerName<'static> {
 }
 
 /// The host a certificate names.
-fn host_in(certificate: &CertificateDer<'_>) -> anyhow::Result<HostId> {
-    let (_, certificate) = X509Certificate::from_der(certificate).context("host.pem cannot be read")?;
+pub(crate) fn host_in(certificate: &CertificateDer<'_>) -> anyhow::Result<HostId> {
+    let (_, certificate) = X509Certificate::from_der(certificate).context("the certificate cannot be read")?;
     for extension in certificate.extensions() {
         let ParsedExtension::SubjectAlternativeName(names) = extension.parsed_extension() else { continue };
         for name in &names.general_names {
             if let GeneralName::URI(uri) = name
                 && let Some(id) = uri.strip_prefix(HOST_URI_PREFIX)
             {
-                return id.parse().with_context(|| format!("host.pem names {uri}"));
+                return id.parse().with_context(|| format!("the certificate names {uri}"));
             }
         }
     }
-    bail!("host.pem names no host; it needs the URI {HOST_URI_PREFIX}hst_…")
+    bail!("the certificate names no host; it needs the URI {HOST_URI_PREFIX}hst_…")
 }

@@ -11,6 +11,7 @@ pub mod probe;
 pub mod spool;
 
 mod assignment;
+mod desks;
 mod entropy;
 mod health;
 mod holdings;
@@ -21,6 +22,7 @@ mod listeners;
 mod modules;
 mod orders;
 mod outcome;
+mod peers;
 mod runner;
 mod shard;
 mod spawn;

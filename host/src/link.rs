@@ -15,6 +15,7 @@ use std::time::Duration;
 use farwatch_core::egress::Policy;
 use farwatch_proto::id::{BootId, OrderId};
 use farwatch_proto::link::{FromControl, FromHost, Order};
+use farwatch_proto::peer::PeerAddress;
 use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
@@ -48,6 +49,7 @@ pub(crate) struct Link {
     pub(crate) identity: Identity,
     pub(crate) boot: BootId,
     pub(crate) run_places: u32,
+    pub(crate) peer_address: Option<SocketAddr>,
     pub(crate) controls: Vec<String>,
     pub(crate) allow_nets: Vec<IpNet>,
     /// Where the fleet's listeners are remembered.
@@ -110,7 +112,7 @@ impl Link {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             features: Vec::new(),
             run_places: self.run_places,
-            peer_address: None,
+            peer_address: self.peer_address,
             assignment: told.reached.map(|reached| reached.to),
             assignment_digest: told.reached.map(|reached| reached.digest),
             view: told.view,
@@ -122,7 +124,16 @@ impl Link {
         if let Err(error) = listeners::write(&self.listeners_file, told) {
             warn!(%error, "the fleet's listeners cannot be remembered");
         }
-        self.shared.prober.set_policy(policy(&self.allow_nets, &self.controls, told));
+        let all: Vec<SocketAddr> = told.iter().copied().chain(self.shared.book.addresses()).collect();
+        self.shared.prober.set_policy(policy(&self.allow_nets, &self.controls, &all));
+    }
+
+    /// Where neighbours are; no check reaches them there.
+    fn learn_peers(&self, peers: Vec<PeerAddress>) {
+        if let Err(error) = self.shared.book.learn(peers) {
+            warn!(%error, "neighbours cannot be remembered; a restart without control would not find them");
+        }
+        self.learn_listeners(&listeners::read(&self.listeners_file));
     }
 
     fn cancel(&self, orders: &[OrderId]) {

@@ -3,13 +3,16 @@
 //! Whoever calls has taken a place for it. A run that was disturbed by this host says so and covers
 //! nothing, whatever its module thought it saw.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use farwatch_proto::check::StreamId;
+use farwatch_core::held::Held;
+use farwatch_core::ownership::{Ended, Peers};
+use farwatch_proto::check::{Definition, StreamId};
 use farwatch_proto::id::HostId;
 use farwatch_proto::link::FromHost;
 use farwatch_proto::outcome::{Outcome, Status};
+use farwatch_proto::peer::{Said, Statement};
 use farwatch_proto::run::{Purpose, RunResult, Terms};
 use farwatch_proto::time::UnixMs;
 use farwatch_sandbox::types::Failure;
@@ -17,10 +20,12 @@ use farwatch_sandbox::{Limits, Probes, RunContext, Sandbox, http, tcp};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::clock::Clock;
+use crate::desks::Desks;
 use crate::health::{Health, PAUSE_MS, Pulse};
-use crate::holdings::{Held, Holdings, Revision};
+use crate::holdings::Holdings;
 use crate::orders::Orders;
 use crate::outcome;
+use crate::peers::Book;
 use crate::probe::{HOST_TROUBLE, Prober};
 use crate::spool::Spool;
 
@@ -33,6 +38,12 @@ pub(crate) struct Shared {
     pub(crate) spool: Spool,
     pub(crate) health: Arc<Health>,
     pub(crate) orders: Orders,
+    /// What each shard knows of its slots.
+    pub(crate) desks: Desks,
+    /// Whom this host hears.
+    pub(crate) peers: Mutex<Peers>,
+    /// Its neighbours, and what is to be said to them.
+    pub(crate) book: Book,
     /// One for each run that may be under way.
     pub(crate) places: Arc<Semaphore>,
     /// The part of them that votes may take.
@@ -51,6 +62,8 @@ pub(crate) struct Job {
     pub(crate) purpose: Purpose,
     pub(crate) slot: UnixMs,
     pub(crate) attempt: u32,
+    /// Whom to tell of a slot's start and end.
+    pub(crate) tell: Vec<HostId>,
 }
 
 /// The probes of one run, which notice when it was this host that failed.
@@ -79,35 +92,49 @@ impl Probes for RunProbes<'_> {
 }
 
 impl Shared {
+    /// Whom this host hears.
+    pub(crate) fn peers(&self) -> MutexGuard<'_, Peers> {
+        self.peers.lock().expect("no holder of this lock panics")
+    }
+
     /// Makes the run and keeps what it found.
     pub(crate) async fn run(&self, job: Job, holdings: &Holdings, pulse: &Pulse, place: Vec<OwnedSemaphorePermit>) {
-        let Some(revision) = job.held.revision(job.revision) else { return };
+        let Some(definition) = job.held.revision(job.revision) else { return };
         let _running = self.health.begin_run();
         let (started, began) = (self.clock.wall(), self.clock.instant());
         let pauses = pulse.pauses(self.clock.boot());
-        let ran = self.run_in_sandbox(&job, revision, holdings, started).await;
+        let ran = self.run_in_sandbox(&job, definition, holdings, started).await;
         let took = self.clock.instant().saturating_duration_since(began);
         drop(place);
-        let was_paused = pulse.pauses(self.clock.boot()) != pauses || took > longest(revision);
+        let was_paused = pulse.pauses(self.clock.boot()) != pauses || took > longest(definition);
         let outcome = if was_paused {
             outcome::host_trouble("host-paused", "this host was paused during the run, so its times mean nothing")
         } else {
             ran
         };
-        let terms = self.terms(revision, holdings);
+        let terms = terms(definition, holdings);
         let duration_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
-        let Job { stream, purpose, slot, .. } = job;
+        let Job { stream, purpose, slot, tell, .. } = job;
+        let ended = if outcome.status.covers() { Ended::Covers } else { Ended::Disturbed };
         self.keep(&RunResult { stream, purpose, slot, terms, started, duration_us, outcome });
+        if purpose == Purpose::Slot {
+            let said = self.desks.of(stream.check).ended(stream, slot, ended, self.clock.wall());
+            let statement = Statement { stream, slot, said };
+            match said {
+                Said::Done => self.book.tell_once_written(tell, statement),
+                Said::Started | Said::Yields => self.book.tell(&tell, statement),
+            }
+        }
     }
 
     /// Keeps what says that this host could not run a slot.
     pub(crate) fn keep_not_run(&self, job: &Job, holdings: &Holdings, code: &str, message: &str) {
-        let Some(revision) = job.held.revision(job.revision) else { return };
+        let Some(definition) = job.held.revision(job.revision) else { return };
         self.keep(&RunResult {
             stream: job.stream,
             purpose: job.purpose,
             slot: job.slot,
-            terms: self.terms(revision, holdings),
+            terms: terms(definition, holdings),
             started: self.clock.wall(),
             duration_us: 0,
             outcome: outcome::host_trouble(code, message),
@@ -125,8 +152,7 @@ impl Shared {
         }
     }
 
-    async fn run_in_sandbox(&self, job: &Job, revision: &Revision, holdings: &Holdings, now: UnixMs) -> Outcome {
-        let definition = &revision.definition;
+    async fn run_in_sandbox(&self, job: &Job, definition: &Definition, holdings: &Holdings, now: UnixMs) -> Outcome {
         let Some(module) = holdings.modules.get(&definition.module) else {
             return outcome::host_trouble("module-missing", "this host has not loaded the module of the check");
         };
@@ -146,16 +172,16 @@ impl Shared {
             None => outcome::of_report(report),
         }
     }
+}
 
-    fn terms(&self, revision: &Revision, holdings: &Holdings) -> Terms {
-        let view = holdings.views.newest().map(|view| view.number).unwrap_or_default();
-        Terms { revision: revision.definition.revision, module: revision.definition.module, view }
-    }
+fn terms(definition: &Definition, holdings: &Holdings) -> Terms {
+    let view = holdings.views.newest().map(|view| view.number).unwrap_or_default();
+    Terms { revision: definition.revision, module: definition.module, view }
 }
 
 /// A run that takes longer was paused: the sandbox ends it before.
-fn longest(revision: &Revision) -> Duration {
-    Duration::from_millis(u64::from(revision.definition.timeout_ms) + PAUSE_MS.unsigned_abs())
+fn longest(definition: &Definition) -> Duration {
+    Duration::from_millis(u64::from(definition.timeout_ms) + PAUSE_MS.unsigned_abs())
 }
 
 fn unsigned(moment: UnixMs) -> u64 {

@@ -1,49 +1,38 @@
-//! One thread of guests: its streams, its loop and its runs.
+//! One thread of guests: its loop and its runs.
 //!
-//! A shard starts what is due on its own thread, so that a slot that comes costs no wake-up of another.
-//! The loop wakes on a grid and starts together what became due since: a wake-up costs more than a probe.
-//! What a slot is owed is decided in `core`; a slot is never started after its window.
+//! A shard starts what is due on its own thread, so that a slot that comes costs no wake-up of another. The loop wakes on
+//! a grid and starts together what became due since: a wake-up costs more than a probe. What a slot is owed is decided
+//! by the desk of `core`; here it is carried out.
 
-mod table;
-
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use farwatch_core::hash::hash64;
-use farwatch_core::ownership::Duty;
-use farwatch_core::slot::window_end;
+use farwatch_core::held::Held;
+use farwatch_core::ownership::{Act, Bench, Lack, Now, Readiness, Run};
+use farwatch_core::slot::streams_of;
 use farwatch_proto::check::StreamId;
-use farwatch_proto::id::{CheckId, OrderId};
+use farwatch_proto::id::{ModuleHash, OrderId};
 use farwatch_proto::link::{Declined, FromHost, Order};
+use farwatch_proto::peer::{Said, Statement};
 use farwatch_proto::run::Purpose;
 use farwatch_proto::time::UnixMs;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::sleep;
 use tracing::debug;
 
-use crate::health::{BEAT_MS, Pulse};
-use crate::holdings::{Held, Holdings};
+use crate::desks::shard_of;
+use crate::health::{BEAT_MS, PAUSE_MS, Pulse};
+use crate::holdings::Holdings;
 use crate::orders::Admission;
 use crate::runner::{Job, Shared};
 use crate::spawn::{self, Stopping};
-use table::Table;
 
 /// Slots are started when the clock passes a multiple of this. Longer would start them later than their
 /// budget allows; shorter would wake the thread more often than it has work.
 const GRID_MS: i64 = 20;
-/// The codes of slots that were not run.
-const NO_PLACE: &str = "no-run-place";
-const NO_MODULE: &str = "module-missing";
 /// Orders that wait for a shard. Control gives a host a handful at once; in a mass failure what does not
 /// fit is declined as full.
 pub(crate) const ORDERS_WAITING_MAX: usize = 1024;
-
-/// Which of the shards a check belongs to.
-pub(crate) fn shard_of(check: CheckId, shards: usize) -> usize {
-    // The low bits decide the phase of the schedule; the high ones are free.
-    (hash64(check.as_bytes()) >> 32) as usize % shards.max(1)
-}
 
 /// One thread of guests.
 pub(crate) struct Shard {
@@ -53,22 +42,36 @@ pub(crate) struct Shard {
     pulse: Arc<Pulse>,
     reader: watch::Receiver<Arc<Holdings>>,
     holdings: Arc<Holdings>,
-    table: Table,
-    /// Slots that were due when no place was free, in their order.
-    waiting: VecDeque<Job>,
+}
+
+/// The places and modules that the desk asks for.
+struct Machine<'a> {
+    places: &'a Arc<Semaphore>,
+    holdings: &'a Holdings,
+}
+
+impl Bench for Machine<'_> {
+    type Place = OwnedSemaphorePermit;
+
+    fn take_place(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.places.clone().try_acquire_owned().ok()
+    }
+
+    fn readiness(&self, module: &ModuleHash) -> Readiness {
+        self.holdings.readiness(module)
+    }
 }
 
 impl Shard {
     /// The `number`-th of so many.
     pub(crate) fn new(shared: Arc<Shared>, number: usize, of: usize, reader: watch::Receiver<Arc<Holdings>>) -> Self {
         let holdings = reader.borrow().clone();
-        let (pulse, table, waiting) = (Arc::default(), Table::default(), VecDeque::new());
-        Self { shared, number, of, pulse, reader, holdings, table, waiting }
+        Self { shared, number, of, pulse: Arc::default(), reader, holdings }
     }
 
     /// Starts what is due until the host stops.
     pub(crate) async fn serve(mut self, mut asked: mpsc::Receiver<Order>, stopping: Stopping) {
-        self.rebuild();
+        self.hold();
         let mut stop = std::pin::pin!(stopping.requested());
         loop {
             let wait_ms = self.wait_ms();
@@ -86,17 +89,17 @@ impl Shard {
             let late_ms = now.since(wanted);
             self.pulse.beat(now, late_ms);
             self.shared.health.note_lag(late_ms);
-            self.start_due();
+            if late_ms > PAUSE_MS {
+                self.shared.peers().paused(now);
+            }
+            self.step();
         }
     }
 
     fn wait_ms(&self) -> i64 {
-        let now = self.shared.clock.wall();
-        let Some(due) = self.table.next_due().filter(|_| self.waiting.is_empty()) else {
-            return if self.waiting.is_empty() { BEAT_MS } else { GRID_MS };
-        };
-        let on_grid = UnixMs((due.0 + GRID_MS - 1).div_euclid(GRID_MS) * GRID_MS);
-        on_grid.since(now).clamp(0, BEAT_MS)
+        let Some(wake) = self.shared.desks.at(self.number).next_wake() else { return BEAT_MS };
+        let on_grid = UnixMs((wake.0 + GRID_MS - 1).div_euclid(GRID_MS) * GRID_MS);
+        on_grid.since(self.shared.clock.wall()).clamp(0, BEAT_MS)
     }
 
     fn take_over_holdings(&mut self) {
@@ -105,73 +108,47 @@ impl Shard {
             Arc::ptr_eq(&next.checks, &self.holdings.checks) && Arc::ptr_eq(&next.views, &self.holdings.views);
         self.holdings = next;
         if !is_schedule_the_same {
-            self.rebuild();
+            self.hold();
         }
     }
 
-    fn rebuild(&mut self) {
-        let (number, of) = (self.number, self.of);
-        let is_mine = |stream: StreamId| shard_of(stream.check, of) == number;
-        self.table.rebuild(&self.holdings, is_mine, self.shared.clock.wall());
-    }
-
-    fn start_due(&mut self) {
+    fn hold(&self) {
+        let mine = self.holdings.checks.iter().filter(|(check, _)| shard_of(**check, self.of) == self.number);
+        let streams =
+            mine.flat_map(|(check, held)| streams_of(*check, held.streams()).map(|stream| (stream, held.clone())));
         let now = self.shared.clock.wall();
-        while let Some((stream, held, slot)) = self.table.pop_due(now) {
-            if let Some(job) = self.job_for(stream, &held, slot, now) {
-                self.table.note_started(stream, slot);
-                self.start_or_wait(job);
-            }
-        }
-        self.start_waiting(now);
+        self.shared.desks.at(self.number).hold(streams, self.holdings.views.clone(), now);
     }
 
-    /// The run that this host owes the slot, if it owes one.
-    fn job_for(&self, stream: StreamId, held: &Arc<Held>, slot: UnixMs, now: UnixMs) -> Option<Job> {
-        let revision = self.holdings.due(held, stream, slot)?;
-        let is_open = now < window_end(slot, revision.definition.interval);
-        if !is_open || self.table.was_started(stream, slot) {
-            return None;
-        }
-        match self.holdings.duty(self.shared.host, revision, stream, slot, now) {
-            Duty::None => None,
-            Duty::Run | Duty::CatchUp => {
-                let revision = revision.definition.revision;
-                Some(Job { held: held.clone(), revision, stream, purpose: Purpose::Slot, slot, attempt: 0 })
+    fn step(&self) {
+        let now = Now { wall: self.shared.clock.wall(), boot: self.shared.clock.boot() };
+        let mut machine = Machine { places: &self.shared.places, holdings: &self.holdings };
+        let acts = self.shared.desks.at(self.number).step(now, &self.shared.peers(), &mut machine);
+        for act in acts {
+            match act {
+                Act::Run(run) => self.run(run),
+                Act::Yield { stream, slot, tell } => {
+                    debug!(check = %stream.check, slot = slot.0, "a slot cannot be run now");
+                    self.shared.book.tell(&tell, Statement { stream, slot, said: Said::Yields });
+                }
+                Act::GiveUp { held, revision, stream, slot, lack } => self.give_up(held, revision, stream, slot, lack),
             }
         }
     }
 
-    /// Starts the slot, or lets it wait for a place or for its module: late is better than never.
-    fn start_or_wait(&mut self, job: Job) {
-        let Some(revision) = job.held.revision(job.revision) else { return };
-        let module = revision.definition.module;
-        if self.holdings.refused.contains_key(&module) {
-            self.shared.keep_not_run(&job, &self.holdings, NO_MODULE, "the module of the check will not load here");
-        } else if !self.holdings.modules.contains_key(&module) {
-            self.waiting.push_back(job);
-        } else if let Ok(place) = self.shared.places.clone().try_acquire_owned() {
-            self.start(job, vec![place]);
-        } else {
-            self.waiting.push_back(job);
-        }
+    fn run(&self, run: Run<OwnedSemaphorePermit>) {
+        let Run { held, revision, stream, slot, attempt, place, tell } = run;
+        self.shared.book.tell(&tell, Statement { stream, slot, said: Said::Started });
+        self.start(Job { held, revision, stream, purpose: Purpose::Slot, slot, attempt, tell }, vec![place]);
     }
 
-    /// Tries again what waits, and gives up slots whose windows have closed.
-    fn start_waiting(&mut self, now: UnixMs) {
-        for job in std::mem::take(&mut self.waiting) {
-            let definition = job.held.revision(job.revision).map(|revision| &revision.definition);
-            let Some(definition) = definition else { continue };
-            if now < window_end(job.slot, definition.interval) {
-                self.start_or_wait(job);
-            } else if self.holdings.modules.contains_key(&definition.module) {
-                let message = "all run places of this host were taken while the slot's window was open";
-                self.shared.keep_not_run(&job, &self.holdings, NO_PLACE, message);
-            } else {
-                let message = "the module of the check was not loaded while the slot's window was open";
-                self.shared.keep_not_run(&job, &self.holdings, NO_MODULE, message);
-            }
-        }
+    fn give_up(&self, held: Arc<Held>, revision: u32, stream: StreamId, slot: UnixMs, lack: Lack) {
+        let (code, message) = match lack {
+            Lack::Place => ("no-run-place", "all run places of this host were taken while the slot's window was open"),
+            Lack::Module => ("module-missing", "the module of the check is not loaded on this host"),
+        };
+        let job = Job { held, revision, stream, purpose: Purpose::Slot, slot, attempt: 0, tell: Vec::new() };
+        self.shared.keep_not_run(&job, &self.holdings, code, message);
     }
 
     fn start(&self, job: Job, places: Vec<OwnedSemaphorePermit>) -> tokio::task::AbortHandle {
@@ -191,7 +168,7 @@ impl Shard {
         let held = self.holdings.checks.get(&order.stream.check);
         let is_ready = held
             .and_then(|held| held.revision(order.revision))
-            .is_some_and(|revision| self.holdings.modules.contains_key(&revision.definition.module));
+            .is_some_and(|definition| self.holdings.readiness(&definition.module) == Readiness::Ready);
         let Some(held) = held.filter(|_| is_ready) else { return self.decline(order.id, Declined::NotHeld) };
         let shared = &self.shared;
         let places = (shared.vote_places.clone().try_acquire_owned(), shared.places.clone().try_acquire_owned());
@@ -203,6 +180,7 @@ impl Shard {
             purpose: Purpose::Vote(order.id),
             slot: order.ordered_at,
             attempt: order.attempt,
+            tell: Vec::new(),
         };
         shared.orders.began(order.id, self.start(job, vec![vote_place, place]));
     }

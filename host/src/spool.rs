@@ -159,8 +159,8 @@ impl Spool {
     }
 
     /// Writes and syncs what is not on disk yet, and deletes what need not be kept. It blocks on the disk;
-    /// the lock is not held meanwhile.
-    pub fn write_out(&self, now: BootMs) {
+    /// the lock is not held meanwhile. Answers whether all that was kept is on disk.
+    pub fn write_out(&self, now: BootMs) -> bool {
         let mut failure = None;
         for job in self.unwritten() {
             match self.shelf.write(&job) {
@@ -170,6 +170,7 @@ impl Spool {
         }
         self.note_health(failure.as_ref());
         retention::tidy(self, failure.is_some(), now);
+        failure.is_none()
     }
 
     fn unwritten(&self) -> Vec<WriteJob> {

@@ -18,7 +18,7 @@ pub const WEIGHT_MAX: u16 = 16;
 pub const FLEET_MAX_HOSTS: usize = 400;
 
 /// What a host is and where it stands; changed only by an operator.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct HostFacts {
     /// What people call it.
     pub name: String,

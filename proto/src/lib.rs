@@ -16,3 +16,4 @@ pub mod run;
 pub mod pack;
 
 pub mod link;
+pub mod peer;

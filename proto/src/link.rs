@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::{Definition, StreamId};
 use crate::fleet::View;
 use crate::id::{BootId, CheckId, HostId, OrderId};
+use crate::peer::PeerAddress;
 use crate::time::{Stamp, UnixMs};
 
 /// The name in the certificate of every control process; hosts accept no other.
@@ -103,7 +104,7 @@ pub enum FromHost {
         features: Vec<String>,
         /// How many runs it has places for.
         run_places: u32,
-        /// Where peers may dial it.
+        /// Where peers may dial it. An address that is not specified stands for the one it is linked from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         peer_address: Option<SocketAddr>,
         /// The assignment it holds, if it holds one.
@@ -214,6 +215,11 @@ pub enum FromControl {
         put: Vec<Definition>,
         /// Checks to forget.
         forget: Vec<CheckId>,
+    },
+    /// Where neighbours may be dialled; what was said of others before still holds.
+    Peers {
+        /// By host.
+        peers: Vec<PeerAddress>,
     },
     /// Run these now.
     Run {

@@ -138,6 +138,7 @@ fn shown(host: &Value, look: Look) -> String {
         ("version", text(host, "version").into()),
         ("run places", text(host, "run_places").into()),
         ("running", text(host, "running").into()),
+        ("hears", host["hears"].as_array().map_or(0, Vec::len).to_string().into()),
         ("loop lag", host["loop_lag_ms"].as_i64().map_or_else(String::new, length).into()),
         ("refused", text(host, "refused").into()),
         ("refuted", refuted(host)),

@@ -10,6 +10,7 @@ use anyhow::Context;
 use farwatch_control::file::write_whole;
 use farwatch_proto::id::HostId;
 use farwatch_proto::link::{CONTROL_NAME, HOST_URI_PREFIX};
+use farwatch_proto::peer::peer_name;
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -42,14 +43,17 @@ impl Authority {
     /// Makes control's certificate, where there is none: `control.pem` and `control.key` beside the authority.
     pub(super) fn certify_control(&self) -> anyhow::Result<()> {
         let name = SanType::DnsName(Ia5String::try_from(CONTROL_NAME)?);
-        self.certify(&self.directory, "control", name, ExtendedKeyUsagePurpose::ServerAuth)
+        self.certify(&self.directory, "control", vec![name], &[ExtendedKeyUsagePurpose::ServerAuth])
     }
 
     /// Makes a host's certificate, where there is none: `host.pem`, `host.key` and `ca.pem` in its directory.
     pub(super) fn certify_host(&self, host: HostId, directory: &Path) -> anyhow::Result<()> {
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         let uri = SanType::URI(Ia5String::try_from(format!("{HOST_URI_PREFIX}{host}"))?);
-        self.certify(directory, "host", uri, ExtendedKeyUsagePurpose::ClientAuth)?;
+        let name = SanType::DnsName(Ia5String::try_from(peer_name(host))?);
+        // Neighbours dial each other, so a host is a server as well.
+        let usages = [ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+        self.certify(directory, "host", vec![uri, name], &usages)?;
         write_whole(&directory.join("ca.pem"), &self.pem, 0o644)
     }
 
@@ -57,8 +61,8 @@ impl Authority {
         &self,
         directory: &Path,
         stem: &str,
-        name: SanType,
-        usage: ExtendedKeyUsagePurpose,
+        names: Vec<SanType>,
+        usages: &[ExtendedKeyUsagePurpose],
     ) -> anyhow::Result<()> {
         let (certificate, key) = (directory.join(format!("{stem}.pem")), directory.join(format!("{stem}.key")));
         if certificate.exists() {
@@ -66,8 +70,8 @@ impl Authority {
         }
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, format!("farwatch {stem}"));
-        params.subject_alt_names = vec![name];
-        params.extended_key_usages = vec![usage];
+        params.subject_alt_names = names;
+        params.extended_key_usages = usages.to_vec();
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let pair = KeyPair::generate()?;
         let made = params.signed_by(&pair, &self.issuer)?;

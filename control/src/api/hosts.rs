@@ -3,7 +3,7 @@
 //! What is stored and what is seen are kept apart in the store and shown together here: standing is the newest
 //! view's word, silence and version are the leader's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
@@ -104,6 +104,8 @@ struct SeenView {
     silent_ms: i64,
     version: Option<String>,
     run_places: Option<u32>,
+    /// The neighbours it hears; it stands by without control for those alone.
+    hears: BTreeSet<HostId>,
     running: u32,
     loop_lag_ms: u32,
     refused: u64,
@@ -123,13 +125,24 @@ struct HostsView {
 
 impl From<HostStatus> for SeenView {
     fn from(status: HostStatus) -> Self {
-        let HostStatus { connected, silent_ms, version, run_places, running, loop_lag_ms, refused, rounds, unable } =
-            status;
+        let HostStatus {
+            connected,
+            silent_ms,
+            version,
+            run_places,
+            hears,
+            running,
+            loop_lag_ms,
+            refused,
+            rounds,
+            unable,
+        } = status;
         Self {
             connected,
             silent_ms,
             version,
             run_places,
+            hears,
             running,
             loop_lag_ms,
             refused,

@@ -2,7 +2,7 @@
 //!
 //! A signal says "look now", never "this changed".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 
 use farwatch_proto::id::{CheckId, HostId, OrderId};
@@ -27,6 +27,9 @@ pub struct HostStatus {
     pub version: Option<String>,
     /// Its run places, once it said hello.
     pub run_places: Option<u32>,
+    /// The neighbours it heard when it last said.
+    #[serde(default)]
+    pub hears: BTreeSet<HostId>,
     /// Runs in flight when it last said.
     pub running: u32,
     /// The largest lag of its loop in its last heartbeat, in milliseconds.

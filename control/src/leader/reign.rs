@@ -298,6 +298,7 @@ impl<'a> Reign<'a> {
                 silent_ms: state.fleet.silent_ms(host.id, now.boot),
                 version: session.map(|session| session.version.clone()),
                 run_places: session.map(|session| session.run_places),
+                hears: session.map(|session| session.hears.clone()).unwrap_or_default(),
                 running: session.map_or(0, |session| session.running),
                 loop_lag_ms: session.map_or(0, |session| session.loop_lag_ms),
                 refused: state.refused.get(&host.id).copied().unwrap_or(0),

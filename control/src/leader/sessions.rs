@@ -2,7 +2,8 @@
 //!
 //! A host that comes back with all it was ever sent gets changes only; any other gets the whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use farwatch_core::holding::digest_of_all;
 use farwatch_proto::check::Definition;
@@ -37,6 +38,10 @@ pub(super) struct Session {
     pub(super) version: String,
     /// Its run places.
     pub(super) run_places: u32,
+    /// Where neighbours dial it.
+    pub(super) peer_address: Option<SocketAddr>,
+    /// The neighbours it hears.
+    pub(super) hears: BTreeSet<HostId>,
     /// Runs in flight.
     pub(super) running: u32,
     /// The largest lag of its loop since the last heartbeat, in milliseconds.
@@ -50,6 +55,7 @@ pub(super) struct Arrival {
     pub(super) outbox: mpsc::Sender<FromControl>,
     pub(super) version: String,
     pub(super) run_places: u32,
+    pub(super) peer_address: Option<SocketAddr>,
     pub(super) assigned: Option<Assigned>,
     pub(super) view: Option<Stamp>,
 }
@@ -103,6 +109,8 @@ impl Session {
             unable: BTreeMap::new(),
             version: arrival.version,
             run_places: arrival.run_places,
+            peer_address: arrival.peer_address,
+            hears: BTreeSet::new(),
             running: 0,
             loop_lag_ms: 0,
         }

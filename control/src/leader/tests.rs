@@ -169,7 +169,16 @@ impl World {
 }
 
 fn arrival(outbox: mpsc::Sender<FromControl>, assigned: Option<Assigned>) -> Arrival {
-    Arrival { connection: 1, outbox, boot: boot_id(), version: "1".into(), run_places: 8, assigned, view: None }
+    Arrival {
+        connection: 1,
+        outbox,
+        boot: boot_id(),
+        version: "1".into(),
+        run_places: 8,
+        peer_address: None,
+        assigned,
+        view: None,
+    }
 }
 
 fn view() -> View {

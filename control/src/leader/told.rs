@@ -1,10 +1,13 @@
 //! What the leader does when a host says something.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use farwatch_core::detect::Input;
+use farwatch_proto::fleet::FLEET_MAX_HOSTS;
 use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::link::{Declined, FromControl, FromHost, Mark};
+use farwatch_proto::peer::PeerAddress;
 use farwatch_proto::time::{BootMs, Stamp};
 use tracing::{debug, info, warn};
 
@@ -21,16 +24,19 @@ impl State {
         store: &Store,
         draft: &mut Draft,
         event: LinkEvent,
-        listeners: &[std::net::SocketAddr],
+        listeners: &[SocketAddr],
         now: Now,
     ) -> Result<(), StoreError> {
         match event {
-            LinkEvent::Arrived { host, connection, boot, hello, outbox } => {
-                let FromHost::Hello { version, run_places, assignment, assignment_digest, view, .. } = *hello else {
+            LinkEvent::Arrived { host, connection, boot, from, hello, outbox } => {
+                let FromHost::Hello { version, run_places, peer_address, assignment, assignment_digest, view, .. } =
+                    *hello
+                else {
                     return Ok(());
                 };
+                let peer_address = peer_address.map(|address| reachable(address, from));
                 let assigned = assignment.map(|to| Assigned { to, digest: assignment_digest });
-                let arrival = Arrival { connection, boot, outbox, version, run_places, assigned, view };
+                let arrival = Arrival { connection, boot, outbox, version, run_places, peer_address, assigned, view };
                 self.welcome(store, host, arrival, listeners, now).await?;
             }
             LinkEvent::Said { host, connection, received, message } => {
@@ -58,7 +64,7 @@ impl State {
         store: &Store,
         host: HostId,
         arrival: Arrival,
-        listeners: &[std::net::SocketAddr],
+        listeners: &[SocketAddr],
         now: Now,
     ) -> Result<(), StoreError> {
         // Whoever waited in vain for a busy leader dials again and again. What a hello costs is spent on the link that
@@ -99,8 +105,25 @@ impl State {
             session.send(host, FromControl::Plan { view });
         }
         self.repeat_orders(host);
+        self.introduce(host);
         self.fleet.hear(host, now.boot);
         Ok(())
+    }
+
+    /// Tells the newcomer where its neighbours are, and them where it is.
+    fn introduce(&mut self, newcomer: HostId) {
+        let known: Vec<PeerAddress> = self
+            .sessions
+            .iter()
+            .filter_map(|(host, session)| Some(PeerAddress { host: *host, address: session.peer_address? }))
+            .collect();
+        let (own, others): (Vec<_>, Vec<_>) = known.into_iter().partition(|known| known.host == newcomer);
+        for (host, session) in self.sessions.iter_mut().filter(|(_, session)| session.is_linked()) {
+            let peers = if *host == newcomer { &others } else { &own };
+            if !peers.is_empty() {
+                session.send(*host, FromControl::Peers { peers: peers.clone() });
+            }
+        }
     }
 
     /// Orders again what this host was asked and has not answered: it answers twice rather than not at all.
@@ -115,10 +138,11 @@ impl State {
 
     fn hear(&mut self, draft: &mut Draft, host: HostId, message: FromHost, now: Now) {
         match message {
-            FromHost::Heartbeat { loop_lag_ms, running, .. } => {
+            FromHost::Heartbeat { loop_lag_ms, running, hears, .. } => {
                 if let Some(session) = self.sessions.get_mut(&host) {
                     session.loop_lag_ms = loop_lag_ms;
                     session.running = running;
+                    session.hears = hears.into_iter().take(FLEET_MAX_HOSTS).collect();
                 }
             }
             FromHost::Results(batch) => {
@@ -175,4 +199,9 @@ impl State {
         let hosts = asked.flat_map(|round| round.open_orders().map(|vote| vote.host));
         hosts.filter(|host| !self.fleet.is_heard(*host, farwatch_core::fleet::VOTER_SILENCE_MS, now)).collect()
     }
+}
+
+/// Where neighbours dial a host: what it says, from where it is linked when it does not know itself.
+fn reachable(said: SocketAddr, from: SocketAddr) -> SocketAddr {
+    if said.ip().is_unspecified() { SocketAddr::new(from.ip(), said.port()) } else { said }
 }

@@ -65,7 +65,7 @@ async fn converse(mut socket: WebSocket, links: Links, peer: Peer) {
     let FromHost::Hello { host, boot, .. } = hello else { return };
     let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
     let (outbox, to_send) = mpsc::channel(OUTBOX_MAX);
-    let arrived = LinkEvent::Arrived { host, connection, boot, hello: Box::new(hello), outbox };
+    let arrived = LinkEvent::Arrived { host, connection, boot, from: peer.address, hello: Box::new(hello), outbox };
     if inbox.send(arrived).await.is_ok() {
         exchange(&mut socket, &links, peer, connection, &inbox, to_send).await;
         // The leader may be gone already; then nobody needs to know.

@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 
 use super::Link;
 use super::greeting::{Socket, send, within_send_limit};
-use crate::shard::shard_of;
+use crate::desks::shard_of;
 use crate::spool::Feed;
 
 /// A control that has said nothing for this long is gone, whatever its socket says: every ping is answered.
@@ -119,7 +119,7 @@ impl<'l> Session<'l> {
             wall: shared.clock.wall(),
             loop_lag_ms: shared.health.take_lag_ms(),
             running: shared.health.running(),
-            hears: Vec::new(),
+            hears: shared.peers().heard(shared.clock.boot()).collect(),
             unknown_kinds: shared.health.unknown_kinds(),
         };
         send(&mut self.socket, &heartbeat).await?;
@@ -182,6 +182,7 @@ impl<'l> Session<'l> {
             }
             FromControl::Run { orders } => orders.into_iter().for_each(|order| self.pass_on(order)),
             FromControl::Cancel { orders } => self.link.cancel(&orders),
+            FromControl::Peers { peers } => self.link.learn_peers(peers),
             FromControl::NotLeader { leader } => return Ok(Some(End::NotLeader(leader))),
             FromControl::Unknown => self.link.shared.health.note_unknown_kind(),
             FromControl::Welcome { .. } => debug!("control repeated its welcome"),

@@ -53,6 +53,8 @@ impl World {
             data: self.directory.path().join("data"),
             identity: self.directory.path().to_owned(),
             controls: vec![self.control.address.to_string()],
+            peer_listen: None,
+            peer_address: None,
             run_places: 16,
             guest_threads: Some(1),
             allow_nets: vec!["127.0.0.0/8".parse().unwrap()],

@@ -18,6 +18,17 @@ const SITES: [&str; 4] = ["shop", "blog", "api", "docs"];
 /// The hosts of `farwatch up`, in the order of their flags.
 const HOSTS: [&str; 5] = ["fra-1", "par-1", "nyc-1", "sfo-1", "sin-1"];
 
+/// Waits until every host hears others: only then do they stand by for each other without control.
+fn linked(scene: &Scene) {
+    eventually("hosts to hear each other", LIMIT, || {
+        let hosts = scene.system.api().get("/v1/hosts")?;
+        let all = hosts["items"].as_array().cloned().unwrap_or_default();
+        let hears = |host: &serde_json::Value| host["hears"].as_array().is_some_and(|hears| !hears.is_empty());
+        Ok((!all.is_empty() && all.iter().all(hears)).then_some(()))
+    })
+    .unwrap();
+}
+
 /// Waits until another host than this one has run the site after that moment.
 fn taken_over(scene: &Scene, site: &str, from: &str, after: UnixMs) {
     eventually("a neighbour to run it", LIMIT, || {
@@ -28,6 +39,11 @@ fn taken_over(scene: &Scene, site: &str, from: &str, after: UnixMs) {
         Ok(results.iter().find(by_another).map(|_| ()))
     })
     .unwrap();
+}
+
+/// Waits until the fleet goes on without this host: standbys do not wait for that.
+fn given_up(scene: &Scene, host: &str) {
+    eventually("the host to be away", LIMIT, || Ok((scene.host(host)?["standing"] == "away").then_some(()))).unwrap();
 }
 
 /// Waits until this host runs the site again, in a slot after this moment.
@@ -66,8 +82,37 @@ fn a_killed_host_is_replaced_and_gets_its_checks_back() {
     let victim = scene.runner_of("shop").unwrap();
     scene.system.signal(scene.system.host_pid(&victim).unwrap(), Signal::KILL).unwrap();
     taken_over(&scene, "shop", &victim, began);
-    assert_eq!(scene.host(&victim).unwrap()["standing"], "away");
+    given_up(&scene, &victim);
     returned(&scene, "shop", &victim, now());
+    nothing_missed_since(&scene, began);
+    assert!(scene.incidents().unwrap().is_empty());
+}
+
+#[test]
+fn a_standby_runs_the_slots_of_a_dead_host_while_control_is_away() {
+    let builder = System::builder().flag("--warmup=2s").flag("--restart-after=40s");
+    let scene = Scene::set(&SITES, builder).unwrap();
+    linked(&scene);
+    let began = now();
+    let victim = scene.runner_of("shop").unwrap();
+    let control = scene.system.control_pid().unwrap();
+    scene.system.signal(control, Signal::STOP).unwrap();
+    scene.system.signal(scene.system.host_pid(&victim).unwrap(), Signal::KILL).unwrap();
+    // Two slots of every site, while nobody can declare anybody dead.
+    let away = now();
+    eventually("two slots to pass", LIMIT, || Ok((now().since(away) > 21_000).then_some(()))).unwrap();
+    scene.system.signal(control, Signal::CONT).unwrap();
+    let back = now();
+    eventually("what a standby ran meanwhile", LIMIT, || {
+        let results = scene.results("shop")?;
+        let by_another = |result: &&serde_json::Value| {
+            result["host_name"] != victim.as_str()
+                && moment(&result["started"]).is_ok_and(|at| at > away && at < back)
+                && result["status"] == "up"
+        };
+        Ok((results.iter().filter(by_another).count() >= 2).then_some(()))
+    })
+    .unwrap();
     nothing_missed_since(&scene, began);
     assert!(scene.incidents().unwrap().is_empty());
 }
@@ -104,7 +149,7 @@ fn a_host_that_is_cut_off_counts_as_dead_though_its_socket_stays_open() {
     let relay = &relays[HOSTS.iter().position(|host| *host == victim).unwrap()];
     relay.cut();
     taken_over(&scene, "shop", &victim, began);
-    assert_eq!(scene.host(&victim).unwrap()["standing"], "away");
+    given_up(&scene, &victim);
     relay.heal();
     returned(&scene, "shop", &victim, now());
     nothing_missed_since(&scene, began);

@@ -1,0 +1,137 @@
+//! One stream on a desk: the first of its slots that is not decided, and what is known of it.
+//!
+//! Slots of one stream are decided in their order, and their windows do not overlap, so one is looked at at a time.
+
+use std::sync::Arc;
+
+use farwatch_proto::check::{Repeat, StreamId};
+use farwatch_proto::id::HostId;
+use farwatch_proto::peer::Said;
+use farwatch_proto::time::UnixMs;
+
+use super::{Act, Bench, Lack, Readiness};
+use crate::held::Held;
+use crate::ownership::receipts::Receipts;
+use crate::ownership::rule::{Terms, last_backstop};
+use crate::slot::{EARLY_MS, window_end};
+
+/// What this host itself does about the slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own {
+    /// Nothing yet.
+    Nothing,
+    /// It wanted to and could not, or its run was disturbed, at this moment after so many runs.
+    Yielded { at: UnixMs, runs: u32 },
+    /// It is running it, for the so manieth time.
+    UnderWay { runs: u32 },
+}
+
+/// One stream.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) stream: StreamId,
+    pub(super) held: Arc<Held>,
+    /// Slots before this moment are decided.
+    pub(super) from: UnixMs,
+    /// The first slot that is not.
+    pub(super) slot: Option<UnixMs>,
+    /// When it is looked at next.
+    pub(super) wake: Option<UnixMs>,
+    pub(super) own: Own,
+    pub(super) receipts: Receipts,
+    /// The last slot that a run of this host covered.
+    pub(super) covered: Option<UnixMs>,
+    /// Since when this host could have heard what others say of the stream.
+    since: UnixMs,
+}
+
+impl Line {
+    pub(super) fn new(stream: StreamId, held: Arc<Held>, now: UnixMs) -> Self {
+        let from = open_since(&held, now);
+        let slot = held.next_slot(stream, from);
+        let (wake, own, receipts, covered) = (None, Own::Nothing, Receipts::default(), None);
+        Self { stream, held, from, slot, wake, own, receipts, covered, since: now }
+    }
+
+    /// The same stream by other revisions.
+    pub(super) fn with(self, held: Arc<Held>) -> Self {
+        let slot = held.next_slot(self.stream, self.from);
+        let own = if slot == self.slot { self.own } else { Own::Nothing };
+        Self { held, slot, own, wake: None, ..self }
+    }
+
+    pub(super) fn terms(&self, slot: UnixMs) -> Option<Terms> {
+        let definition = self.held.due(self.stream, slot)?;
+        Some(Terms { slot, interval: definition.interval, timeout_ms: definition.timeout_ms })
+    }
+
+    pub(super) fn window_end(&self, slot: UnixMs) -> Option<UnixMs> {
+        self.terms(slot).map(|terms| window_end(slot, terms.interval))
+    }
+
+    pub(super) fn is_unsafe(&self, slot: UnixMs) -> bool {
+        self.held.due(self.stream, slot).is_some_and(|definition| definition.repeat == Repeat::Unsafe)
+    }
+
+    /// Whether everything that others said of the slot was said before this host could hear it.
+    pub(super) fn was_absent(&self, terms: &Terms) -> bool {
+        last_backstop(terms) < self.since
+    }
+
+    /// Whether one of these has completed the slot.
+    pub(super) fn is_done(&self, slot: UnixMs, owners: &[HostId]) -> bool {
+        self.receipts.at(slot).any(|receipt| receipt.said == Said::Done && owners.contains(&receipt.from))
+    }
+
+    /// What this host has said of slots that others may not have decided.
+    pub(super) fn said(&self) -> Vec<(UnixMs, Said)> {
+        let own = match self.own {
+            Own::Nothing => None,
+            Own::Yielded { .. } => Some(Said::Yields),
+            Own::UnderWay { .. } => Some(Said::Started),
+        };
+        let covered = self.covered.map(|slot| (slot, Said::Done));
+        covered.into_iter().chain(self.slot.zip(own)).collect()
+    }
+
+    /// A run begins. Answers how many there were before it.
+    pub(super) const fn begin(&mut self) -> u32 {
+        let before = match self.own {
+            Own::Yielded { runs, .. } => runs,
+            Own::Nothing | Own::UnderWay { .. } => 0,
+        };
+        self.own = Own::UnderWay { runs: before + 1 };
+        before
+    }
+
+    /// Goes on to the next slot.
+    pub(super) fn settle(&mut self) -> Option<UnixMs> {
+        self.from = self.slot? + 1;
+        self.own = Own::Nothing;
+        self.receipts.forget_before(self.from);
+        self.slot = self.held.next_slot(self.stream, self.from);
+        self.slot
+    }
+
+    /// What is put on record of a slot that this host wanted to run and never began.
+    pub(super) fn given_up<B: Bench>(&self, slot: UnixMs, bench: &B) -> Option<Act<B::Place>> {
+        let definition = self.held.due(self.stream, slot)?;
+        let Own::Yielded { runs: 0, .. } = self.own else { return None };
+        let lack = match bench.readiness(&definition.module) {
+            Readiness::Ready => Lack::Place,
+            Readiness::NotYet | Readiness::Never => Lack::Module,
+        };
+        let (held, revision, stream) = (self.held.clone(), definition.revision, self.stream);
+        Some(Act::GiveUp { held, revision, stream, slot, lack })
+    }
+}
+
+/// Slots from this moment on may still be run. A check that must not run twice is never run after its moment: whether it
+/// was, before a restart, is not known.
+fn open_since(held: &Held, now: UnixMs) -> UnixMs {
+    let Some(definition) = held.in_force_at(now) else { return now };
+    match definition.repeat {
+        Repeat::Unsafe => now,
+        Repeat::Safe => now - (definition.interval.ms() - EARLY_MS - 1),
+    }
+}
