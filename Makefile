@@ -12,11 +12,12 @@ CARGO_DENY := $(CARGO_TARGET_DIR)/tools/bin/cargo-deny --locked
 # The small workspaces are held to the rules of the whole, and need only a part of what those allow.
 PART := --allow license-not-encountered --allow unmatched-skip
 
-.PHONY: help setup guests build up demo test upgrade lint api bench crash follower fresh clean
+.PHONY: help setup guests build up demo test sim upgrade lint api bench crash follower fresh clean
 
 help:
 	@echo 'make demo   watch an outage being seen, confirmed and told, in three minutes'
 	@echo 'make test   everything CI runs but the lints'
+	@echo 'make sim    the fleet in simulated worlds where anything may fail (SEEDS=n)'
 	@echo 'make lint   formatting, lints, licences'
 	@echo 'make up     run Farwatch on this machine'
 	@echo 'make api    question the API by its own OpenAPI document, and its metrics by promtool'
@@ -47,6 +48,10 @@ demo: build
 test: build
 	cd checks-wasm && $(CARGO) test --locked --target-dir $(CARGO_TARGET_DIR)/guests-native
 	$(CARGO) test $(CI_PROFILE) --workspace
+	$(CARGO_TARGET_DIR)/ci/farwatch-sim
+
+sim: build
+	$(CARGO_TARGET_DIR)/ci/farwatch-sim $(SEEDS)
 
 upgrade: build
 	@setup/upgrade.sh

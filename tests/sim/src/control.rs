@@ -1,0 +1,123 @@
+//! The simulated control plane: the fleet's state machine of `core`, and a store that outlives it.
+//!
+//! It accuses, plans and remembers as the leader does; results are acknowledged once the store has them.
+
+use std::collections::BTreeMap;
+
+use farwatch_core::fleet::{Decision, Fleet, Registered};
+use farwatch_proto::fleet::View;
+use farwatch_proto::id::HostId;
+use farwatch_proto::time::{BootMs, Stamp, UnixMs};
+
+use crate::fleet::{BEGIN, Watched, first_view, gainers};
+use crate::host::Found;
+
+/// A returning host proves itself this long in these worlds, so that many returns fit into one.
+const WARMUP_MS: i64 = 5_000;
+
+/// What control says to hosts.
+#[derive(Clone, Debug)]
+pub(crate) enum Told {
+    View(View),
+    Plan(View),
+    Withdraw(Stamp),
+    /// The store holds the host's spool up to here.
+    Committed(usize),
+}
+
+/// What the database holds.
+#[derive(Clone, Debug, Default)]
+struct Store {
+    /// In force, oldest first.
+    views: Vec<View>,
+    results: BTreeMap<(usize, i64), Vec<(HostId, Found)>>,
+    /// How far each host's spool is in it, by host and start of its process.
+    marks: BTreeMap<HostId, usize>,
+}
+
+pub(crate) struct Control {
+    pub(crate) is_up: bool,
+    store: Store,
+    fleet: Fleet,
+}
+
+fn fleet(now: i64) -> Fleet {
+    let mut fleet = Fleet::new(WARMUP_MS, BootMs(now));
+    let registered = |host: &farwatch_proto::fleet::ViewHost| Registered { facts: host.facts.clone(), drained: false };
+    fleet.register(first_view().hosts.iter().map(|host| (host.id, registered(host))));
+    fleet
+}
+
+impl Control {
+    pub(crate) fn new() -> Self {
+        let store = Store { views: vec![first_view()], ..Store::default() };
+        Self { is_up: true, store, fleet: fleet(0) }
+    }
+
+    /// Another process leads from now on, with what the database holds.
+    pub(crate) fn take_over(&mut self, now: i64) {
+        self.is_up = true;
+        self.fleet = fleet(now);
+    }
+
+    pub(crate) fn newest(&self) -> &View {
+        self.store.views.last().expect("a fleet begins with a view")
+    }
+
+    /// The view in force at this slot.
+    pub(crate) fn view_at(&self, slot: UnixMs) -> &View {
+        let at = self.store.views.iter().rev().find(|view| view.in_force_from <= slot);
+        at.unwrap_or(&self.store.views[0])
+    }
+
+    pub(crate) fn plan(&self) -> Option<&View> {
+        self.fleet.plan()
+    }
+
+    pub(crate) fn mark(&self, host: HostId) -> usize {
+        self.store.marks.get(&host).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn hear(&mut self, host: HostId, now: i64) {
+        self.fleet.hear(host, BootMs(now));
+    }
+
+    pub(crate) fn acknowledge(&mut self, host: HostId, view: Stamp) {
+        self.fleet.acknowledge(host, view);
+    }
+
+    /// Commits results of one host that lie in its spool from this place on; answers how far the store holds it.
+    pub(crate) fn commit(&mut self, host: HostId, from: usize, results: &[(usize, Found)]) -> usize {
+        let held = self.mark(host);
+        if from <= held {
+            for (watched, found) in results.iter().skip(held - from) {
+                self.store.results.entry((*watched, found.slot.0)).or_default().push((host, *found));
+            }
+            self.store.marks.insert(host, held.max(from + results.len()));
+        }
+        self.mark(host)
+    }
+
+    pub(crate) fn results(&self, watched: usize, slot: UnixMs) -> &[(HostId, Found)] {
+        self.store.results.get(&(watched, slot.0)).map_or(&[], Vec::as_slice)
+    }
+
+    /// One step of the leader: what all linked hosts are told.
+    pub(crate) fn step(&mut self, watched: &[Watched], now: i64) -> Vec<Told> {
+        let newest = self.newest().clone();
+        let decisions =
+            self.fleet.step(&newest, BootMs(now), UnixMs(BEGIN + now), |target| gainers(watched, &newest, target));
+        let mut told = Vec::new();
+        for decision in decisions {
+            told.push(match decision {
+                Decision::Propose(view) => Told::Plan(view),
+                Decision::Withdraw(number) => Told::Withdraw(number),
+                Decision::Enforce(view) => {
+                    self.store.views.push(view.clone());
+                    Told::View(view)
+                }
+            });
+        }
+        told
+    }
+}

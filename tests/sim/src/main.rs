@@ -1,0 +1,152 @@
+//! The fleet simulation: the state machines of hosts and control in seeded worlds where anything may fail.
+//!
+//! It runs the code of `core` that hosts and control run, under links, clocks, processes and disks that are played. What
+//! must hold whatever happens is checked in every world; a world that breaks it prints its seed, its last events and how
+//! to play it again. It measures nothing of real machines.
+
+mod control;
+mod faults;
+mod fleet;
+mod host;
+mod net;
+mod random;
+mod record;
+mod world;
+
+use std::ops::Range;
+use std::process::ExitCode;
+
+use faults::{Kind, Profile};
+use record::{Account, account};
+use world::World;
+
+/// Worlds that are played where nobody says how many.
+const SEEDS: u64 = 300;
+/// Every so manieth world is one of these; the others know every trouble.
+const CALM_ONE_IN: u64 = 20;
+const DEATHS_ONE_IN: u64 = 5;
+/// Each kind of fault must have come so often in a thousand worlds, or the worlds prove nothing about it.
+const EACH_KIND_PER_1000: u64 = 500;
+
+const USAGE: &str = "farwatch-sim [SEEDS [FIRST]]: plays so many worlds from this seed on; one world tells its events";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let numbers: Result<Vec<u64>, _> = args.iter().map(|arg| arg.parse()).collect();
+    match numbers.as_deref() {
+        Ok([]) => run(SEEDS, 0),
+        Ok([seeds]) => run(*seeds, 0),
+        Ok([seeds, first]) => run(*seeds, *first),
+        _ => {
+            say(USAGE);
+            ExitCode::from(64)
+        }
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "this program talks to whoever runs it")]
+fn say(line: impl std::fmt::Display) {
+    println!("{line}");
+}
+
+const fn profile_of(seed: u64) -> Profile {
+    match seed % CALM_ONE_IN {
+        0 => Profile::Calm,
+        1 => Profile::Lossy,
+        n if n.is_multiple_of(DEATHS_ONE_IN) => Profile::OneDeath,
+        _ => Profile::Troubled,
+    }
+}
+
+fn run(seeds: u64, first: u64) -> ExitCode {
+    let (mut total, mut calm, mut failed) = (Account::default(), Account::default(), 0);
+    for (seed, played) in play_all(first..first + seeds) {
+        failed += u64::from(!played.violations.is_empty());
+        if profile_of(seed).is_calm() {
+            calm.add(&played);
+        }
+        total.add(&played);
+    }
+    let counts = Kind::ALL.map(|kind| format!("{}={}", kind.word(), total.faults.of(kind)));
+    say(format_args!("sim: faults {}", counts.join(" ")));
+    say(format_args!(
+        "sim: calm_slots={} false_hedges={} run_by_standbys={} excused={}",
+        calm.slots,
+        calm.by_standby + calm.doubled,
+        total.by_standby,
+        total.excused
+    ));
+    let doubled_pct = total.doubled as f64 * 100.0 / total.slots.max(1) as f64;
+    say(format_args!(
+        "sim: seeds={seeds} slots={} missed={} late_max_ms={} doubled_pct={doubled_pct:.2}",
+        total.slots,
+        total.missed - total.excused,
+        total.late_max_ms
+    ));
+    if failed > 0 || !proves_something(seeds, &total) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Plays these worlds on all cores, each on one.
+fn play_all(seeds: Range<u64>) -> Vec<(u64, Account)> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = |worker: usize| seeds.clone().skip(worker).step_by(workers).map(|seed| (seed, play(seed))).collect();
+    std::thread::scope(|scope| {
+        let playing: Vec<_> = (0..workers).map(|worker| scope.spawn(move || share(worker))).collect();
+        let played = playing.into_iter().map(|worker| worker.join().expect("no world panics"));
+        played.flat_map(|share: Vec<(u64, Account)>| share).collect()
+    })
+}
+
+fn play(seed: u64) -> Account {
+    let mut world = World::new(seed, profile_of(seed));
+    world.play();
+    let played = account(&world);
+    if !played.violations.is_empty() {
+        tell_of(seed, &world, &played);
+    }
+    played
+}
+
+/// Whether what is to be proven had an occasion to fail.
+fn proves_something(seeds: u64, total: &Account) -> bool {
+    if seeds < CALM_ONE_IN {
+        return true;
+    }
+    let rare: Vec<&str> = Kind::ALL
+        .into_iter()
+        .filter(|kind| total.faults.of(*kind) * 1_000 < EACH_KIND_PER_1000 * seeds)
+        .map(Kind::word)
+        .collect();
+    if !rare.is_empty() {
+        say(format_args!("sim: came too rarely: {}", rare.join(", ")));
+    }
+    if total.by_standby == 0 {
+        say("sim: no standby ever ran a slot");
+    }
+    rare.is_empty() && total.by_standby > 0
+}
+
+fn tell_of(seed: u64, world: &World, played: &Account) {
+    say(format_args!(
+        "sim: seed {seed} ({:?}) breaks what must hold; play it again: farwatch-sim 1 {seed}",
+        profile_of(seed)
+    ));
+    for event in &world.log {
+        say(event);
+    }
+    for violation in &played.violations {
+        say(format_args!("sim: seed {seed}: {violation}"));
+    }
+}
+
+impl Account {
+    fn add(&mut self, other: &Self) {
+        self.slots += other.slots;
+        self.missed += other.missed;
+        self.excused += other.excused;
+        self.late_max_ms = self.late_max_ms.max(other.late_max_ms);
+        self.doubled += other.doubled;
+        self.by_standby += other.by_standby;
+        self.faults.add(&other.faults);
+    }
+}

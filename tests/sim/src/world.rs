@@ -1,0 +1,298 @@
+//! One seeded world: time, hosts, links and control, one event after the other.
+
+mod links;
+mod strikes;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use farwatch_proto::id::HostId;
+use farwatch_proto::peer::Statement;
+use farwatch_proto::time::{Stamp, UnixMs};
+
+use crate::control::{Control, Told};
+use crate::faults::{Fault, Profile};
+use crate::fleet::{BEGIN, HOSTS, Watched, all_watched, first_view, host_id, index_of};
+use crate::host::{Effect, Found, Host, PLACES, WRITTEN_AFTER_MS};
+use crate::net::{CONTROL, Net};
+use crate::random::Random;
+use crate::record::{Record, bound_after_one_death_ms};
+
+/// How long a world lasts.
+pub(crate) const LASTS_MS: i64 = 600_000;
+/// Everything works for so long before the first fault, and after the last one until the account is made.
+pub(crate) const CALM_MS: i64 = 40_000;
+const HEARTBEAT_MS: i64 = 500;
+const LEADER_STEP_MS: i64 = 250;
+const RECONNECT_MS: i64 = 500;
+/// A pause this long is noticed by the loop of a host.
+const NOTICED_PAUSE_MS: i64 = 250;
+/// A pause longer than this has cost a host its links.
+const LINKS_LAST_MS: i64 = 5_000;
+/// The last events of a world are told when it fails.
+const LOG_MAX: usize = 400;
+
+/// What machines say to each other.
+#[derive(Clone, Debug)]
+enum Word {
+    Beat,
+    Says(Statement),
+    /// From a host: it lives, and holds this view.
+    HostBeat(Option<Stamp>),
+    Results {
+        from: usize,
+        found: Vec<Found>,
+    },
+    Told(Told),
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Wake {
+        host: usize,
+        boot: u32,
+    },
+    RunEnds {
+        host: usize,
+        boot: u32,
+        run: u64,
+    },
+    Beat {
+        host: usize,
+        boot: u32,
+    },
+    Written {
+        host: usize,
+        boot: u32,
+        effects: Vec<Effect>,
+    },
+    Arrives {
+        from: usize,
+        to: usize,
+        connection: u32,
+        word: Word,
+    },
+    Lead,
+    Reconnect,
+    Fault(Fault),
+    /// The host starts again.
+    Start(usize),
+    Resume(usize),
+    ControlReturns,
+    PlacesReturn(usize),
+}
+
+pub(crate) struct World {
+    pub(crate) now: i64,
+    pub(crate) watched: Vec<Watched>,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) control: Control,
+    pub(crate) record: Record,
+    pub(crate) log: VecDeque<String>,
+    events: BTreeMap<(i64, u64), Event>,
+    next_event: u64,
+    net: Net,
+    random: Random,
+    profile: Profile,
+    broken: BTreeSet<(usize, usize)>,
+    deferred: BTreeMap<usize, Vec<Event>>,
+    paused_since: BTreeMap<usize, i64>,
+    /// How far each host's spool was sent on its present connection to control.
+    sent: BTreeMap<usize, usize>,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, profile: Profile) -> Self {
+        let watched = all_watched();
+        let mut random = Random::new(seed);
+        let everybody: BTreeSet<HostId> = (0..HOSTS).map(host_id).collect();
+        let hosts: Vec<Host> = (0..HOSTS).map(|index| Host::new(index, everybody.clone())).collect();
+        let net = Net::new(profile.delay_max_ms(), profile.loss());
+        let record = Record::new(&watched);
+        let mut world = Self {
+            now: 0,
+            watched,
+            hosts,
+            control: Control::new(),
+            record,
+            log: VecDeque::new(),
+            events: BTreeMap::new(),
+            next_event: 0,
+            net,
+            random: Random::new(seed ^ 0x5eed),
+            profile,
+            broken: BTreeSet::new(),
+            deferred: BTreeMap::new(),
+            paused_since: BTreeMap::new(),
+            sent: BTreeMap::new(),
+        };
+        for host in 0..HOSTS {
+            world.hosts[host].offset_ms = world.random.between(-20, 20);
+            world.hosts[host].change_views(&world.watched, 0, |views| views.put_in_force(first_view(), UnixMs(BEGIN)));
+            world.start(host);
+        }
+        for fault in profile.faults(&mut random) {
+            world.at(fault.at, Event::Fault(fault));
+        }
+        world.at(0, Event::Lead);
+        world.at(RECONNECT_MS, Event::Reconnect);
+        world
+    }
+
+    /// Plays it to its end.
+    pub(crate) fn play(&mut self) {
+        while let Some(((at, _), event)) = self.events.pop_first() {
+            if at > LASTS_MS {
+                break;
+            }
+            self.now = at;
+            self.happen(event);
+        }
+    }
+
+    fn at(&mut self, at: i64, event: Event) {
+        self.events.insert((at, self.next_event), event);
+        self.next_event += 1;
+    }
+
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        if self.log.len() >= LOG_MAX {
+            self.log.pop_front();
+        }
+        self.log.push_back(format!("{:>9} {}", self.now, text()));
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Wake { host, boot } => self.if_up(host, boot, Event::Wake { host, boot }, |world| world.step(host)),
+            Event::RunEnds { host, boot, run } => {
+                self.if_up(host, boot, Event::RunEnds { host, boot, run }, |world| world.finish(host, run));
+            }
+            Event::Beat { host, boot } => self.if_up(host, boot, Event::Beat { host, boot }, |world| world.beat(host)),
+            Event::Written { host, boot, effects } => {
+                let event = Event::Written { host, boot, effects: effects.clone() };
+                self.if_up(host, boot, event, |world| world.carry_out(host, effects));
+            }
+            Event::Arrives { from, to, connection, word } => self.arrive(from, to, connection, word),
+            Event::Lead => self.lead(),
+            Event::Reconnect => self.reconnect(),
+            Event::Fault(fault) => self.strike(fault),
+            Event::Start(host) if !self.hosts[host].is_alive => self.start(host),
+            Event::Start(_) => {}
+            Event::Resume(host) => self.resume(host),
+            Event::ControlReturns => {
+                self.note(|| "another process leads".to_owned());
+                self.control.take_over(self.now);
+            }
+            Event::PlacesReturn(host) => {
+                self.hosts[host].places = PLACES;
+                if self.hosts[host].is_up() {
+                    self.record.is_able(host, true, self.now);
+                }
+            }
+        }
+    }
+
+    /// Does it now, or when the host's pause is over; never for a process that is gone.
+    fn if_up(&mut self, host: usize, boot: u32, event: Event, act: impl FnOnce(&mut Self)) {
+        if !self.hosts[host].is_alive || self.hosts[host].boot != boot {
+            return;
+        }
+        if self.hosts[host].paused_until.is_some() {
+            self.deferred.entry(host).or_default().push(event);
+            return;
+        }
+        act(self);
+    }
+
+    fn start(&mut self, host: usize) {
+        self.hosts[host].start(&self.watched, self.now);
+        self.record.is_able(host, true, self.now);
+        self.break_links(host);
+        let boot = self.hosts[host].boot;
+        self.at(self.now, Event::Beat { host, boot });
+        self.wake(host);
+    }
+
+    fn wake(&mut self, host: usize) {
+        let boot = self.hosts[host].boot;
+        if let Some(at) = self.hosts[host].next_wake(self.now) {
+            self.at(at, Event::Wake { host, boot });
+        }
+    }
+
+    fn step(&mut self, host: usize) {
+        // Several wake-ups may be due for one moment; whoever comes first does what is due.
+        if self.hosts[host].next_wake(self.now).is_none_or(|at| at > self.now) {
+            return;
+        }
+        let effects = self.hosts[host].step(self.now);
+        self.carry_out(host, effects);
+        self.wake(host);
+    }
+
+    fn carry_out(&mut self, host: usize, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Begins(run) => {
+                    let boot = self.hosts[host].boot;
+                    let running = &self.hosts[host].running[&run];
+                    let (stream, slot) = (running.stream, running.slot);
+                    let timeout_ms = self.record.timeout_ms(stream);
+                    let took = if self.random.chance(50) { timeout_ms } else { self.random.between(20, 400) };
+                    let watched = &self.watched[self.record.watched_of(stream)];
+                    self.record.begins(watched, host, slot, self.now);
+                    self.note(|| {
+                        format!("host {host} begins {:02x?} at {}", stream.check.as_bytes()[0], slot.0 - BEGIN)
+                    });
+                    self.at(self.now + took, Event::RunEnds { host, boot, run });
+                }
+                Effect::Tell(to, statement) => self.send(host, index_of(to), Word::Says(statement)),
+            }
+        }
+    }
+
+    fn finish(&mut self, host: usize, run: u64) {
+        let Some((found, effects)) = self.hosts[host].finish(run, self.now) else { return };
+        if found.covers {
+            self.record.covers(host, &found);
+        }
+        // Nobody hears that a slot is done before the result is on disk.
+        let boot = self.hosts[host].boot;
+        self.at(self.now + WRITTEN_AFTER_MS, Event::Written { host, boot, effects });
+        self.wake(host);
+    }
+
+    fn beat(&mut self, host: usize) {
+        let boot = self.hosts[host].boot;
+        for other in (0..HOSTS).filter(|other| *other != host) {
+            self.send(host, other, Word::Beat);
+        }
+        let view = self.hosts[host].views().newest_number();
+        self.send(host, CONTROL, Word::HostBeat(view));
+        let sent = self.sent.get(&host).copied().unwrap_or(usize::MAX);
+        let found: Vec<Found> = self.hosts[host].spooled_from(sent).collect();
+        if !found.is_empty() {
+            self.sent.insert(host, sent + found.len());
+            self.send(host, CONTROL, Word::Results { from: sent, found });
+        }
+        self.at(self.now + HEARTBEAT_MS, Event::Beat { host, boot });
+    }
+
+    fn lead(&mut self) {
+        self.at(self.now + LEADER_STEP_MS, Event::Lead);
+        if !self.control.is_up {
+            return;
+        }
+        for told in self.control.step(&self.watched, self.now) {
+            self.note(|| format!("control: {told:?}").chars().take(120).collect());
+            for host in 0..HOSTS {
+                self.send(CONTROL, host, Word::Told(told.clone()));
+            }
+        }
+    }
+
+    /// The latest start of a slot, where this world has one.
+    pub(crate) fn lateness_bound_ms(&self, watched: &Watched) -> Option<i64> {
+        (self.profile == Profile::OneDeath).then(|| bound_after_one_death_ms(watched))
+    }
+}
