@@ -12,12 +12,13 @@ CARGO_DENY := $(CARGO_TARGET_DIR)/tools/bin/cargo-deny --locked
 # The small workspaces are held to the rules of the whole, and need only a part of what those allow.
 PART := --allow license-not-encountered --allow unmatched-skip
 
-.PHONY: help setup guests build up demo test sim upgrade lint api bench crash follower fresh clean
+.PHONY: help setup guests build up demo test sim mutants upgrade lint api bench crash follower fresh clean
 
 help:
 	@echo 'make demo   watch an outage being seen, confirmed and told, in three minutes'
 	@echo 'make test   everything CI runs but the lints'
 	@echo 'make sim    the fleet in simulated worlds where anything may fail (SEEDS=n)'
+	@echo 'make mutants  rules broken on purpose: the simulation must notice each'
 	@echo 'make lint   formatting, lints, licences'
 	@echo 'make up     run Farwatch on this machine'
 	@echo 'make api    question the API by its own OpenAPI document, and its metrics by promtool'
@@ -52,6 +53,9 @@ test: build
 
 sim: build
 	$(CARGO_TARGET_DIR)/ci/farwatch-sim $(SEEDS)
+
+mutants:
+	@setup/mutants.sh
 
 upgrade: build
 	@setup/upgrade.sh

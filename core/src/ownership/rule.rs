@@ -58,7 +58,7 @@ pub(super) fn last_backstop(terms: &Terms) -> UnixMs {
 
 /// When a host with these better ranks starts the slot. Silence says nothing before `settled_from`.
 pub(super) fn moment(terms: &Terms, better: &[Better], settled_from: UnixMs) -> Moment {
-    if better.contains(&Better::Unlinked) {
+    if better.contains(&Better::Unlinked) || (cfg!(mutant = "hedge_off") && !better.is_empty()) {
         return Moment::WaitsForView;
     }
     if better.is_empty() {
@@ -66,6 +66,9 @@ pub(super) fn moment(terms: &Terms, better: &[Better], settled_from: UnixMs) -> 
     }
     let backstop = backstop(terms, better.len());
     if better.contains(&Better::Began) {
+        if cfg!(mutant = "started_cancels") {
+            return Moment::WaitsForView;
+        }
         let start = backstop.max(settled_from);
         return Moment::At { start, look_again: start };
     }

@@ -66,7 +66,8 @@ impl Line {
     }
 
     pub(super) fn window_end(&self, slot: UnixMs) -> Option<UnixMs> {
-        self.terms(slot).map(|terms| window_end(slot, terms.interval))
+        let room_ms = |terms: &Terms| if cfg!(mutant = "window_off") { terms.interval.ms() } else { 0 };
+        self.terms(slot).map(|terms| window_end(slot, terms.interval) + room_ms(&terms))
     }
 
     pub(super) fn is_unsafe(&self, slot: UnixMs) -> bool {

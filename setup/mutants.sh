@@ -1,0 +1,31 @@
+#!/bin/sh
+# Breaks one rule of ownership at a time, in builds of their own, and demands that the simulation fails by the invariant
+# that the rule is there for. There is no switch for it in any program that runs.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}/mutants
+# As many worlds as show every profile once.
+worlds=${SEEDS:-20}
+failed=0
+
+# The mutant, and what its worlds must complain of.
+try() {
+    mutant=$1 complaint=$2
+    RUSTFLAGS="--cfg mutant=\"$mutant\"" CARGO_TARGET_DIR="$target/$mutant" \
+        cargo build --quiet --profile ci --locked --manifest-path "$root/Cargo.toml" -p farwatch-sim
+    if told=$("$target/$mutant/ci/farwatch-sim" "$worlds"); then
+        echo "mutants: $mutant lives: no world noticed it"
+        failed=1
+    elif echo "$told" | grep -q "$complaint"; then
+        echo "mutants: $mutant died: $(echo "$told" | grep -c "$complaint") times \"$complaint\""
+    else
+        echo "mutants: $mutant failed, but not by \"$complaint\""
+        failed=1
+    fi
+}
+
+try hedge_off 'was missed'
+try started_cancels 'was missed'
+try window_off 'outside its window'
+exit $failed
