@@ -13,6 +13,8 @@ pub mod holding;
 
 pub mod held;
 
+pub mod clocks;
+
 pub mod ownership;
 
 pub mod fleet;

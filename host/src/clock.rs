@@ -1,62 +1,42 @@
 //! The only place of this crate that asks what time it is.
 //!
-//! Everybody else is given a [`Clock`]. It reads three clocks: `Instant` for how long things take,
-//! CLOCK_BOOTTIME for silences (it counts on while a machine is suspended), and wall time, corrected
-//! by what control says. The correction is slewed, so that no slot is skipped or met twice, unless it
-//! is so large that slewing would take longer than it is worth.
+//! Everybody else is given a [`Clock`]. It reads three clocks: `Instant` for how long things take, CLOCK_BOOTTIME for
+//! silences (it counts on while a machine is suspended), and wall time. What wall time is for the fleet is decided in
+//! `core`.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use farwatch_core::clocks::{AheadMs, FleetClock, Source};
 use farwatch_proto::time::{BootMs, UnixMs};
 use rustix::time::{ClockId, clock_gettime};
+use tracing::warn;
 
-/// A correction moves by one millisecond in this many, so that no schedule notices.
-const SLEW_ONE_IN: i64 = 20;
-/// What is further off than this is set at once: slewing it would leave the host wrong for minutes.
-const STEP_FROM_MS: i64 = 5_000;
+/// A correction that grew by this much is told.
+const TELL_FROM_MS: i64 = 100;
 
 /// Reads the clocks. Cloning it is cheap, and all clones share one correction.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Clock {
-    correction: Arc<Mutex<Correction>>,
+    fleet: Arc<Mutex<FleetClock>>,
 }
 
-/// How far the wall clock is from the time of the fleet.
-#[derive(Debug, Default)]
-struct Correction {
-    applied_ms: i64,
-    wanted_ms: i64,
-    moved_at: BootMs,
-}
-
-impl Correction {
-    /// The correction at this moment, after moving it as far as slewing allows.
-    fn at(&mut self, now: BootMs) -> i64 {
-        let missing = self.wanted_ms - self.applied_ms;
-        if missing == 0 {
-            self.moved_at = now;
-            return self.applied_ms;
-        }
-        let reach = now.since(self.moved_at) / SLEW_ONE_IN;
-        if reach > 0 {
-            self.applied_ms += missing.clamp(-reach, reach);
-            self.moved_at = now;
-        }
-        self.applied_ms
-    }
-
-    fn want(&mut self, offset_ms: i64, now: BootMs) {
-        self.at(now);
-        self.wanted_ms = offset_ms;
-        if (offset_ms - self.applied_ms).abs() > STEP_FROM_MS {
-            self.applied_ms = offset_ms;
-        }
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new(None)
     }
 }
 
 impl Clock {
+    /// Clocks that begin with what an earlier process knew.
+    pub fn new(remembered: Option<AheadMs>) -> Self {
+        Self { fleet: Arc::new(Mutex::new(FleetClock::new(machine(), remembered, boot()))) }
+    }
+
+    fn fleet(&self) -> MutexGuard<'_, FleetClock> {
+        self.fleet.lock().expect("no holder of this lock panics")
+    }
+
     /// A moment to measure durations from.
     #[allow(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
     pub fn instant(&self) -> Instant {
@@ -65,50 +45,58 @@ impl Clock {
 
     /// CLOCK_BOOTTIME, for silences and leases.
     pub fn boot(&self) -> BootMs {
-        let time = clock_gettime(ClockId::Boottime);
-        BootMs(time.tv_sec * 1000 + time.tv_nsec / 1_000_000)
+        boot()
     }
 
-    /// Wall time by the fleet's reckoning: this machine's, corrected.
+    /// Wall time by the fleet's reckoning.
     pub fn wall(&self) -> UnixMs {
-        let correction = self.correction.lock().expect("no holder of this lock panics").at(self.boot());
-        self.uncorrected_wall() + correction
+        self.fleet().wall(boot())
     }
 
-    /// Wall time by this machine alone, which certificates are judged by.
-    #[allow(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
+    /// Wall time by this machine alone, which certificates are judged by and neighbours are told.
     pub fn uncorrected_wall(&self) -> UnixMs {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        UnixMs(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+        machine()
     }
 
-    /// Corrects wall time towards this distance from the machine's own.
-    pub fn correct_towards(&self, offset_ms: i64) {
-        let now = self.boot();
-        self.correction.lock().expect("no holder of this lock panics").want(offset_ms, now);
+    /// Whether slots may be run by [`Clock::wall`].
+    pub fn is_trusted(&self) -> bool {
+        self.fleet().is_trusted(boot())
+    }
+
+    /// How often wall time was set rather than slewed.
+    pub fn steps(&self) -> u64 {
+        self.fleet().steps()
+    }
+
+    /// Somebody's clock showed this, in a message that took so long at least.
+    pub fn hear(&self, source: Source, theirs: UnixMs, on_its_way_ms: i64) {
+        self.fleet().hear(source, theirs, on_its_way_ms, boot());
+    }
+
+    /// What a later process should know.
+    pub fn ahead(&self) -> AheadMs {
+        self.fleet().ahead()
+    }
+
+    /// Steers wall time towards that of the fleet.
+    pub fn steer(&self) {
+        let mut fleet = self.fleet();
+        let before_ms = fleet.correction_ms();
+        fleet.steer(machine(), boot());
+        let correction_ms = fleet.correction_ms();
+        if (correction_ms - before_ms).abs() > TELL_FROM_MS {
+            warn!(correction_ms, "this machine's clock is not the fleet's; slots go by the fleet's");
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn boot() -> BootMs {
+    let time = clock_gettime(ClockId::Boottime);
+    BootMs(time.tv_sec * 1000 + time.tv_nsec / 1_000_000)
+}
 
-    #[test]
-    fn a_small_correction_is_slewed_and_reached() {
-        let mut correction = Correction::default();
-        correction.want(30, BootMs(1_000));
-        assert_eq!(correction.at(BootMs(1_000)), 0);
-        assert_eq!(correction.at(BootMs(1_200)), 10);
-        assert_eq!(correction.at(BootMs(1_210)), 10);
-        assert_eq!(correction.at(BootMs(9_000)), 30);
-        correction.want(0, BootMs(9_000));
-        assert_eq!(correction.at(BootMs(9_100)), 25);
-    }
-
-    #[test]
-    fn a_clock_that_is_hours_off_is_set_at_once() {
-        let mut correction = Correction::default();
-        correction.want(-7_200_000, BootMs(1_000));
-        assert_eq!(correction.at(BootMs(1_000)), -7_200_000);
-    }
+#[allow(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
+fn machine() -> UnixMs {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    UnixMs(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }

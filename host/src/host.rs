@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::assignment::{Assignment, Readers};
 use crate::clock::Clock;
@@ -36,6 +36,7 @@ use crate::modules::Loading;
 use crate::orders::Orders;
 use crate::peers::{self, Book, Peering};
 use crate::probe::{LOOKUPS_MAX, ProbeSettings, Prober};
+use crate::remembered_time::RememberedTime;
 use crate::runner::Shared;
 use crate::shard::{ORDERS_WAITING_MAX, Shard};
 use crate::spawn::{Spawner, Stopping, blocking};
@@ -79,7 +80,8 @@ pub async fn run(config: HostConfig, stop: impl Future<Output = ()>) -> anyhow::
 fn start(config: &HostConfig, guests: &Spawner, services: &Spawner) -> anyhow::Result<Spool> {
     let settings = config.settings();
     let identity = Identity::from_directory(&settings.identity)?;
-    let clock = Clock::default();
+    let time = RememberedTime::open(settings.data.join("clock.json"));
+    let clock = Clock::new(time.known());
     let boot = BootId::new(clock.wall(), entropy::bytes());
     info!(host = %identity.host, %boot, version = env!("CARGO_PKG_VERSION"), "starting");
     let sandbox = sandbox(settings)?;
@@ -111,7 +113,7 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner) -> anyhow::R
     let to_shards = start_shards(config, guests, &shared, &readers)?;
     let (to_assignment, assigned) = mpsc::channel(ASSIGNMENTS_WAITING_MAX);
     services.task("assignment", assignment.serve(assigned, services.clone()));
-    services.task("spool", keep_writing(shared.clone(), services.stopping()));
+    services.task("spool", keep_writing(shared.clone(), time, services.stopping()));
     let peering = Peering { shared: shared.clone(), identity: identity.clone(), boot, spawner: services.clone() };
     services.task("peers", peering.serve(peer_listener, readers.holdings.clone()));
     let link = Link {
@@ -176,13 +178,18 @@ fn start_shards(
     Ok(to_shards)
 }
 
-async fn keep_writing(shared: Arc<Shared>, stopping: Stopping) {
+async fn keep_writing(shared: Arc<Shared>, mut time: RememberedTime, stopping: Stopping) {
     let mut ticks = interval(WRITE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stopping.requested() => return,
-            _ = ticks.tick() => write_and_tell(&shared).await,
+            _ = ticks.tick() => {
+                write_and_tell(&shared).await;
+                if let Err(error) = time.remember(shared.clock.ahead()) {
+                    debug!(%error, "the fleet's time cannot be remembered");
+                }
+            }
         }
     }
 }

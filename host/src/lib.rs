@@ -23,6 +23,7 @@ mod modules;
 mod orders;
 mod outcome;
 mod peers;
+mod remembered_time;
 mod runner;
 mod shard;
 mod spawn;

@@ -59,7 +59,10 @@ impl Peering {
                     }
                     Err(_) => return,
                 },
-                _ = ticks.tick() => self.dial_who_is_missing(),
+                _ = ticks.tick() => {
+                    self.shared.clock.steer();
+                    self.dial_who_is_missing();
+                }
             }
         }
     }

@@ -42,6 +42,8 @@ pub(crate) struct Shard {
     pulse: Arc<Pulse>,
     reader: watch::Receiver<Arc<Holdings>>,
     holdings: Arc<Holdings>,
+    /// How often the clock had been set when slots were last planned by it.
+    clock_steps: u64,
 }
 
 /// The places and modules that the desk asks for.
@@ -66,7 +68,8 @@ impl Shard {
     /// The `number`-th of so many.
     pub(crate) fn new(shared: Arc<Shared>, number: usize, of: usize, reader: watch::Receiver<Arc<Holdings>>) -> Self {
         let holdings = reader.borrow().clone();
-        Self { shared, number, of, pulse: Arc::default(), reader, holdings }
+        let clock_steps = shared.clock.steps();
+        Self { shared, number, of, pulse: Arc::default(), reader, holdings, clock_steps }
     }
 
     /// Starts what is due until the host stops.
@@ -92,12 +95,27 @@ impl Shard {
             if late_ms > PAUSE_MS {
                 self.shared.peers().paused(now);
             }
-            self.step();
+            self.heed_the_clock();
+            if self.shared.clock.is_trusted() {
+                self.step();
+            }
+        }
+    }
+
+    /// What was planned by a clock that was then set means nothing any more.
+    fn heed_the_clock(&mut self) {
+        let steps = self.shared.clock.steps();
+        if std::mem::replace(&mut self.clock_steps, steps) != steps {
+            self.shared.desks.at(self.number).forget();
+            self.hold();
         }
     }
 
     fn wait_ms(&self) -> i64 {
         let Some(wake) = self.shared.desks.at(self.number).next_wake() else { return BEAT_MS };
+        if !self.shared.clock.is_trusted() {
+            return BEAT_MS;
+        }
         let on_grid = UnixMs((wake.0 + GRID_MS - 1).div_euclid(GRID_MS) * GRID_MS);
         on_grid.since(self.shared.clock.wall()).clamp(0, BEAT_MS)
     }

@@ -62,7 +62,8 @@ pub enum FromPeer {
     },
     /// It lives.
     Heartbeat {
-        /// Its corrected wall clock as it sends.
+        /// Its machine's own wall clock as it sends. Not the corrected one: hosts that followed each other's corrections
+        /// would wander off together.
         wall: UnixMs,
     },
     /// What it says of slots that both own.

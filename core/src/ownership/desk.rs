@@ -94,6 +94,11 @@ impl Desk {
         });
     }
 
+    /// The clock by which all this was planned was set: nothing of it means anything.
+    pub fn forget(&mut self) {
+        self.lines.clear();
+    }
+
     /// When something may be to be done next.
     pub fn next_wake(&self) -> Option<UnixMs> {
         self.due.peek().map(|Reverse((wake, _))| *wake)

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use farwatch_core::clocks::Source;
 use farwatch_proto::link::{CONTROL_NAME, FRAME_MAX_BYTES, FromControl, FromHost, LINK_PATH};
-use farwatch_proto::time::UnixMs;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -13,7 +13,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::session::{End, Session};
 use super::{Link, dial};
@@ -22,8 +22,6 @@ use super::{Link, dial};
 const WELCOME_LIMIT: Duration = Duration::from_secs(5);
 /// A control that takes no bytes for this long is gone.
 const SEND_LIMIT: Duration = Duration::from_secs(5);
-/// Wall clocks that agree to within this are not corrected: the measure is no better.
-const CLOCK_TOLERANCE_MS: i64 = 20;
 
 /// The connection.
 pub(super) type Socket = WebSocketStream<TlsStream<TcpStream>>;
@@ -55,23 +53,14 @@ async fn greet(link: &mut Link, address: &str) -> anyhow::Result<Result<Socket, 
         _ => bail!("control began with something else than a welcome"),
     };
     let round_trip = link.shared.clock.instant().saturating_duration_since(asked);
-    agree_on_time(link, wall, i64::try_from(round_trip.as_millis()).unwrap_or(i64::MAX));
+    let on_its_way_ms = i64::try_from(round_trip.as_millis() / 2).unwrap_or(i64::MAX);
+    link.shared.clock.hear(Source::Control, wall, on_its_way_ms);
+    link.shared.clock.steer();
     link.learn_listeners(&fleet_listeners);
     link.shared.spool.welcomed(&marks, link.shared.clock.boot());
     info!(address, version, "linked to control");
     link.linked.send_replace(Some(address.to_owned()));
     Ok(Ok(socket))
-}
-
-/// Corrects the clock by which slots are run, where control's differs by more than can be measured.
-fn agree_on_time(link: &Link, control: UnixMs, round_trip_ms: i64) {
-    let clock = &link.shared.clock;
-    let offset_ms = control.since(clock.uncorrected_wall()) + round_trip_ms / 2;
-    let is_off = offset_ms.abs() > CLOCK_TOLERANCE_MS + round_trip_ms / 2;
-    if is_off {
-        warn!(offset_ms, "this machine's clock is not the fleet's; it is corrected for slots");
-    }
-    clock.correct_towards(if is_off { offset_ms } else { 0 });
 }
 
 async fn first_message(socket: &mut Socket) -> anyhow::Result<FromControl> {

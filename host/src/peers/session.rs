@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use farwatch_core::clocks::Source;
 use farwatch_core::ownership::Receipt;
 use farwatch_proto::id::HostId;
 use farwatch_proto::link::FRAME_MAX_BYTES;
@@ -102,7 +103,7 @@ impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
         if clock.boot().since(self.heard) > SILENCE_MS {
             bail!("the neighbour has been silent for {} s", SILENCE_MS / 1000);
         }
-        let wall = clock.wall();
+        let wall = clock.uncorrected_wall();
         self.send(&FromPeer::Heartbeat { wall }).await
     }
 
@@ -136,7 +137,7 @@ impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
             }
             FromPeer::Hello { .. } => self.is_greeted = true,
             _ if !self.is_greeted => bail!("the first message must be a hello"),
-            FromPeer::Heartbeat { .. } => {}
+            FromPeer::Heartbeat { wall } => shared.clock.hear(Source::Peer(self.host), wall, 0),
             FromPeer::Says { statements } => self.take_in(&statements),
             FromPeer::Unknown => shared.health.note_unknown_kind(),
         }

@@ -18,6 +18,8 @@ const WARMUP_MS: i64 = 5_000;
 /// What control says to hosts.
 #[derive(Clone, Debug)]
 pub(crate) enum Told {
+    /// What time it is, and how far the store holds the host's spool.
+    Welcome(UnixMs, usize),
     View(View),
     Plan(View),
     Withdraw(Stamp),

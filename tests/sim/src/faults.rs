@@ -25,10 +25,12 @@ pub(crate) enum Kind {
     ControlAway,
     /// A host has no places left.
     Full,
+    /// Somebody sets a machine's wall clock by an hour.
+    ClockSet,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Crash,
         Self::TwoCrashes,
         Self::Provider,
@@ -38,6 +40,7 @@ impl Kind {
         Self::CutFromControl,
         Self::ControlAway,
         Self::Full,
+        Self::ClockSet,
     ];
 
     pub(crate) const fn word(self) -> &'static str {
@@ -51,6 +54,7 @@ impl Kind {
             Self::CutFromControl => "cut_from_control",
             Self::ControlAway => "control_away",
             Self::Full => "full",
+            Self::ClockSet => "clock_set",
         }
     }
 }
@@ -89,6 +93,14 @@ impl Profile {
         match self {
             Self::Lossy | Self::Troubled => 10,
             Self::Calm | Self::OneDeath => 0,
+        }
+    }
+
+    /// How much too fast or too slow the worst machines count, in millionths.
+    pub(crate) const fn bad_drift_ppm(self) -> i64 {
+        match self {
+            Self::Troubled => 500,
+            Self::Calm | Self::Lossy | Self::OneDeath => 20,
         }
     }
 
@@ -132,7 +144,7 @@ fn fault(at: i64, random: &mut Random) -> Fault {
     let kind = Kind::ALL[random.index(Kind::ALL.len())];
     let one = random.index(HOSTS);
     let hosts = match kind {
-        Kind::Crash | Kind::Pause | Kind::Full => vec![one],
+        Kind::Crash | Kind::Pause | Kind::Full | Kind::ClockSet => vec![one],
         Kind::TwoCrashes => vec![one, (one + 1 + random.index(HOSTS - 1)) % HOSTS],
         Kind::Provider => (0..HOSTS).filter(|host| provider_of(*host) == provider_of(one)).collect(),
         Kind::Partition | Kind::OneWay | Kind::CutFromControl => {
@@ -146,7 +158,9 @@ fn fault(at: i64, random: &mut Random) -> Fault {
         Kind::Pause => random.between(300, 5_000),
         Kind::ControlAway => random.between(5_000, 60_000),
         Kind::Crash | Kind::TwoCrashes | Kind::Provider => random.between(500, 30_000),
-        Kind::Partition | Kind::OneWay | Kind::CutFromControl | Kind::Full => random.between(200, 30_000),
+        Kind::Partition | Kind::OneWay | Kind::CutFromControl | Kind::Full | Kind::ClockSet => {
+            random.between(200, 30_000)
+        }
     };
     Fault { at, kind, hosts, lasts_ms }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use farwatch_core::clocks::{AheadMs, FleetClock, Source};
 use farwatch_core::ownership::{Act, Bench, Desk, Ended, Now, Peers, Readiness, Receipt, Views};
 use farwatch_proto::check::StreamId;
 use farwatch_proto::id::{HostId, ModuleHash};
@@ -15,6 +16,8 @@ use crate::fleet::{BEGIN, Watched, host_id};
 
 /// Results are on disk after this long; what a crash finds in memory is gone.
 pub(crate) const WRITTEN_AFTER_MS: i64 = 200;
+/// A host that waits for the fleet's time looks again after this long.
+const UNTRUSTED_WAKE_MS: i64 = 100;
 /// Run places of a host: more than its streams could ever take, unless a fault takes them.
 pub(crate) const PLACES: usize = 64;
 
@@ -43,6 +46,8 @@ pub(crate) struct Running {
 struct Disk {
     views: Views,
     linked: BTreeSet<HostId>,
+    /// What it knew of the fleet's time.
+    ahead: Option<AheadMs>,
     /// Results with the moment of their writing.
     spool: Vec<(i64, Found)>,
 }
@@ -78,10 +83,15 @@ pub(crate) struct Host {
     /// Starts of its process; what was meant for an earlier one is for nobody.
     pub(crate) boot: u32,
     pub(crate) places: usize,
-    /// How far its wall clock is from the true one.
+    /// How far its machine's wall clock is from the true one.
     pub(crate) offset_ms: i64,
+    /// How much too fast its machine counts, in millionths.
+    pub(crate) drift_ppm: i64,
     pub(crate) running: std::collections::BTreeMap<u64, Running>,
     pub(crate) acknowledged: usize,
+    clock: FleetClock,
+    /// As slots were last planned by it.
+    clock_steps: u64,
     desk: Desk,
     peers: Peers,
     disk: Disk,
@@ -98,6 +108,9 @@ impl Host {
             boot: 0,
             places: PLACES,
             offset_ms: 0,
+            drift_ppm: 0,
+            clock: FleetClock::new(UnixMs(BEGIN), None, BootMs(0)),
+            clock_steps: 0,
             running: [].into(),
             acknowledged: 0,
             desk: Desk::new(id),
@@ -111,12 +124,32 @@ impl Host {
         self.is_alive && self.paused_until.is_none()
     }
 
-    pub(crate) const fn wall(&self, now: i64) -> UnixMs {
-        UnixMs(BEGIN + now + self.offset_ms)
+    /// CLOCK_BOOTTIME of its machine.
+    const fn boot_time(&self, now: i64) -> BootMs {
+        BootMs(now + now * self.drift_ppm / 1_000_000)
     }
 
-    const fn now(&self, now: i64) -> Now {
-        Now { wall: self.wall(now), boot: BootMs(now) }
+    /// What its machine takes for the time.
+    pub(crate) const fn machine(&self, now: i64) -> UnixMs {
+        UnixMs(BEGIN + self.boot_time(now).0 + self.offset_ms)
+    }
+
+    pub(crate) fn wall(&mut self, now: i64) -> UnixMs {
+        self.clock.wall(self.boot_time(now))
+    }
+
+    fn now(&mut self, now: i64) -> Now {
+        Now { wall: self.wall(now), boot: self.boot_time(now) }
+    }
+
+    /// Steers its clock, and plans anew where that was set.
+    pub(crate) fn steer(&mut self, watched: &[Watched], now: i64) {
+        self.clock.steer(self.machine(now), self.boot_time(now));
+        self.disk.ahead = Some(self.clock.ahead());
+        if std::mem::replace(&mut self.clock_steps, self.clock.steps()) != self.clock.steps() {
+            self.desk.forget();
+            self.hold(watched, now);
+        }
     }
 
     /// The process starts, with what is on disk.
@@ -126,7 +159,9 @@ impl Host {
         self.running.clear();
         self.acknowledged = 0;
         self.desk = Desk::new(self.id);
-        self.peers = Peers::new(self.disk.linked.iter().copied(), BootMs(now));
+        self.peers = Peers::new(self.disk.linked.iter().copied(), self.boot_time(now));
+        self.clock = FleetClock::new(self.machine(now), self.disk.ahead, self.boot_time(now));
+        self.clock_steps = 0;
         self.hold(watched, now);
     }
 
@@ -141,13 +176,14 @@ impl Host {
     /// The process goes on after a pause: whatever it measured meanwhile means nothing.
     pub(crate) fn wake_up(&mut self, now: i64) {
         self.paused_until = None;
-        self.peers.paused(BootMs(now));
+        self.peers.paused(self.boot_time(now));
         self.running.values_mut().for_each(|running| running.is_disturbed = true);
     }
 
     fn hold(&mut self, watched: &[Watched], now: i64) {
         let streams = watched.iter().map(|watched| (watched.stream, watched.held.clone()));
-        self.desk.hold(streams, Arc::new(self.disk.views.clone()), self.wall(now));
+        let wall = self.wall(now);
+        self.desk.hold(streams, Arc::new(self.disk.views.clone()), wall);
     }
 
     /// Changes the views it holds.
@@ -162,28 +198,46 @@ impl Host {
 
     /// A sign of life of another host.
     pub(crate) fn hear(&mut self, other: HostId, now: i64) {
-        self.peers.hear(other, BootMs(now));
+        self.peers.hear(other, self.boot_time(now));
         self.disk.linked.insert(other);
+    }
+
+    /// A sign of life with what the other's clock shows.
+    pub(crate) fn hear_beat(&mut self, other: HostId, wall: UnixMs, now: i64) {
+        self.hear(other, now);
+        self.clock.hear(Source::Peer(other), wall, 0, self.boot_time(now));
+    }
+
+    /// Control says what time it is.
+    pub(crate) fn hear_control(&mut self, wall: UnixMs, now: i64) {
+        self.clock.hear(Source::Control, wall, 0, self.boot_time(now));
     }
 
     pub(crate) fn take_in(&mut self, from: HostId, statement: Statement, now: i64) {
         self.hear(from, now);
         let receipt = Receipt { slot: statement.slot, from, said: statement.said };
-        self.desk.hear(statement.stream, receipt, self.wall(now));
+        let wall = self.wall(now);
+        self.desk.hear(statement.stream, receipt, wall);
     }
 
     pub(crate) fn recap(&mut self, to: HostId, now: i64) -> Vec<Statement> {
-        self.desk.recap(to, self.wall(now))
+        let wall = self.wall(now);
+        self.desk.recap(to, wall)
     }
 
     /// When it has something to do next, by the true clock.
-    pub(crate) fn next_wake(&self, now: i64) -> Option<i64> {
-        self.desk.next_wake().map(|wake| now + wake.since(self.wall(now)).max(0))
+    pub(crate) fn next_wake(&mut self, now: i64) -> Option<i64> {
+        let wall = self.wall(now);
+        if !self.clock.is_trusted(self.boot_time(now)) {
+            return Some(now + UNTRUSTED_WAKE_MS);
+        }
+        self.desk.next_wake().map(|wake| now + wake.since(wall).max(0))
     }
 
     pub(crate) fn step(&mut self, now: i64) -> Vec<Effect> {
         let mut places = Places(self.places.saturating_sub(self.running.len()));
-        let acts = self.desk.step(self.now(now), &self.peers, &mut places);
+        let now_by_its_clocks = self.now(now);
+        let acts = self.desk.step(now_by_its_clocks, &self.peers, &mut places);
         let mut effects = Vec::new();
         for act in acts {
             match act {
@@ -212,7 +266,8 @@ impl Host {
         let found = Found { stream, slot, started, covers: !is_disturbed };
         self.disk.spool.push((now + WRITTEN_AFTER_MS, found));
         let ended = if is_disturbed { Ended::Disturbed } else { Ended::Covers };
-        let said = self.desk.ended(stream, slot, ended, self.wall(now));
+        let wall = self.wall(now);
+        let said = self.desk.ended(stream, slot, ended, wall);
         let tells = tell.into_iter().map(|to| Effect::Tell(to, Statement { stream, slot, said }));
         Some((found, tells.collect()))
     }

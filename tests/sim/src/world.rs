@@ -28,13 +28,17 @@ const RECONNECT_MS: i64 = 500;
 const NOTICED_PAUSE_MS: i64 = 250;
 /// A pause longer than this has cost a host its links.
 const LINKS_LAST_MS: i64 = 5_000;
+/// Machines count too fast or too slow by at most this many millionths: their own clocks are kept right by others.
+const DRIFT_PPM: i64 = 20;
+/// So many are kept right by nobody.
+const BAD_CLOCKS: usize = 2;
 /// The last events of a world are told when it fails.
 const LOG_MAX: usize = 400;
 
 /// What machines say to each other.
 #[derive(Clone, Debug)]
 enum Word {
-    Beat,
+    Beat(UnixMs),
     Says(Statement),
     /// From a host: it lives, and holds this view.
     HostBeat(Option<Stamp>),
@@ -79,6 +83,8 @@ enum Event {
     Resume(usize),
     ControlReturns,
     PlacesReturn(usize),
+    /// The wall clock of a host's machine is set right again.
+    SetClock(usize, i64),
 }
 
 pub(crate) struct World {
@@ -127,8 +133,14 @@ impl World {
         };
         for host in 0..HOSTS {
             world.hosts[host].offset_ms = world.random.between(-20, 20);
+            world.hosts[host].drift_ppm = world.random.between(-DRIFT_PPM, DRIFT_PPM + 1);
             world.hosts[host].change_views(&world.watched, 0, |views| views.put_in_force(first_view(), UnixMs(BEGIN)));
             world.start(host);
+        }
+        for _ in 0..BAD_CLOCKS {
+            let ppm = profile.bad_drift_ppm();
+            let host = world.random.index(HOSTS);
+            world.hosts[host].drift_ppm = if world.random.chance(500) { ppm } else { -ppm };
         }
         for fault in profile.faults(&mut random) {
             world.at(fault.at, Event::Fault(fault));
@@ -183,6 +195,7 @@ impl World {
                 self.note(|| "another process leads".to_owned());
                 self.control.take_over(self.now);
             }
+            Event::SetClock(host, offset_ms) => self.hosts[host].offset_ms = offset_ms,
             Event::PlacesReturn(host) => {
                 self.hosts[host].places = PLACES;
                 if self.hosts[host].is_up() {
@@ -264,8 +277,10 @@ impl World {
 
     fn beat(&mut self, host: usize) {
         let boot = self.hosts[host].boot;
+        self.hosts[host].steer(&self.watched, self.now);
+        let wall = self.hosts[host].machine(self.now);
         for other in (0..HOSTS).filter(|other| *other != host) {
-            self.send(host, other, Word::Beat);
+            self.send(host, other, Word::Beat(wall));
         }
         let view = self.hosts[host].views().newest_number();
         self.send(host, CONTROL, Word::HostBeat(view));

@@ -2,7 +2,9 @@
 
 use super::{Event, RECONNECT_MS, Word, World};
 use crate::control::Told;
-use crate::fleet::host_id;
+use farwatch_proto::time::UnixMs;
+
+use crate::fleet::{BEGIN, host_id};
 use crate::host::Found;
 use crate::net::{CONTROL, Fate};
 
@@ -56,7 +58,7 @@ impl World {
             let mark = self.control.mark(id);
             self.sent.insert(one, mark);
             let (view, plan) = (self.control.newest().clone(), self.control.plan().cloned());
-            self.send(CONTROL, one, Word::Told(Told::Committed(mark)));
+            self.send(CONTROL, one, Word::Told(Told::Welcome(UnixMs(BEGIN + self.now), mark)));
             self.send(CONTROL, one, Word::Told(Told::View(view)));
             if let Some(plan) = plan {
                 self.send(CONTROL, one, Word::Told(Told::Plan(plan)));
@@ -64,7 +66,8 @@ impl World {
             return;
         }
         for (from, to) in [(one, other), (other, one)] {
-            self.send(from, to, Word::Beat);
+            let wall = self.hosts[from].machine(self.now);
+            self.send(from, to, Word::Beat(wall));
             for statement in self.hosts[from].recap(host_id(to), self.now) {
                 self.send(from, to, Word::Says(statement));
             }
@@ -89,7 +92,7 @@ impl World {
     fn arrive_at_host(&mut self, from: usize, to: usize, word: Word) {
         let now = self.now;
         match word {
-            Word::Beat => self.hosts[to].hear(host_id(from), now),
+            Word::Beat(wall) => self.hosts[to].hear_beat(host_id(from), wall, now),
             Word::Says(statement) => self.hosts[to].take_in(host_id(from), statement, now),
             Word::Told(Told::View(view)) => {
                 let wall = self.hosts[to].wall(now);
@@ -102,6 +105,10 @@ impl World {
             }
             Word::Told(Told::Withdraw(number)) => {
                 self.hosts[to].change_views(&self.watched, now, |views| views.withdraw(number));
+            }
+            Word::Told(Told::Welcome(wall, mark)) => {
+                self.hosts[to].hear_control(wall, now);
+                self.hosts[to].acknowledged = mark;
             }
             Word::Told(Told::Committed(mark)) => self.hosts[to].acknowledged = mark,
             Word::HostBeat(_) | Word::Results { .. } => {}
@@ -120,7 +127,7 @@ impl World {
                 let mark = self.control.commit(id, place, &results);
                 self.send(CONTROL, from, Word::Told(Told::Committed(mark)));
             }
-            Word::HostBeat(None) | Word::Beat | Word::Says(_) | Word::Told(_) => {}
+            Word::HostBeat(None) | Word::Beat(_) | Word::Says(_) | Word::Told(_) => {}
         }
     }
 }

@@ -5,6 +5,9 @@ use crate::faults::{Fault, Kind};
 use crate::fleet::host_id;
 use crate::net::CONTROL;
 
+/// What somebody sets a wall clock by.
+const HOUR_MS: i64 = 3_600_000;
+
 impl World {
     pub(super) fn strike(&mut self, fault: Fault) {
         self.record.faults.count(fault.kind);
@@ -32,6 +35,13 @@ impl World {
                 self.control.is_up = false;
                 self.break_links(CONTROL);
                 self.at(until, Event::ControlReturns);
+            }
+            Kind::ClockSet => {
+                for host in fault.hosts {
+                    let right = self.hosts[host].offset_ms;
+                    self.hosts[host].offset_ms += if self.random.chance(500) { HOUR_MS } else { -HOUR_MS };
+                    self.at(until, Event::SetClock(host, right));
+                }
             }
             Kind::Full => {
                 for host in fault.hosts {
