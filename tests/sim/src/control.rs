@@ -2,10 +2,10 @@
 //!
 //! It accuses, plans and remembers as the leader does; results are acknowledged once the store has them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use farwatch_core::fleet::{Decision, Fleet, Registered};
-use farwatch_proto::fleet::View;
+use farwatch_proto::fleet::{View, ViewHost};
 use farwatch_proto::id::HostId;
 use farwatch_proto::time::{BootMs, Stamp, UnixMs};
 
@@ -41,25 +41,39 @@ pub(crate) struct Control {
     pub(crate) is_up: bool,
     store: Store,
     fleet: Fleet,
+    /// Hosts that an operator took out; the database knows.
+    drained: BTreeSet<HostId>,
 }
 
-fn fleet(now: i64) -> Fleet {
-    let mut fleet = Fleet::new(WARMUP_MS, BootMs(now));
-    let registered = |host: &farwatch_proto::fleet::ViewHost| Registered { facts: host.facts.clone(), drained: false };
+fn register(fleet: &mut Fleet, drained: &BTreeSet<HostId>) {
+    let registered = |host: &ViewHost| Registered { facts: host.facts.clone(), drained: drained.contains(&host.id) };
     fleet.register(first_view().hosts.iter().map(|host| (host.id, registered(host))));
-    fleet
 }
 
 impl Control {
     pub(crate) fn new() -> Self {
         let store = Store { views: vec![first_view()], ..Store::default() };
-        Self { is_up: true, store, fleet: fleet(0) }
+        let mut control =
+            Self { is_up: true, store, fleet: Fleet::new(WARMUP_MS, BootMs(0)), drained: BTreeSet::new() };
+        control.take_over(0);
+        control
     }
 
     /// Another process leads from now on, with what the database holds.
     pub(crate) fn take_over(&mut self, now: i64) {
         self.is_up = true;
-        self.fleet = fleet(now);
+        self.fleet = Fleet::new(WARMUP_MS, BootMs(now));
+        register(&mut self.fleet, &self.drained);
+    }
+
+    /// An operator takes a host out, or lets it return.
+    pub(crate) fn drain(&mut self, host: HostId, is_drained: bool) {
+        if is_drained {
+            self.drained.insert(host);
+        } else {
+            self.drained.remove(&host);
+        }
+        register(&mut self.fleet, &self.drained);
     }
 
     pub(crate) fn newest(&self) -> &View {

@@ -27,10 +27,12 @@ pub(crate) enum Kind {
     Full,
     /// Somebody sets a machine's wall clock by an hour.
     ClockSet,
+    /// An operator takes hosts out, and lets them return: planned views, raced by whatever else happens.
+    Drain,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Crash,
         Self::TwoCrashes,
         Self::Provider,
@@ -41,6 +43,7 @@ impl Kind {
         Self::ControlAway,
         Self::Full,
         Self::ClockSet,
+        Self::Drain,
     ];
 
     pub(crate) const fn word(self) -> &'static str {
@@ -55,6 +58,7 @@ impl Kind {
             Self::ControlAway => "control_away",
             Self::Full => "full",
             Self::ClockSet => "clock_set",
+            Self::Drain => "drain",
         }
     }
 }
@@ -145,7 +149,7 @@ fn fault(at: i64, random: &mut Random) -> Fault {
     let one = random.index(HOSTS);
     let hosts = match kind {
         Kind::Crash | Kind::Pause | Kind::Full | Kind::ClockSet => vec![one],
-        Kind::TwoCrashes => vec![one, (one + 1 + random.index(HOSTS - 1)) % HOSTS],
+        Kind::TwoCrashes | Kind::Drain => vec![one, (one + 1 + random.index(HOSTS - 1)) % HOSTS],
         Kind::Provider => (0..HOSTS).filter(|host| provider_of(*host) == provider_of(one)).collect(),
         Kind::Partition | Kind::OneWay | Kind::CutFromControl => {
             let count = 1 + random.index(4);
@@ -156,7 +160,7 @@ fn fault(at: i64, random: &mut Random) -> Fault {
     let lasts_ms = match kind {
         Kind::Pause if random.chance(300) => random.between(5_000, 60_000),
         Kind::Pause => random.between(300, 5_000),
-        Kind::ControlAway => random.between(5_000, 60_000),
+        Kind::ControlAway | Kind::Drain => random.between(5_000, 60_000),
         Kind::Crash | Kind::TwoCrashes | Kind::Provider => random.between(500, 30_000),
         Kind::Partition | Kind::OneWay | Kind::CutFromControl | Kind::Full | Kind::ClockSet => {
             random.between(200, 30_000)

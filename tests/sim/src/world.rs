@@ -83,6 +83,8 @@ enum Event {
     Resume(usize),
     ControlReturns,
     PlacesReturn(usize),
+    /// The operator lets it return.
+    Undrain(usize),
     /// The wall clock of a host's machine is set right again.
     SetClock(usize, i64),
 }
@@ -195,6 +197,7 @@ impl World {
                 self.note(|| "another process leads".to_owned());
                 self.control.take_over(self.now);
             }
+            Event::Undrain(host) => self.control.drain(host_id(host), false),
             Event::SetClock(host, offset_ms) => self.hosts[host].offset_ms = offset_ms,
             Event::PlacesReturn(host) => {
                 self.hosts[host].places = PLACES;

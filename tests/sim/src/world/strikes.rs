@@ -36,6 +36,12 @@ impl World {
                 self.break_links(CONTROL);
                 self.at(until, Event::ControlReturns);
             }
+            Kind::Drain => {
+                for host in fault.hosts {
+                    self.control.drain(host_id(host), true);
+                    self.at(until, Event::Undrain(host));
+                }
+            }
             Kind::ClockSet => {
                 for host in fault.hosts {
                     let right = self.hosts[host].offset_ms;
