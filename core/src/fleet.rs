@@ -110,12 +110,22 @@ pub struct Fleet {
     /// Since when the fleet has differed from the newest view in the same way.
     differs: Option<(BootMs, View)>,
     plan: Option<Plan>,
+    /// The number of the last plan that came to nothing: it is used up.
+    withdrawn: Option<Stamp>,
 }
 
 impl Fleet {
     /// A fleet seen by a leader that begins at `now`.
     pub const fn new(warmup_ms: i64, now: BootMs) -> Self {
-        Self { hosts: BTreeMap::new(), warmup_ms, watching_since: now, last_step: now, differs: None, plan: None }
+        Self {
+            hosts: BTreeMap::new(),
+            warmup_ms,
+            watching_since: now,
+            last_step: now,
+            differs: None,
+            plan: None,
+            withdrawn: None,
+        }
     }
 
     /// Who is registered now.
@@ -211,11 +221,12 @@ impl Fleet {
             }
         }
         let withdrawn = self.plan.take().map(|plan| plan.view.number);
+        self.withdrawn = withdrawn.or(self.withdrawn);
         let mut view = newest.clone();
         for host in view.hosts.iter_mut().filter(|host| dead.contains(&host.id)) {
             host.standing = Standing::Away;
         }
-        view.number = withdrawn.unwrap_or(newest.number).next();
+        view.number = self.next_number(newest);
         view.in_force_from = wall;
         view.planned = false;
         self.differs = None;
@@ -236,7 +247,13 @@ impl Fleet {
                 life.steady_since = Some(now);
             }
         }
+        self.withdrawn = Some(plan.view.number);
         vec![Decision::Withdraw(plan.view.number)]
+    }
+
+    /// Every number is given once, also that of a plan which came to nothing: hosts remember them.
+    fn next_number(&self, newest: &View) -> Stamp {
+        self.withdrawn.map_or(newest.number, |withdrawn| withdrawn.max(newest.number)).next()
     }
 
     fn propose(
@@ -266,7 +283,7 @@ impl Fleet {
         let begins = !newest.hosts.iter().any(|host| host.standing == Standing::Active);
         let at_once = begins || waits_for.is_empty();
         let in_force_from = if at_once { wall } else { wall + NOTICE_MS };
-        let view = View { number: newest.number.next(), in_force_from, planned: !begins, ..target };
+        let view = View { number: self.next_number(newest), in_force_from, planned: !begins, ..target };
         if at_once {
             return vec![Decision::Enforce(view)];
         }

@@ -200,7 +200,10 @@ fn a_plan_that_nobody_acknowledges_is_withdrawn_and_its_gainer_proves_itself_ane
     world.acknowledging = false;
     world.run(WARMUP_MS + 2_000 + GAINER_PATIENCE_MS);
     assert!(world.fleet.plan().is_none());
-    assert!(matches!(world.decisions.last(), Some((_, Decision::Withdraw(_)))));
+    let Some((_, Decision::Withdraw(number))) = world.decisions.last().cloned() else { panic!("it is withdrawn") };
+    world.acknowledging = true;
+    world.until(2, Standing::Active);
+    assert_eq!(world.newest().number, number.next(), "a number is used up, whatever became of its plan");
 }
 
 #[test]
