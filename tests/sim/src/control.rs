@@ -32,15 +32,27 @@ pub(crate) enum Told {
 struct Store {
     /// In force, oldest first.
     views: Vec<View>,
+    /// The last number given to a view, withdrawn ones among them.
+    last_number: Stamp,
     results: BTreeMap<(usize, i64), Vec<(HostId, Found)>>,
     /// How far each host's spool is in it, by host and start of its process.
     marks: BTreeMap<HostId, usize>,
+}
+
+impl Store {
+    /// Views are numbered one after the other, whatever became of those before: the database takes no others.
+    fn number(&mut self, number: Stamp) {
+        assert_eq!(number, self.last_number.next(), "the database refuses the view, and the leader steps down");
+        self.last_number = number;
+    }
 }
 
 pub(crate) struct Control {
     pub(crate) is_up: bool,
     store: Store,
     fleet: Fleet,
+    /// The newest view in force as this leader has it: it bears the last number of all where plans came to nothing.
+    newest: View,
     /// Hosts that an operator took out; the database knows.
     drained: BTreeSet<HostId>,
 }
@@ -52,9 +64,15 @@ fn register(fleet: &mut Fleet, drained: &BTreeSet<HostId>) {
 
 impl Control {
     pub(crate) fn new() -> Self {
-        let store = Store { views: vec![first_view()], ..Store::default() };
-        let mut control =
-            Self { is_up: true, store, fleet: Fleet::new(WARMUP_MS, BootMs(0)), drained: BTreeSet::new() };
+        let first = first_view();
+        let store = Store { last_number: first.number, views: vec![first], ..Store::default() };
+        let mut control = Self {
+            is_up: true,
+            store,
+            fleet: Fleet::new(WARMUP_MS, BootMs(0)),
+            newest: first_view(),
+            drained: [].into(),
+        };
         control.take_over(0);
         control
     }
@@ -64,6 +82,8 @@ impl Control {
         self.is_up = true;
         self.fleet = Fleet::new(WARMUP_MS, BootMs(now));
         register(&mut self.fleet, &self.drained);
+        let last = self.store.views.last().expect("a fleet begins with a view");
+        self.newest = View { number: self.store.last_number, ..last.clone() };
     }
 
     /// An operator takes a host out, or lets it return.
@@ -76,8 +96,8 @@ impl Control {
         register(&mut self.fleet, &self.drained);
     }
 
-    pub(crate) fn newest(&self) -> &View {
-        self.store.views.last().expect("a fleet begins with a view")
+    pub(crate) const fn newest(&self) -> &View {
+        &self.newest
     }
 
     /// The view in force at this slot.
@@ -126,10 +146,17 @@ impl Control {
         let mut told = Vec::new();
         for decision in decisions {
             told.push(match decision {
-                Decision::Propose(view) => Told::Plan(view),
+                Decision::Propose(view) => {
+                    self.store.number(view.number);
+                    Told::Plan(view)
+                }
                 Decision::Withdraw(number) => Told::Withdraw(number),
                 Decision::Enforce(view) => {
+                    if view.number != self.store.last_number {
+                        self.store.number(view.number);
+                    }
                     self.store.views.push(view.clone());
+                    self.newest = view.clone();
                     Told::View(view)
                 }
             });

@@ -18,7 +18,9 @@ pub(crate) enum Kind {
     /// Hosts and the rest of the world do not hear each other.
     Partition,
     /// Hosts are not heard, and hear.
-    OneWay,
+    Mute,
+    /// Hosts hear nothing, and are heard.
+    Deaf,
     /// Hosts hear each other, and control none of these.
     CutFromControl,
     /// Nobody leads.
@@ -32,13 +34,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Crash,
         Self::TwoCrashes,
         Self::Provider,
         Self::Pause,
         Self::Partition,
-        Self::OneWay,
+        Self::Mute,
+        Self::Deaf,
         Self::CutFromControl,
         Self::ControlAway,
         Self::Full,
@@ -53,7 +56,8 @@ impl Kind {
             Self::Provider => "provider",
             Self::Pause => "pause",
             Self::Partition => "partition",
-            Self::OneWay => "one_way",
+            Self::Mute => "mute",
+            Self::Deaf => "deaf",
             Self::CutFromControl => "cut_from_control",
             Self::ControlAway => "control_away",
             Self::Full => "full",
@@ -151,7 +155,7 @@ fn fault(at: i64, random: &mut Random) -> Fault {
         Kind::Crash | Kind::Pause | Kind::Full | Kind::ClockSet => vec![one],
         Kind::TwoCrashes | Kind::Drain => vec![one, (one + 1 + random.index(HOSTS - 1)) % HOSTS],
         Kind::Provider => (0..HOSTS).filter(|host| provider_of(*host) == provider_of(one)).collect(),
-        Kind::Partition | Kind::OneWay | Kind::CutFromControl => {
+        Kind::Partition | Kind::Mute | Kind::Deaf | Kind::CutFromControl => {
             let count = 1 + random.index(4);
             (0..count).map(|n| (one + n * 5) % HOSTS).collect()
         }
@@ -162,7 +166,9 @@ fn fault(at: i64, random: &mut Random) -> Fault {
         Kind::Pause => random.between(300, 5_000),
         Kind::ControlAway | Kind::Drain => random.between(5_000, 60_000),
         Kind::Crash | Kind::TwoCrashes | Kind::Provider => random.between(500, 30_000),
-        Kind::Partition | Kind::OneWay | Kind::CutFromControl | Kind::Full | Kind::ClockSet => {
+        // Longer than a leader waits for whoever gains by a plan.
+        Kind::Deaf if random.chance(300) => random.between(30_000, 60_000),
+        Kind::Partition | Kind::Mute | Kind::Deaf | Kind::CutFromControl | Kind::Full | Kind::ClockSet => {
             random.between(200, 30_000)
         }
     };

@@ -24,7 +24,7 @@ impl World {
                     self.pause(host, until);
                 }
             }
-            Kind::Partition | Kind::OneWay => self.cut(&fault.hosts, fault.kind == Kind::OneWay, until),
+            Kind::Partition | Kind::Mute | Kind::Deaf => self.cut(&fault.hosts, fault.kind, until),
             Kind::CutFromControl => {
                 for host in fault.hosts {
                     self.net.cut(host, CONTROL, until);
@@ -98,10 +98,14 @@ impl World {
         self.wake(host);
     }
 
-    fn cut(&mut self, hosts: &[usize], is_one_way: bool, until: i64) {
+    fn cut(&mut self, hosts: &[usize], kind: Kind, until: i64) {
         let is_inside = |machine: usize| hosts.contains(&machine);
         for (from, to) in (0..=CONTROL).flat_map(|from| (0..=CONTROL).map(move |to| (from, to))) {
-            let is_cut = if is_one_way { is_inside(from) && !is_inside(to) } else { is_inside(from) != is_inside(to) };
+            let is_cut = match kind {
+                Kind::Mute => is_inside(from) && !is_inside(to),
+                Kind::Deaf => !is_inside(from) && is_inside(to),
+                _ => is_inside(from) != is_inside(to),
+            };
             if is_cut {
                 self.net.cut(from, to, until);
             }
