@@ -40,11 +40,6 @@ impl Peers {
         self.settled_from = now + SETTLE_MS;
     }
 
-    /// Who is no longer registered needs no memory.
-    pub fn retain(&mut self, is_registered: impl Fn(HostId) -> bool) {
-        self.linked.retain(|host, _| is_registered(*host));
-    }
-
     /// Whether the pair has ever exchanged a heartbeat.
     pub fn is_linked(&self, host: HostId) -> bool {
         self.linked.contains_key(&host)
