@@ -14,7 +14,7 @@ mod views;
 
 use farwatch_proto::time::{BootMs, UnixMs};
 
-pub use desk::{Act, Bench, Desk, Ended, Lack, Readiness, Run};
+pub use desk::{Act, Desk, Ended, Facilities, Lack, Readiness, Run};
 pub use peers::{PEER_SILENCE_MS, Peers, SETTLE_MS};
 pub use receipts::Receipt;
 pub use views::{KnownView, VIEW_KEEP_MS, Views};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farwatch_core::held::Held;
-use farwatch_core::ownership::{Act, Bench, Lack, Now, Readiness, Run};
+use farwatch_core::ownership::{Act, Facilities, Lack, Now, Readiness, Run};
 use farwatch_core::slot::streams_of;
 use farwatch_proto::check::StreamId;
 use farwatch_proto::id::{ModuleHash, OrderId};
@@ -52,7 +52,7 @@ struct Machine<'a> {
     holdings: &'a Holdings,
 }
 
-impl Bench for Machine<'_> {
+impl Facilities for Machine<'_> {
     type Place = OwnedSemaphorePermit;
 
     fn take_place(&mut self) -> Option<OwnedSemaphorePermit> {

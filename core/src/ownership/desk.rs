@@ -24,7 +24,7 @@ use super::rule::{Better, Moment, last_backstop, moment};
 use super::views::Views;
 use crate::held::Held;
 use crate::placement::holders;
-pub use acts::{Act, Bench, Ended, Lack, Readiness, Run};
+pub use acts::{Act, Ended, Facilities, Lack, Readiness, Run};
 use line::{Line, Own};
 use orders::Orders;
 
@@ -174,14 +174,14 @@ impl Desk {
     }
 
     /// What is to be done now. Own slots come before take-overs.
-    pub fn step<B: Bench>(&mut self, now: Now, peers: &Peers, bench: &mut B) -> Vec<Act<B::Place>> {
+    pub fn step<B: Facilities>(&mut self, now: Now, peers: &Peers, facilities: &mut B) -> Vec<Act<B::Place>> {
         let (mut acts, mut wanted) = (Vec::new(), Vec::new());
         while let Some(index) = self.pop_due(now.wall) {
-            self.consider(index, now, peers, bench, &mut wanted, &mut acts);
+            self.consider(index, now, peers, facilities, &mut wanted, &mut acts);
         }
         wanted.sort_by_key(|wanted| (wanted.is_take_over, wanted.slot));
         for wanted in wanted {
-            self.start_or_yield(wanted, now.wall, bench, &mut acts);
+            self.start_or_yield(wanted, now.wall, facilities, &mut acts);
         }
         acts
     }
@@ -217,12 +217,12 @@ impl Desk {
         }
     }
 
-    fn consider<B: Bench>(
+    fn consider<B: Facilities>(
         &mut self,
         index: u32,
         now: Now,
         peers: &Peers,
-        bench: &B,
+        facilities: &B,
         wanted: &mut Vec<Wanted>,
         acts: &mut Vec<Act<B::Place>>,
     ) {
@@ -232,7 +232,7 @@ impl Desk {
             return self.wake(index, slot);
         }
         if now.wall >= window_end {
-            acts.extend(line.given_up(slot, bench));
+            acts.extend(line.given_up(slot, facilities));
             return self.settle(index);
         }
         if matches!(line.own, Own::UnderWay { .. }) {
@@ -304,13 +304,19 @@ impl Desk {
         Orders::of(self.me, definition, line.stream, slot, now, &self.views, &mut self.lists)
     }
 
-    fn start_or_yield<B: Bench>(&mut self, wanted: Wanted, now: UnixMs, bench: &mut B, acts: &mut Vec<Act<B::Place>>) {
+    fn start_or_yield<B: Facilities>(
+        &mut self,
+        wanted: Wanted,
+        now: UnixMs,
+        facilities: &mut B,
+        acts: &mut Vec<Act<B::Place>>,
+    ) {
         let Wanted { index, slot, tell, .. } = wanted;
         let line = &mut self.lines[index as usize];
         let Some(definition) = line.held.due(line.stream, slot) else { return };
         let (stream, revision) = (line.stream, definition.revision);
-        let readiness = bench.readiness(&definition.module);
-        let place = if readiness == Readiness::Ready { bench.take_place() } else { None };
+        let readiness = facilities.readiness(&definition.module);
+        let place = if readiness == Readiness::Ready { facilities.take_place() } else { None };
         let Some(place) = place else {
             let Some(window_end) = line.window_end(slot) else { return };
             let was_yielded = matches!(line.own, Own::Yielded { .. });
@@ -319,7 +325,7 @@ impl Desk {
                 acts.push(Act::Yield { stream, slot, tell });
             }
             if readiness == Readiness::Never {
-                acts.extend(line.given_up(slot, bench));
+                acts.extend(line.given_up(slot, facilities));
                 return self.settle(index);
             }
             return self.wake(index, (now + RETRY_MS).min(window_end));

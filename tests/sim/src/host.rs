@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use farwatch_core::clocks::{AheadMs, FleetClock, Source};
-use farwatch_core::ownership::{Act, Bench, Desk, Ended, Now, Peers, Readiness, Receipt, Views};
+use farwatch_core::ownership::{Act, Desk, Ended, Facilities, Now, Peers, Readiness, Receipt, Views};
 use farwatch_proto::check::StreamId;
 use farwatch_proto::id::{HostId, ModuleHash};
 use farwatch_proto::peer::{Said, Statement};
@@ -63,7 +63,7 @@ pub(crate) enum Effect {
 
 struct Places(usize);
 
-impl Bench for Places {
+impl Facilities for Places {
     type Place = ();
 
     fn take_place(&mut self) -> Option<()> {

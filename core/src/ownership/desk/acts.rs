@@ -20,7 +20,7 @@ pub enum Readiness {
 }
 
 /// What runs need of their host.
-pub trait Bench {
+pub trait Facilities {
     /// One of the places a host has for runs; free again once it is dropped.
     type Place;
 

@@ -9,7 +9,7 @@ use farwatch_proto::id::HostId;
 use farwatch_proto::peer::Said;
 use farwatch_proto::time::UnixMs;
 
-use super::{Act, Bench, Lack, Readiness};
+use super::{Act, Facilities, Lack, Readiness};
 use crate::held::Held;
 use crate::ownership::receipts::Receipts;
 use crate::ownership::rule::{Terms, last_backstop};
@@ -115,10 +115,10 @@ impl Line {
     }
 
     /// What is put on record of a slot that this host wanted to run and never began.
-    pub(super) fn given_up<B: Bench>(&self, slot: UnixMs, bench: &B) -> Option<Act<B::Place>> {
+    pub(super) fn given_up<B: Facilities>(&self, slot: UnixMs, facilities: &B) -> Option<Act<B::Place>> {
         let definition = self.held.due(self.stream, slot)?;
         let Own::Yielded { runs: 0, .. } = self.own else { return None };
-        let lack = match bench.readiness(&definition.module) {
+        let lack = match facilities.readiness(&definition.module) {
             Readiness::Ready => Lack::Place,
             Readiness::NotYet | Readiness::Never => Lack::Module,
         };

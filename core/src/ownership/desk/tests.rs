@@ -19,7 +19,7 @@ struct Machine {
     readiness: Readiness,
 }
 
-impl Bench for Machine {
+impl Facilities for Machine {
     type Place = ();
 
     fn take_place(&mut self) -> Option<()> {
