@@ -4,6 +4,7 @@
 //! at once; everything else is planned: make before break. A leader that is new, was paused, or hears
 //! nobody at all accuses nobody, for then the fault is most likely its own.
 
+mod numbers;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use farwatch_proto::fleet::{HostFacts, Standing, View};
 use farwatch_proto::id::HostId;
 use farwatch_proto::time::{BootMs, Stamp, UnixMs};
+
+use numbers::Beginning;
+pub use numbers::{LOST_VIEWS_MAX, is_lost};
 
 /// A host this long silent is dead.
 pub const SILENCE_MS: i64 = 5_000;
@@ -110,8 +114,9 @@ pub struct Fleet {
     /// Since when the fleet has differed from the newest view in the same way.
     differs: Option<(BootMs, View)>,
     plan: Option<Plan>,
-    /// The number of the last plan that came to nothing: it is used up.
-    withdrawn: Option<Stamp>,
+    /// The last number that no view in force bears and none may: of a plan that came to nothing, or passed over.
+    used_up: Option<Stamp>,
+    beginning: Option<Beginning>,
 }
 
 impl Fleet {
@@ -124,7 +129,8 @@ impl Fleet {
             last_step: now,
             differs: None,
             plan: None,
-            withdrawn: None,
+            used_up: None,
+            beginning: None,
         }
     }
 
@@ -188,6 +194,9 @@ impl Fleet {
         gainers: impl Fn(&View) -> BTreeSet<HostId>,
     ) -> Vec<Decision> {
         self.notice_own_lag(now);
+        if let Some(decisions) = self.settle_lost(newest, wall) {
+            return decisions;
+        }
         let dead = self.newly_dead(newest, now);
         if !dead.is_empty() {
             return self.bury(&dead, newest, now, wall);
@@ -221,7 +230,7 @@ impl Fleet {
             }
         }
         let withdrawn = self.plan.take().map(|plan| plan.view.number);
-        self.withdrawn = withdrawn.or(self.withdrawn);
+        self.used_up = withdrawn.or(self.used_up);
         let mut view = newest.clone();
         for host in view.hosts.iter_mut().filter(|host| dead.contains(&host.id)) {
             host.standing = Standing::Away;
@@ -247,13 +256,13 @@ impl Fleet {
                 life.steady_since = Some(now);
             }
         }
-        self.withdrawn = Some(plan.view.number);
+        self.used_up = Some(plan.view.number);
         vec![Decision::Withdraw(plan.view.number)]
     }
 
     /// Every number is given once, also that of a plan which came to nothing: hosts remember them.
     fn next_number(&self, newest: &View) -> Stamp {
-        self.withdrawn.map_or(newest.number, |withdrawn| withdrawn.max(newest.number)).next()
+        self.used_up.map_or(newest.number, |used_up| used_up.max(newest.number)).next()
     }
 
     fn propose(

@@ -19,6 +19,8 @@ pub mod ownership;
 
 pub mod fleet;
 
+pub mod lease;
+
 pub mod revision;
 
 pub mod ledger;

@@ -223,3 +223,51 @@ fn draining_registering_and_retiring_are_planned() {
     assert_eq!(world.newest().standing(host_id(1)), None);
     assert_eq!(world.newest().standing(host_id(4)), Some(Standing::Away));
 }
+
+/// A leader takes over whose database knows views up to the first one, while hosts hold later ones.
+fn after_a_lost_tail(last: u64) -> World {
+    let mut world = World::settled(5);
+    let number = Stamp { era: 1, n: last };
+    let newest = View { number, ..world.newest().clone() };
+    world.fleet.count_on_from(number);
+    world.views = vec![newest];
+    world
+}
+
+#[test]
+fn a_leader_whose_database_lost_a_view_that_a_host_holds_tells_all_hosts_a_newer_one() {
+    let mut world = after_a_lost_tail(7);
+    let newest = world.newest().clone();
+    assert!(world.fleet.hear_number(Stamp { era: 1, n: 9 }, &newest));
+    world.run(STEP_MS);
+    let told = world.newest().clone();
+    assert_eq!(told.number, Stamp { era: 1, n: 7 + LOST_VIEWS_MAX + 1 });
+    assert_eq!((told.planned, &told.hosts), (false, &newest.hosts));
+    assert!(is_lost(Stamp { era: 1, n: 9 }, newest.number, told.number));
+    world.fleet.hear_number(Stamp { era: 1, n: 9 }, &told);
+    world.run(5_000);
+    assert_eq!(world.views.len(), 2, "whoever says so later is told the same view");
+}
+
+#[test]
+fn a_leader_whose_hosts_hold_what_the_database_knows_tells_nothing_and_gives_no_lost_number() {
+    let mut world = after_a_lost_tail(7);
+    let newest = world.newest().clone();
+    assert!(world.fleet.hear_number(Stamp { era: 1, n: 7 }, &newest));
+    world.run(20_000);
+    assert_eq!(world.views.len(), 1);
+    world.silence(2);
+    world.until(2, Standing::Away);
+    assert_eq!(world.newest().number.n, 7 + LOST_VIEWS_MAX + 1);
+}
+
+#[test]
+fn a_number_that_nobody_can_have_given_is_left_alone() {
+    let mut world = after_a_lost_tail(7);
+    let newest = world.newest().clone();
+    for (era, n) in [(1, 7 + LOST_VIEWS_MAX + 1), (2, 1)] {
+        assert!(!world.fleet.hear_number(Stamp { era, n }, &newest));
+    }
+    world.run(5_000);
+    assert_eq!(world.views.len(), 1);
+}
