@@ -42,7 +42,7 @@ impl Clock {
 }
 
 /// What a test adds to the wall time of this process, by the file that `FARWATCH_CLOCK_SHIFT_FILE` names, so that hours
-/// pass in seconds. Hosts follow control.
+/// pass in seconds. Hosts have a like one: a fleet's time is that of most of its machines.
 #[cfg(debug_assertions)]
 fn shift_ms() -> i64 {
     static SHIFT_MS: std::sync::OnceLock<i64> = std::sync::OnceLock::new();
