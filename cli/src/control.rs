@@ -51,6 +51,16 @@ pub(crate) struct ControlArgs {
     /// How long a returning host proves itself before it owns checks again.
     #[arg(long, env = "FARWATCH_WARMUP", default_value = "60s", value_parser = seconds, value_name = "TIME")]
     warmup: Duration,
+    /// How long the certificate of a host is good.
+    #[arg(
+        long,
+        env = "FARWATCH_HOST_CERTIFICATE_LIFE",
+        default_value = "24h",
+        value_parser = seconds,
+        value_name = "TIME",
+        hide = true
+    )]
+    host_certificate_life: Duration,
     #[command(flatten)]
     tell: TellArgs,
     #[command(flatten)]
@@ -72,6 +82,7 @@ pub(crate) fn run(args: ControlArgs) -> Result<(), Failure> {
         master_key_file: args.master_key_file,
         allow_net: args.allow_net,
         warmup: args.warmup,
+        certificate_life: args.host_certificate_life,
         otlp: args.otlp.flags(),
         compiler: compile_command()?,
     };

@@ -1,11 +1,14 @@
-//! `farwatch host`: runs a host on this machine; with a verb it asks the API about hosts instead.
+//! `farwatch host`: runs a host on this machine; with a verb it joins the fleet, or asks the API about hosts instead.
+
+mod join;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use farwatch_host::config::{HostConfig, HostSettings};
 use farwatch_host::housekeeping_runtime;
+use farwatch_host::join::remembered;
 use farwatch_host::spool::SpoolLimits;
 use ipnet::IpNet;
 
@@ -14,9 +17,11 @@ use crate::compile::compile_command;
 use crate::exit::{Failure, OrFail, UNAVAILABLE, USAGE, code_of};
 use crate::log::LogArgs;
 use crate::stop::told_to_stop;
+use join::JoinArgs;
 
 const EXAMPLES: &str = "Examples:
   farwatch host --data /var/lib/farwatch-host --control control-a.example:8401 --control control-b.example:8401
+  farwatch host join --token fwj_… --provider hetzner --region eu-central --data /var/lib/farwatch-host
   farwatch host list";
 
 /// Runs a host; or lists and shows the fleet's hosts
@@ -24,9 +29,16 @@ const EXAMPLES: &str = "Examples:
 #[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub(crate) struct HostArgs {
     #[command(subcommand)]
-    verb: Option<HostVerb>,
+    verb: Option<Verb>,
     #[command(flatten)]
     run: RunArgs,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    Join(JoinArgs),
+    #[command(flatten)]
+    Asks(HostVerb),
 }
 
 /// What a host is run with.
@@ -35,7 +47,7 @@ struct RunArgs {
     /// Where identity, spool and modules are kept.
     #[arg(long, env = "FARWATCH_HOST_DATA", default_value = "farwatch-host", value_name = "DIR")]
     data: PathBuf,
-    /// Where a control process listens for hosts; may be repeated.
+    /// Where a control process listens for hosts; may be repeated. What it was told when it joined, when absent.
     #[arg(long, env = "FARWATCH_CONTROL", value_delimiter = ',', value_name = "HOST:PORT")]
     control: Vec<String>,
     /// The directory of host.pem, host.key and ca.pem; DATA/identity when absent.
@@ -70,7 +82,8 @@ impl HostArgs {
     /// Asks, or runs until it is told to stop.
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self.verb {
-            Some(verb) => verb.run(),
+            Some(Verb::Join(args)) => args.run(),
+            Some(Verb::Asks(verb)) => verb.run(),
             None => serve(self.run),
         }
     }
@@ -82,12 +95,19 @@ fn serve(args: RunArgs) -> Result<(), Failure> {
         let why = || Failure::new(USAGE, format_args!("--allow-net {text}: write a network as 192.168.1.0/24"));
         text.parse().map_err(|_| why())
     };
+    let identity = args.identity.unwrap_or_else(|| args.data.join("identity"));
+    let joined = remembered(&identity);
+    let controls = if args.control.is_empty() {
+        joined.as_ref().map(|joined| joined.controls.clone()).unwrap_or_default()
+    } else {
+        args.control
+    };
     let settings = HostSettings {
-        identity: args.identity.unwrap_or_else(|| args.data.join("identity")),
+        identity,
         data: args.data,
-        controls: args.control,
+        controls,
         peer_listen: Some(args.peer_listen),
-        peer_address: args.peer_address,
+        peer_address: args.peer_address.or(joined.and_then(|joined| joined.peer_address)),
         run_places: args.run_places,
         guest_threads: args.guest_threads,
         allow_nets: args.allow_net.iter().map(network).collect::<Result<_, _>>()?,

@@ -22,7 +22,7 @@ mod incidents;
 mod judge;
 mod leadership;
 mod ledger;
-mod limits;
+pub(crate) mod limits;
 mod metrics;
 mod modules;
 mod openapi;
@@ -52,6 +52,7 @@ use tokio::net::TcpListener;
 
 use crate::clock::Clock;
 use crate::leader::LeaderHandle;
+use crate::links::Entrance;
 use crate::metrics::Metrics;
 use crate::seal::Sealer;
 use crate::spawn::Spawner;
@@ -93,6 +94,8 @@ pub struct ApiState {
     pub limits: ApiLimits,
     /// Where answers are counted, and what is shown of it all.
     pub metrics: Metrics,
+    /// Where new hosts come in.
+    pub entrance: Entrance,
     /// What time it is.
     pub clock: Clock,
 }
@@ -109,18 +112,20 @@ struct Api {
     limiter: Arc<Limiter>,
     document: Document,
     metrics: Metrics,
+    entrance: Arc<Entrance>,
     clock: Clock,
 }
 
 /// The API.
 pub fn router(state: ApiState) -> Router {
-    let ApiState { store, sealer, tail, leader, tasks, sandbox, limits, metrics, clock } = state;
+    let ApiState { store, sealer, tail, leader, tasks, sandbox, limits, metrics, entrance, clock } = state;
     let store = store.unsigned();
     let modules = ModuleJudge::new(store.clone(), sandbox);
     let limiter = Arc::new(Limiter::new(limits));
     let routes = all_routes();
     let document = openapi::document(routes.list());
-    let api = Api { store, sealer, tail, leader, tasks, modules, limiter, document, metrics, clock };
+    let entrance = Arc::new(entrance);
+    let api = Api { store, sealer, tail, leader, tasks, modules, limiter, document, metrics, entrance, clock };
     routes
         .into_router()
         .fallback(nothing_here)

@@ -31,6 +31,8 @@ pub struct ControlFlags {
     pub allow_net: Vec<String>,
     /// `--warmup`: how long a returning host proves itself.
     pub warmup: Duration,
+    /// `--host-certificate-life`: how long the certificate of a host is good.
+    pub certificate_life: Duration,
     /// How people are told.
     pub tell: TellFlags,
     /// Where telemetry goes.
@@ -56,6 +58,7 @@ pub struct ControlConfig {
     pub(crate) master_key_file: PathBuf,
     pub(crate) allow_nets: Vec<IpNet>,
     pub(crate) warmup: Duration,
+    pub(crate) certificate_life: Duration,
     pub(crate) tell: TellConfig,
     pub(crate) otlp: Option<OtlpConfig>,
     pub(crate) compiler: (PathBuf, Vec<String>),
@@ -82,6 +85,7 @@ impl ControlConfig {
             master_key_file: flags.master_key_file.unwrap_or_else(|| data.join("master.key")),
             allow_nets,
             warmup: flags.warmup,
+            certificate_life: flags.certificate_life,
             tell,
             otlp,
             compiler: flags.compiler,
@@ -125,6 +129,7 @@ mod tests {
             master_key_file: None,
             allow_net: Vec::new(),
             warmup: Duration::from_secs(60),
+            certificate_life: Duration::from_secs(86_400),
             tell: TellFlags::default(),
             otlp: OtlpFlags::default(),
             compiler: ("farwatch".into(), Vec::new()),

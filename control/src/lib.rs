@@ -5,6 +5,7 @@
 //! owns the host links; every process serves the API. This crate never runs a check.
 
 pub mod api;
+pub mod authority;
 pub mod backup;
 pub mod builtin;
 pub mod clock;
@@ -20,6 +21,7 @@ pub mod metrics;
 pub mod otlp;
 pub mod process;
 pub mod recorded;
+mod refusals;
 pub mod restore;
 pub mod retention;
 pub mod seal;

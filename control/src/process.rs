@@ -14,15 +14,17 @@ use tokio::net::TcpListener;
 use tracing::info;
 
 use crate::api::{self, ApiLimits, ApiState};
+use crate::authority::Authority;
 use crate::builtin;
 use crate::clock::Clock;
 use crate::config::ControlConfig;
 use crate::file::write_whole;
 use crate::fold;
 use crate::leader::{self, LeaderConfig, LeaderHandle, afterwards, questions};
-use crate::links::{self, LinkIdentity, Links};
+use crate::links::{self, Entrance, LinkIdentity, Links, Signing};
 use crate::metrics::{Metrics, Sight};
 use crate::otlp::{self, Exporter, FinishedSpans};
+use crate::refusals::Refusals;
 use crate::retention;
 use crate::seal::Sealer;
 use crate::secret::random_bytes;
@@ -81,6 +83,7 @@ pub async fn run(
 ) -> Result<(), StartError> {
     fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
     let identity = LinkIdentity::from_directory(&config.identity)?;
+    let signing = signing(&config)?;
     let sealer = Arc::new(Sealer::from_file(&config.master_key_file)?);
     let unusable = |source| StartError::Database { database: config.database.to_string(), source };
     // Held until this process ends, also when it is killed.
@@ -91,7 +94,8 @@ pub async fn run(
 
     let spawner = Spawner::default();
     let (given, listeners) = ((sealer, spans), (api_listener, link_listener));
-    serve(&config, &identity, given, store.clone(), listeners, sole.is_some(), &spawner).await?;
+    let certificates = Certificates { identity, signing };
+    serve(&config, certificates, given, store.clone(), listeners, sole.is_some(), &spawner).await?;
     stop.await;
     info!("stopping");
     spawner.stop();
@@ -110,9 +114,21 @@ fn sole_on(path: &Path, database: &DatabaseUrl) -> Result<Sole, StartError> {
     })
 }
 
+/// Who this process is to hosts, and how it makes new ones, where it can.
+struct Certificates {
+    identity: LinkIdentity,
+    signing: Option<Signing>,
+}
+
+fn signing(config: &ControlConfig) -> anyhow::Result<Option<Signing>> {
+    let life_ms = i64::try_from(config.certificate_life.as_millis())?;
+    let authority = Authority::from_directory(&config.identity)?;
+    Ok(authority.map(|authority| Signing { authority, life_ms }))
+}
+
 async fn serve(
     config: &ControlConfig,
-    identity: &LinkIdentity,
+    Certificates { identity, signing }: Certificates,
     (sealer, spans): (Arc<Sealer>, Option<FinishedSpans>),
     store: Store,
     (api_listener, link_listener): (TcpListener, TcpListener),
@@ -130,8 +146,10 @@ async fn serve(
     let (handle, requests) = LeaderHandle::new();
     let advertised = config.link_address.clone().unwrap_or_else(|| link_address.to_string());
     let process = ProcessId::new(clock.wall(), random_bytes());
+    let refusals = Refusals::start(spawner, store.clone(), clock);
     let leader = LeaderConfig {
         store: store.clone(),
+        refusals: refusals.clone(),
         clock,
         spawner: spawner.clone(),
         tasks: tasks.clone(),
@@ -144,8 +162,18 @@ async fn serve(
         handle: handle.clone(),
     };
     let destination = leader::start(leader, requests);
-    let links = Links { destination, store: store.clone(), clock, spawner: spawner.clone() };
-    links::serve(&links, link_listener, identity)?;
+    let authority = signing.is_some().then(|| identity.authority());
+    let entrance = Entrance { address: advertised.clone(), authority };
+    let links = Links {
+        destination,
+        store: store.clone(),
+        signing: signing.map(Arc::new),
+        config_changed: handle.config_changed.clone(),
+        refusals,
+        clock,
+        spawner: spawner.clone(),
+    };
+    links::serve(&links, link_listener, &identity)?;
 
     let policy = Policy::new(config.allow_nets.clone(), listeners);
     let teller = Arc::new(Teller::new(config.tell.clone(), policy, sealer.clone())?);
@@ -165,7 +193,9 @@ async fn serve(
         otlp::start(Exporter { config: to, spans, sight, process }, spawner)?;
     }
     let limits = ApiLimits::GENEROUS;
-    let state = ApiState { store: store.clone(), sealer, tail, leader: handle, tasks, sandbox, limits, metrics, clock };
+    let leader = handle;
+    let state =
+        ApiState { store: store.clone(), sealer, tail, leader, tasks, sandbox, limits, metrics, entrance, clock };
     let token = api::token::create_first_admin(&store, clock.wall()).await?;
     api::serve(state, api_listener, spawner);
     announce(&config.data, api_address, &advertised, token)

@@ -50,6 +50,10 @@ pub mod traceparent;
 
 pub mod egress;
 
+pub mod certificate;
+
+pub mod join;
+
 pub mod rate;
 
 pub mod health;

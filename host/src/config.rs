@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use farwatch_proto::join::{ENDPOINTS_MAX as CONTROLS_MAX, is_endpoint};
 use farwatch_sandbox::SandboxConfig;
 use ipnet::IpNet;
 
@@ -12,8 +13,6 @@ use crate::spool::SpoolLimits;
 const RUN_PLACES_MAX: u32 = 4096;
 /// Threads that run guests. More than cores only adds switches between them.
 const GUEST_THREADS_MAX: usize = 64;
-/// Control processes a host may be told of. It finds the leader by asking them in turn.
-const CONTROLS_MAX: usize = 16;
 /// Networks an operator may opt in: each address is compared with all of them.
 const ALLOW_NETS_MAX: usize = 64;
 
@@ -89,7 +88,7 @@ impl HostConfig {
         if !(1..=CONTROLS_MAX).contains(&settings.controls.len()) {
             return Err(BadSetting::Controls);
         }
-        if let Some(bad) = settings.controls.iter().find(|control| !is_address(control)) {
+        if let Some(bad) = settings.controls.iter().find(|control| !is_endpoint(control)) {
             return Err(BadSetting::Control(bad.clone()));
         }
         if !(1..=RUN_PLACES_MAX).contains(&settings.run_places) {
@@ -122,13 +121,6 @@ impl HostConfig {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from).min(GUEST_THREADS_MAX);
         self.settings.guest_threads.unwrap_or_else(cores)
     }
-}
-
-/// Whether this is a name or an address, and a port.
-pub(crate) fn is_address(text: &str) -> bool {
-    let Some((name, port)) = text.rsplit_once(':') else { return false };
-    let is_bare_ipv6 = name.contains(':') && !(name.starts_with('[') && name.ends_with(']'));
-    !name.is_empty() && !is_bare_ipv6 && port.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod join;
 pub mod probe;
 pub mod spool;
 
@@ -23,6 +24,7 @@ mod modules;
 mod orders;
 mod outcome;
 mod peers;
+mod private_file;
 mod remembered_time;
 mod runner;
 mod shard;

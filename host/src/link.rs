@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use farwatch_core::egress::Policy;
 use farwatch_proto::id::{BootId, OrderId};
+use farwatch_proto::join::is_endpoint;
 use farwatch_proto::link::{FromControl, FromHost, Order};
 use farwatch_proto::peer::PeerAddress;
 use ipnet::IpNet;
@@ -22,7 +23,6 @@ use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
 use crate::assignment::Acknowledged;
-use crate::config::is_address;
 use crate::entropy;
 use crate::identity::Identity;
 use crate::listeners;
@@ -76,7 +76,7 @@ impl Link {
             let was_linked = match converse(&mut self, &address).await {
                 End::Stopped => return,
                 End::NotLeader(leader) => {
-                    pointed = leader.filter(|leader| pointers < POINTERS_MAX && is_address(leader));
+                    pointed = leader.filter(|leader| pointers < POINTERS_MAX && is_endpoint(leader));
                     pointers += 1;
                     false
                 }

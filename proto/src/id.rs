@@ -113,6 +113,9 @@ typed_id!(
     /// One edge machine that runs checks.
     HostId, "hst");
 typed_id!(
+    /// What lets one machine join the fleet.
+    JoinTokenId, "jtk");
+typed_id!(
     /// One start of a host's process.
     BootId, "boo");
 typed_id!(

@@ -17,3 +17,5 @@ pub mod pack;
 
 pub mod link;
 pub mod peer;
+
+pub mod join;

@@ -1,10 +1,12 @@
-//! `farwatch host list`, `show`, `register` and `edit`: the machines that run checks.
+//! `farwatch host list`, `show`, `invite`, `register` and `edit`: the machines that run checks.
 
+mod invite;
 mod register;
 
 use clap::Subcommand;
 use serde_json::Value;
 
+use self::invite::InviteArgs;
 use self::register::RegisterArgs;
 use super::edit::Changes;
 use super::fields::{items, length, moment, text};
@@ -31,7 +33,17 @@ pub(crate) enum HostVerb {
         #[arg(value_name = "HOST")]
         host: String,
     },
-    /// Register a host, so that it may link and run checks
+    /// Make a token by which a machine joins the fleet, and print the line to type on it
+    #[command(after_help = "Examples:
+  farwatch host invite --provider hetzner --region eu-central --country DE --continent EU
+  farwatch host invite --provider hetzner --region eu-central --name fra-2 --json")]
+    Invite {
+        #[command(flatten)]
+        client: ClientArgs,
+        #[command(flatten)]
+        machine: InviteArgs,
+    },
+    /// Register a host that brings a certificate of its own
     #[command(after_help = "Example:
   farwatch host register fra-1 --provider hetzner --asn 24940 --country DE --continent EU --region eu-central")]
     Register {
@@ -64,6 +76,10 @@ impl HostVerb {
                 let client = Client::open(client)?;
                 let id = id_of(&client.connection, HOST, host)?;
                 client.show(&client.connection.get(&format!("/v1/hosts/{id}"))?, shown)
+            }
+            Self::Invite { client, machine } => {
+                let client = Client::open(client)?;
+                client.show(&client.connection.post("/v1/hosts/join-tokens", &machine.wish()?)?, invite::invited)
             }
             Self::Register { client, host } => {
                 let client = Client::open(client)?;

@@ -8,7 +8,7 @@ use farwatch_control::api::routes;
 use crate::{Line, command};
 
 /// The operations, each with a line that asks for it.
-const WORDS: [(&str, &str, &str); 46] = [
+const WORDS: [(&str, &str, &str); 47] = [
     ("GET", "/metrics", "metrics"),
     ("GET", "/v1/audit", "audit"),
     ("DELETE", "/v1/channels/{id}", "channel delete chn_1"),
@@ -39,6 +39,7 @@ const WORDS: [(&str, &str, &str); 46] = [
     ("GET", "/v1/health", "health"),
     ("GET", "/v1/hosts", "host list"),
     ("POST", "/v1/hosts", "host register a --provider p --asn 1 --country DE --continent EU --region eu"),
+    ("POST", "/v1/hosts/join-tokens", "host invite --provider p --region eu"),
     ("GET", "/v1/hosts/{id}", "host show fra-1"),
     ("PATCH", "/v1/hosts/{id}", "host edit fra-1 weight=3"),
     ("GET", "/v1/incidents", "incident list"),

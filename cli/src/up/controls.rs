@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use farwatch_control::config::{ControlConfig, ControlFlags};
+use farwatch_core::certificate::LIFE_MS;
 use tokio::time::{sleep, timeout};
 
 use super::supervisor::{Role, Supervised};
@@ -51,6 +52,7 @@ fn flags(args: &UpArgs, index: usize) -> Result<ControlFlags, Failure> {
         master_key_file: None,
         allow_net: args.allow_net.clone(),
         warmup: args.warmup,
+        certificate_life: Duration::from_millis(LIFE_MS.unsigned_abs()),
         otlp: args.otlp.flags(),
         tell: args.tell.flags(),
         compiler: compile_command()?,

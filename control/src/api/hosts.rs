@@ -3,13 +3,16 @@
 //! What is stored and what is seen are kept apart in the store and shown together here: standing is the newest
 //! view's word, silence and version are the leader's.
 
+mod facts;
+mod join_tokens;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use farwatch_proto::fleet::{HostFacts, Standing, WEIGHT_MAX};
-use farwatch_proto::id::{CheckId, HostId, TenantId};
+use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::time::UnixMs;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,13 +28,9 @@ use super::token::Scope;
 use super::{Api, Deed};
 use crate::leader::handle::{HostStatus, LeaderStatus};
 use crate::secret::random_bytes;
-use crate::spec::{
-    CONTINENTS, FieldProblem, check_name, check_word, labels_schema, name_schema, pointer_key, word_schema,
-};
+use crate::spec::{FieldProblem, labels_schema, name_schema};
 use crate::store::{Change, Host};
-
-/// The most labels a host may carry: all of them stand in every view.
-const LABELS_MAX: usize = 32;
+use facts::{HostWish, LABELS_MAX, facts_problems, judge, one_ticket};
 
 pub(super) fn routes() -> Routes {
     Routes::default()
@@ -43,38 +42,8 @@ pub(super) fn routes() -> Routes {
         .about("Shows a host")
         .patch("/v1/hosts/{id}", patch)
         .about("Changes the name, labels or weight of a host")
-}
-
-/// A host as an operator says it.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct HostWish {
-    /// Where the host has an id already; one is made where it has not.
-    id: Option<HostId>,
-    #[schemars(schema_with = "name_schema")]
-    name: String,
-    #[schemars(schema_with = "word_schema")]
-    provider: String,
-    asn: u32,
-    #[schemars(pattern(r"^[A-Z]{2}$"))]
-    country: String,
-    #[schemars(extend("enum" = CONTINENTS))]
-    continent: String,
-    #[schemars(schema_with = "word_schema")]
-    region: String,
-    #[serde(default)]
-    #[schemars(schema_with = "labels_schema::<LABELS_MAX>")]
-    labels: BTreeMap<String, String>,
-    #[serde(default = "one_ticket")]
-    #[schemars(range(min = 1, max = WEIGHT_MAX))]
-    weight: u16,
-    tenant: Option<TenantId>,
-    #[schemars(length(min = 1, max = 63), pattern(r"^[A-Za-z0-9_./:-]+$"))]
-    shared_machine: Option<String>,
-}
-
-const fn one_ticket() -> u16 {
-    1
+        .post("/v1/hosts/join-tokens", join_tokens::create)
+        .about("Makes a token by which one machine joins the fleet; its text is shown this once")
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -183,7 +152,7 @@ async fn register(
 ) -> Result<Registered, ApiError> {
     let now = api.clock.wall();
     let id = wish.id.unwrap_or_else(|| HostId::new(now, random_bytes()));
-    let facts = judge(&api, wish).await?;
+    let facts = judge(&api, wish.into_facts()).await?;
     let before = api.store.hosts().get(id).await?;
     if before.as_ref().is_some_and(|host| host.facts != facts || host.retired.is_some()) {
         let detail = "a host of this id is registered with other facts, or is retired; use another id";
@@ -192,7 +161,15 @@ async fn register(
     if before.is_some() {
         return shown(&api, &caller, id).await.map(|known| Registered::Before(Box::new(known)));
     }
-    let new = Host { id, facts: facts.clone(), registered: now, drained: false, retired: None, revision: 1 };
+    let new = Host {
+        id,
+        facts: facts.clone(),
+        registered: now,
+        drained: false,
+        retired: None,
+        revision: 1,
+        public_key: None,
+    };
     let answer = Created::at(format!("/v1/hosts/{id}"), &Fleet::load(&api).await?.view(new));
     let deed = Deed { action: "host.register", entity: id.to_string(), tenant: facts.tenant, now };
     api.signed_once(&caller, deed, &answer)?.hosts().register(id, &facts, now).await?;
@@ -244,52 +221,6 @@ async fn patch(
     shown(&api, &caller, id).await
 }
 
-async fn judge(api: &Api, wish: HostWish) -> Result<HostFacts, ApiError> {
-    let facts = facts_of(wish);
-    let mut problems = facts_problems(&facts);
-    if let Some(tenant) = facts.tenant
-        && api.store.tenants().get(tenant).await?.is_none()
-    {
-        problems.push(FieldProblem::new("/tenant", format!("there is no tenant {tenant}; leave it away to serve all")));
-    }
-    if problems.is_empty() { Ok(facts) } else { Err(ApiError::Invalid(problems)) }
-}
-
-fn facts_of(wish: HostWish) -> HostFacts {
-    let HostWish { name, provider, asn, country, continent, region, labels, weight, tenant, shared_machine, .. } = wish;
-    HostFacts { name, provider, asn, country, continent, region, labels, weight, tenant, shared_machine }
-}
-
-fn facts_problems(facts: &HostFacts) -> Vec<FieldProblem> {
-    let mut problems = Vec::new();
-    let mut note = |pointer: &str, judged: Result<(), String>| {
-        problems.extend(judged.err().map(|detail| FieldProblem::new(pointer, detail)));
-    };
-    let word = |what: &str, said: &str| check_word(said).map_err(|wrong| format!("the {what} {wrong}"));
-    note("/name", check_name(&facts.name).map_err(|wrong| format!("the name {wrong}")));
-    note("/provider", word("provider", &facts.provider));
-    note("/region", word("region", &facts.region));
-    if let Some(machine) = &facts.shared_machine {
-        note("/shared_machine", word("machine", machine));
-    }
-    let is_country = facts.country.len() == 2 && facts.country.bytes().all(|byte| byte.is_ascii_uppercase());
-    note("/country", demand(is_country, "write the country as two capitals (ISO 3166), such as DE"));
-    let is_continent = CONTINENTS.contains(&facts.continent.as_str());
-    note("/continent", demand(is_continent, &format!("use one of {}", CONTINENTS.join(", "))));
-    let fits = (1..=WEIGHT_MAX).contains(&facts.weight);
-    note("/weight", demand(fits, &format!("a weight is 1 to {WEIGHT_MAX} whole tickets")));
-    note("/labels", demand(facts.labels.len() <= LABELS_MAX, &format!("a host may carry {LABELS_MAX} labels")));
-    for (key, value) in &facts.labels {
-        let pointer = format!("/labels/{}", pointer_key(key));
-        note(&pointer, word("label", key).and_then(|()| word("value", value)));
-    }
-    problems
-}
-
-fn demand(holds: bool, detail: &str) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(detail.to_owned()) }
-}
-
 /// A tenant sees the hosts that may run its checks.
 async fn list(State(api): State<Api>, caller: Caller, _: Params<NoQuery>) -> Result<Json<HostsView>, ApiError> {
     caller.demand(Scope::Read)?;
@@ -337,7 +268,7 @@ impl Fleet {
     fn view(&self, host: Host) -> HostView {
         let because = shares_machine(&host, &self.hosts);
         let seen = self.status.leads.then(|| self.status.hosts.get(&host.id).cloned()).flatten();
-        let Host { id, facts, registered, drained, retired, revision } = host;
+        let Host { id, facts, registered, drained, retired, revision, .. } = host;
         HostView {
             id,
             facts,
@@ -361,39 +292,4 @@ fn shares_machine(host: &Host, fleet: &[Host]) -> Option<String> {
     };
     let others: Vec<&str> = fleet.iter().filter(shares).map(|other| other.facts.name.as_str()).collect();
     (!others.is_empty()).then(|| format!("it shares the machine {machine} with {}", others.join(", ")))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn facts(changes: &Value) -> HostFacts {
-        let mut said = json!({
-            "name": "fra-1", "provider": "hetzner", "asn": 24940, "country": "DE", "continent": "EU",
-            "region": "eu-central"
-        });
-        crate::spec::merge_patch(&mut said, changes);
-        facts_of(serde_json::from_value(said).unwrap())
-    }
-
-    #[test]
-    fn facts_are_judged_field_by_field() {
-        assert_eq!(facts_problems(&facts(&json!({}))), []);
-        for (changes, pointer) in [
-            (json!({"name": ""}), "/name"),
-            (json!({"provider": "a b"}), "/provider"),
-            (json!({"country": "de"}), "/country"),
-            (json!({"continent": "Europe"}), "/continent"),
-            (json!({"weight": 0}), "/weight"),
-            (json!({"weight": 17}), "/weight"),
-            (json!({"labels": {"a b": "c"}}), "/labels/a b"),
-            (json!({"shared_machine": ""}), "/shared_machine"),
-        ] {
-            let pointers: Vec<String> =
-                facts_problems(&facts(&changes)).into_iter().map(|problem| problem.pointer).collect();
-            assert_eq!(pointers, [pointer], "{changes}");
-        }
-    }
 }

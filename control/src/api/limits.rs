@@ -97,7 +97,7 @@ fn take<K: Eq + std::hash::Hash>(buckets: &Mutex<Buckets<K>>, key: K, now: BootM
 }
 
 /// What one customer of a provider holds: an IPv4 address, or an IPv6 network of 64 bits.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

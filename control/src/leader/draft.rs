@@ -15,6 +15,7 @@ use farwatch_proto::outcome::Status;
 use farwatch_proto::pack::{PACK_VERSION, Unpacker};
 use farwatch_proto::run::{Purpose, RunResult};
 use farwatch_proto::time::{BootMs, UnixMs};
+use serde_json::json;
 use tracing::{debug, info, warn};
 
 use super::admission::admit;
@@ -22,6 +23,7 @@ use super::checkpoint::{LastSlots, remember};
 use super::evidence::occasion_of_answer;
 use super::journal_body::HostResults;
 use super::state::{SegmentKey, State};
+use crate::refusals::{Culprit, Refusal};
 use crate::store::{EvidencePiece, SlotRange};
 
 /// The moment a draft is made at, by both clocks.
@@ -99,6 +101,7 @@ impl Draft {
     /// Judges what the host may say, and drops the rest.
     fn take_in(&mut self, state: &mut State, host: HostId, results: Vec<RunResult>, now: Now) -> Vec<RunResult> {
         let mut admitted = Vec::with_capacity(results.len());
+        let (all, mut first_refused) = (results.len(), None);
         for result in results {
             match admit(host, &result, &state.book, &state.views, &state.orders, now.wall) {
                 Ok(()) => {
@@ -108,8 +111,18 @@ impl Draft {
                 Err(refusal) => {
                     debug!(%host, check = %result.stream.check, slot = %result.slot, %refusal, "result refused");
                     state.refuse(host);
+                    first_refused.get_or_insert((result.stream.check, result.slot, refusal));
                 }
             }
+        }
+        if let Some((check, slot, refusal)) = first_refused {
+            let refused = all - admitted.len();
+            state.noted.push(Refusal {
+                action: "refused.result",
+                culprit: Culprit::Host(host),
+                entity: check.to_string(),
+                detail: json!({ "why": refusal.to_string(), "slot": slot, "refused": refused }),
+            });
         }
         admitted
     }

@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::links::{Destination, INBOX_MAX};
 use crate::metrics::Metrics;
 use crate::otlp::within;
+use crate::refusals::Refusals;
 use crate::secret::random_bytes;
 use crate::spawn::Spawner;
 use crate::store::{Epoch, Lease, Store, StoreError};
@@ -47,6 +48,8 @@ const WATCH_PERIOD: Duration = Duration::from_millis(500);
 pub struct LeaderConfig {
     /// The database.
     pub store: Store,
+    /// Where refusals are noted.
+    pub(crate) refusals: Refusals,
     /// The clock.
     pub clock: Clock,
     /// Starts the renewal, and says when to stop.

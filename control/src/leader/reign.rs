@@ -133,6 +133,7 @@ impl<'a> Reign<'a> {
             self.tests.watch(&event);
             self.state.take_in(&self.config.store, &mut self.draft, event, &self.config.listeners, now).await?;
         }
+        self.state.noted.drain(..).for_each(|refusal| self.config.refusals.note(refusal));
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use farwatch_core::holding::digest_of_all;
 use farwatch_proto::check::Definition;
@@ -53,6 +54,8 @@ pub(super) struct Arrival {
     pub(super) connection: u64,
     pub(super) boot: BootId,
     pub(super) outbox: mpsc::Sender<FromControl>,
+    /// The key of its certificate (SubjectPublicKeyInfo, DER).
+    pub(super) public_key: Arc<[u8]>,
     pub(super) version: String,
     pub(super) run_places: u32,
     pub(super) peer_address: Option<SocketAddr>,

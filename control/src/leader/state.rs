@@ -21,6 +21,7 @@ use super::census::Census;
 use super::checkpoint::LastSlots;
 use super::outages::Outages;
 use super::sessions::Session;
+use crate::refusals::Refusal;
 use crate::store::{Epoch, JournalHead, MARKS_PER_HOST_MAX};
 
 /// A segment of a host's spool.
@@ -60,6 +61,8 @@ pub(super) struct State {
     pub(super) results: u64,
     /// Messages refused in this leadership, by host.
     pub(super) refused: BTreeMap<HostId, u64>,
+    /// Refusals that the audit log is to tell of; taken from here as soon as what came was taken in.
+    pub(super) noted: Vec<Refusal>,
     /// How much fails at once.
     pub(super) outages: Outages,
     /// What is watched, counted.

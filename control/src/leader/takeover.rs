@@ -78,6 +78,7 @@ pub(super) async fn load(
         orders: Orders::default(),
         results: 0,
         refused: BTreeMap::new(),
+        noted: Vec::new(),
         outages: Outages::default(),
         census: Census::default(),
     };

@@ -95,6 +95,7 @@ impl World {
             orders: Orders::default(),
             results: 0,
             refused: BTreeMap::new(),
+            noted: Vec::new(),
             outages: Outages::default(),
             census: Census::default(),
         };
@@ -173,6 +174,7 @@ fn arrival(outbox: mpsc::Sender<FromControl>, assigned: Option<Assigned>) -> Arr
         connection: 1,
         outbox,
         boot: boot_id(),
+        public_key: [].into(),
         version: "1".into(),
         run_places: 8,
         peer_address: None,

@@ -9,12 +9,14 @@ use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::link::{Declined, FromControl, FromHost, Mark};
 use farwatch_proto::peer::PeerAddress;
 use farwatch_proto::time::{BootMs, Stamp};
+use serde_json::json;
 use tracing::{debug, info, warn};
 
 use super::draft::{Draft, Now};
 use super::sessions::{Arrival, Assigned, Session};
 use super::state::State;
 use crate::links::LinkEvent;
+use crate::refusals::{Culprit, Refusal};
 use crate::store::{Store, StoreError};
 
 impl State {
@@ -28,7 +30,7 @@ impl State {
         now: Now,
     ) -> Result<(), StoreError> {
         match event {
-            LinkEvent::Arrived { host, connection, boot, from, hello, outbox } => {
+            LinkEvent::Arrived { host, connection, boot, from, public_key, hello, outbox } => {
                 let FromHost::Hello { version, run_places, peer_address, assignment, assignment_digest, view, .. } =
                     *hello
                 else {
@@ -36,7 +38,8 @@ impl State {
                 };
                 let peer_address = peer_address.map(|address| reachable(address, from));
                 let assigned = assignment.map(|to| Assigned { to, digest: assignment_digest });
-                let arrival = Arrival { connection, boot, outbox, version, run_places, peer_address, assigned, view };
+                let arrival =
+                    Arrival { connection, boot, outbox, public_key, version, run_places, peer_address, assigned, view };
                 self.welcome(store, host, arrival, listeners, now).await?;
             }
             LinkEvent::Said { host, connection, received, message } => {
@@ -73,13 +76,13 @@ impl State {
             debug!(%host, "a host has gone before it was welcomed");
             return Ok(());
         }
-        if self.newest.host(host).is_none() && store.hosts().get(host).await?.is_none_or(|host| host.retired.is_some())
-        {
-            warn!(%host, "a host that is not registered was refused");
-            let reason = "this host is not registered; register it with POST /v1/hosts".to_owned();
-            // Whether it hears the reason is its own affair.
-            let _ = arrival.outbox.try_send(FromControl::Refused { reason });
+        let found = store.hosts().get(host).await?;
+        if self.newest.host(host).is_none() && found.as_ref().is_none_or(|host| host.retired.is_some()) {
+            self.turn_away(host, &arrival, found.is_some());
             return Ok(());
+        }
+        if found.is_some_and(|host| host.public_key.as_deref() != Some(&*arrival.public_key)) {
+            store.hosts().note_public_key(host, &arrival.public_key).await?;
         }
         let marks: Vec<Mark> = store.host_marks().of_host(host).await?;
         self.take_marks(host, &marks);
@@ -164,6 +167,24 @@ impl State {
             }
             FromHost::Hello { .. } | FromHost::Unknown => self.refuse(host),
         }
+    }
+
+    /// Refuses the link of a host that is none, or none any more.
+    fn turn_away(&mut self, host: HostId, arrival: &Arrival, is_retired: bool) {
+        warn!(%host, is_retired, "a host that is not registered was refused");
+        let (why, reason) = if is_retired {
+            ("retired", "this host was retired; it may join again as another, with a token of `farwatch host invite`")
+        } else {
+            ("unregistered", "this host is not registered; register it with POST /v1/hosts")
+        };
+        // Whether it hears the reason is its own affair.
+        let _ = arrival.outbox.try_send(FromControl::Refused { reason: reason.to_owned() });
+        self.noted.push(Refusal {
+            action: "refused.link",
+            culprit: Culprit::Host(host),
+            entity: host.to_string(),
+            detail: json!({ "why": why }),
+        });
     }
 
     /// Says why, and what the database does hold, so that the host goes on from there.

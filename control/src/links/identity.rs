@@ -7,13 +7,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use farwatch_proto::id::HostId;
+use farwatch_proto::join::AuthorityDigest;
 use farwatch_proto::link::HOST_URI_PREFIX;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::grace::Forbearing;
 
 /// Control's certificate and key, and the authority that signs hosts.
 #[derive(Debug)]
@@ -38,25 +41,47 @@ impl LinkIdentity {
         Ok(Self { chain, key, authority })
     }
 
+    /// By whom hosts know control.
+    pub fn authority(&self) -> AuthorityDigest {
+        AuthorityDigest::of(&self.authority)
+    }
+
     pub(super) fn server_config(&self) -> anyhow::Result<ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.clone())?;
-        let hosts = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?;
+        // A machine that joins has no certificate yet. What else may be asked without one is nothing.
+        let hosts = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .allow_unauthenticated()
+            .build()?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_client_cert_verifier(hosts)
-            .with_single_cert(self.chain.clone(), self.key.clone_key())?;
+            .with_client_cert_verifier(Arc::new(Forbearing(hosts)))
+            .with_single_cert(self.shown_chain(), self.key.clone_key())?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // A resumed session would show the certificate of the first one, whatever became of that since.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
         Ok(config)
+    }
+
+    /// The chain with the authority at its end, by which a machine that joins finds it.
+    fn shown_chain(&self) -> Vec<CertificateDer<'static>> {
+        let mut chain = self.chain.clone();
+        if !chain.contains(&self.authority) {
+            chain.push(self.authority.clone());
+        }
+        chain
     }
 }
 
 /// The other end of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The host its certificate names.
     pub host: HostId,
+    /// The key of its certificate (SubjectPublicKeyInfo, DER).
+    pub public_key: Arc<[u8]>,
     /// Where it dialled from.
     pub address: SocketAddr,
 }
@@ -65,13 +90,13 @@ impl Peer {
     pub(super) fn of(connection: &ServerConnection, address: SocketAddr) -> anyhow::Result<Self> {
         let chain = connection.peer_certificates().context("the peer showed no certificate")?;
         let first = chain.first().context("the peer showed no certificate")?;
-        Ok(Self { host: host_in(first)?, address })
+        let (_, certificate) = X509Certificate::from_der(first).context("the certificate cannot be read")?;
+        Ok(Self { host: host_in(&certificate)?, public_key: certificate.public_key().raw.into(), address })
     }
 }
 
 /// The host a certificate names.
-fn host_in(certificate: &CertificateDer<'_>) -> anyhow::Result<HostId> {
-    let (_, certificate) = X509Certificate::from_der(certificate).context("the certificate cannot be read")?;
+fn host_in(certificate: &X509Certificate<'_>) -> anyhow::Result<HostId> {
     for extension in certificate.extensions() {
         let ParsedExtension::SubjectAlternativeName(names) = extension.parsed_extension() else { continue };
         for name in &names.general_names {

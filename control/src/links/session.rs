@@ -7,11 +7,13 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Extension, State};
 use axum::response::Response;
 use farwatch_proto::link::{FRAME_MAX_BYTES, FromControl, FromHost};
+use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::{Destination, LinkEvent, Links, OUTBOX_MAX, Peer};
+use crate::refusals::{Culprit, Refusal};
 
 /// A host that has not said hello by then never will.
 const HELLO_LIMIT: Duration = Duration::from_secs(5);
@@ -35,14 +37,14 @@ pub(super) async fn upgrade(
         let stopping = spawner.stopping();
         tokio::select! {
             () = stopping.requested() => {}
-            () = converse(socket, links, peer) => {}
+            () = converse(socket, &links, &peer) => {}
         }
     })
 }
 
-async fn converse(mut socket: WebSocket, links: Links, peer: Peer) {
+async fn converse(mut socket: WebSocket, links: &Links, peer: &Peer) {
     // Whoever closes with the hello unread may take back what it answered, so that is read first.
-    let first = first_message(&mut socket, peer).await;
+    let first = first_message(&mut socket, links, peer).await;
     let destination = links.destination.borrow().clone();
     let inbox = match destination {
         Destination::Here(inbox) => inbox,
@@ -56,7 +58,7 @@ async fn converse(mut socket: WebSocket, links: Links, peer: Peer) {
         Ok(None) => return debug!(host = %peer.host, "a link ended without a hello"),
         Err(reason) => {
             refuse(&mut socket, reason).await;
-            let refused = unreadable(&links, peer, reason.to_owned());
+            let refused = unreadable(links, peer, reason.to_owned());
             // The leader may be gone already; then nobody counts.
             let _ = inbox.send(refused).await;
             return;
@@ -65,9 +67,10 @@ async fn converse(mut socket: WebSocket, links: Links, peer: Peer) {
     let FromHost::Hello { host, boot, .. } = hello else { return };
     let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
     let (outbox, to_send) = mpsc::channel(OUTBOX_MAX);
-    let arrived = LinkEvent::Arrived { host, connection, boot, from: peer.address, hello: Box::new(hello), outbox };
+    let (from, public_key, hello) = (peer.address, peer.public_key.clone(), Box::new(hello));
+    let arrived = LinkEvent::Arrived { host, connection, boot, from, public_key, hello, outbox };
     if inbox.send(arrived).await.is_ok() {
-        exchange(&mut socket, &links, peer, connection, &inbox, to_send).await;
+        exchange(&mut socket, links, peer, connection, &inbox, to_send).await;
         // The leader may be gone already; then nobody needs to know.
         let _ = inbox.send(LinkEvent::Left { host, connection }).await;
     }
@@ -75,12 +78,18 @@ async fn converse(mut socket: WebSocket, links: Links, peer: Peer) {
 
 /// The hello of the host that the certificate names; nothing when the connection ends before it, and a reason when
 /// something else comes.
-async fn first_message(socket: &mut WebSocket, peer: Peer) -> Result<Option<FromHost>, &'static str> {
+async fn first_message(socket: &mut WebSocket, links: &Links, peer: &Peer) -> Result<Option<FromHost>, &'static str> {
     let Ok(Some(Ok(message))) = timeout(HELLO_LIMIT, socket.recv()).await else { return Ok(None) };
     let text = message.to_text().unwrap_or_default();
     match serde_json::from_str(text) {
         Ok(FromHost::Hello { host, .. }) if host != peer.host => {
             warn!(certificate = %peer.host, claims = %host, address = %peer.address, "a host speaks for another");
+            links.refusals.note(Refusal {
+                action: "refused.link",
+                culprit: Culprit::Host(peer.host),
+                entity: host.to_string(),
+                detail: json!({ "why": "another-host", "address": peer.address.ip() }),
+            });
             Err("the hello names another host than the certificate")
         }
         Ok(hello @ FromHost::Hello { .. }) => Ok(Some(hello)),
@@ -92,7 +101,7 @@ async fn first_message(socket: &mut WebSocket, peer: Peer) -> Result<Option<From
 async fn exchange(
     socket: &mut WebSocket,
     links: &Links,
-    peer: Peer,
+    peer: &Peer,
     connection: u64,
     inbox: &mpsc::Sender<LinkEvent>,
     mut to_send: mpsc::Receiver<FromControl>,
@@ -127,7 +136,7 @@ async fn exchange(
     }
 }
 
-fn read(text: &str, links: &Links, peer: Peer, connection: u64) -> LinkEvent {
+fn read(text: &str, links: &Links, peer: &Peer, connection: u64) -> LinkEvent {
     let received = links.clock.boot();
     match serde_json::from_str(text) {
         Ok(message) => LinkEvent::Said { host: peer.host, connection, received, message },
@@ -135,7 +144,7 @@ fn read(text: &str, links: &Links, peer: Peer, connection: u64) -> LinkEvent {
     }
 }
 
-fn unreadable(links: &Links, peer: Peer, reason: String) -> LinkEvent {
+fn unreadable(links: &Links, peer: &Peer, reason: String) -> LinkEvent {
     LinkEvent::Unreadable { host: peer.host, received: links.clock.boot(), reason }
 }
 

@@ -11,7 +11,8 @@ use super::revisions::demand_latest;
 use super::transaction::Tx;
 use super::{Change, Entity, Store, StoreError};
 
-const HOST_BY_ID: &str = "select id, facts, registered_ms, drained, retired_ms, revision from host where id = $1";
+const HOST_BY_ID: &str =
+    "select id, facts, registered_ms, drained, retired_ms, revision, public_key from host where id = $1";
 
 /// A registered host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Host {
     pub retired: Option<UnixMs>,
     /// Counts up with every change, from 1.
     pub revision: u32,
+    /// The key of the certificate it last showed (SubjectPublicKeyInfo, DER); unknown before it was ever linked.
+    pub public_key: Option<Vec<u8>>,
 }
 
 /// The hosts.
@@ -45,26 +48,30 @@ impl Hosts<'_> {
     /// Registers one. A second one of the same name is a conflict, and a view carries only so many.
     pub async fn register(self, id: HostId, facts: &HostFacts, now: UnixMs) -> Result<Stamp, StoreError> {
         let entity = Entity::Host(id);
-        let document = &document_of(facts)?;
         self.0
             .write(|tx| {
                 Box::pin(async move {
                     let stamp = tx.next_stamp(entity, now).await?;
-                    let inserted = sqlx::query(
-                        "insert into host (id, name, facts, registered_ms, drained) values ($1, $2, $3, $4, 0) \
-                         on conflict (id) do nothing",
-                    )
-                    .bind(id.as_bytes().as_slice())
-                    .bind(facts.name.as_str())
-                    .bind(document.as_str())
-                    .bind(now.0)
-                    .execute(&mut *tx.connection)
-                    .await?;
-                    if inserted.rows_affected() == 0 {
-                        return tx.created_before(entity).await;
+                    if insert(tx, id, facts, None, now).await? {
+                        return Ok(stamp);
                     }
-                    demand_room(tx).await?;
-                    Ok(stamp)
+                    tx.created_before(entity).await
+                })
+            })
+            .await
+    }
+
+    /// Notes the key of the certificate that a host showed. It is no config, so nobody follows it.
+    pub async fn note_public_key(self, id: HostId, public_key: &[u8]) -> Result<(), StoreError> {
+        self.0
+            .write(|tx| {
+                Box::pin(async move {
+                    sqlx::query("update host set public_key = $2 where id = $1")
+                        .bind(id.as_bytes().as_slice())
+                        .bind(public_key)
+                        .execute(&mut *tx.connection)
+                        .await?;
+                    Ok(())
                 })
             })
             .await
@@ -76,7 +83,8 @@ impl Hosts<'_> {
             .read(|reading| {
                 Box::pin(async move {
                     let rows = sqlx::query(
-                        "select id, facts, registered_ms, drained, retired_ms, revision from host order by id",
+                        "select id, facts, registered_ms, drained, retired_ms, revision, public_key from host \
+                         order by id",
                     )
                     .fetch_all(&mut *reading.connection)
                     .await?;
@@ -171,6 +179,32 @@ impl Hosts<'_> {
     }
 }
 
+/// Registers a host within the transaction under way, whose first statement took the next number. Whether it is new.
+pub(super) async fn insert(
+    tx: &mut Tx<'_>,
+    id: HostId,
+    facts: &HostFacts,
+    public_key: Option<&[u8]>,
+    now: UnixMs,
+) -> Result<bool, StoreError> {
+    let inserted = sqlx::query(
+        "insert into host (id, name, facts, registered_ms, drained, public_key) values ($1, $2, $3, $4, 0, $5) \
+         on conflict (id) do nothing",
+    )
+    .bind(id.as_bytes().as_slice())
+    .bind(facts.name.as_str())
+    .bind(document_of(facts)?)
+    .bind(now.0)
+    .bind(public_key.map(<[u8]>::to_vec))
+    .execute(&mut *tx.connection)
+    .await?;
+    if inserted.rows_affected() == 0 {
+        return Ok(false);
+    }
+    demand_room(tx).await?;
+    Ok(true)
+}
+
 /// Counts under the lock of the config counter, so two registrations cannot both take the last place.
 async fn demand_room(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let row = sqlx::query("select count(*) as hosts from host where retired_ms is null")
@@ -196,5 +230,6 @@ fn host(row: &AnyRow) -> Result<Host, StoreError> {
         drained: row.flag("drained")?,
         retired: row.maybe_moment("retired_ms")?,
         revision: row.number("revision")?,
+        public_key: row.maybe_bytes("public_key")?,
     })
 }

@@ -40,7 +40,7 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 13] = [
+const MIGRATIONS: [Migration; 14] = [
     migration!(1, "0001_first"),
     migration!(2, "0002_segment_marks"),
     migration!(3, "0003_judged_checks"),
@@ -54,6 +54,7 @@ const MIGRATIONS: [Migration; 13] = [
     migration!(17, "0017_leader_questions"),
     migration!(18, "0018_evidence"),
     migration!(19, "0019_partitions"),
+    migration!(20, "0020_join"),
 ];
 
 /// The table that lists what was applied. It is made before any migration, so its shape is final.

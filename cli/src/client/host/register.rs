@@ -46,7 +46,7 @@ impl RegisterArgs {
         let Self { name, provider, asn, country, continent, region, .. } = self;
         let mut wish = json!({
             "name": name, "provider": provider, "asn": asn, "country": country, "continent": continent,
-            "region": region, "labels": self.labels()?,
+            "region": region, "labels": labels_of(&self.labels)?,
         });
         if let Some(weight) = self.weight {
             wish["weight"] = json!(weight);
@@ -58,14 +58,15 @@ impl RegisterArgs {
         }
         Ok(wish)
     }
+}
 
-    fn labels(&self) -> Result<Map<String, Value>, Failure> {
-        let label = |label: &String| {
-            let said = label.split_once('=').map(|(name, value)| (name.to_owned(), json!(value)));
-            said.ok_or_else(|| Failure::new(USAGE, format_args!("--label {label}: write it as name=value")))
-        };
-        self.labels.iter().map(label).collect()
-    }
+/// Labels as they are said on the command line.
+pub(super) fn labels_of(said: &[String]) -> Result<Map<String, Value>, Failure> {
+    let label = |label: &String| {
+        let said = label.split_once('=').map(|(name, value)| (name.to_owned(), json!(value)));
+        said.ok_or_else(|| Failure::new(USAGE, format_args!("--label {label}: write it as name=value")))
+    };
+    said.iter().map(label).collect()
 }
 
 #[cfg(test)]

@@ -9,11 +9,13 @@ use farwatch_control::api::{self, ApiLimits, ApiState, token};
 use farwatch_control::builtin;
 use farwatch_control::clock::Clock;
 use farwatch_control::leader::LeaderHandle;
+use farwatch_control::links::Entrance;
 use farwatch_control::metrics::Metrics;
 use farwatch_control::seal::Sealer;
 use farwatch_control::store::{DatabaseUrl, Store};
 use farwatch_control::tail::Tail;
 use farwatch_control::tasks::TaskList;
+use farwatch_proto::join::AuthorityDigest;
 use farwatch_proto::time::UnixMs;
 use farwatch_sandbox::{CompileCommand, Sandbox, SandboxConfig};
 use farwatch_tests::postgres::Postgres;
@@ -82,6 +84,7 @@ impl House {
             sandbox,
             limits: ApiLimits::GENEROUS,
             metrics: Metrics::new(Clock.wall()),
+            entrance: entrance(LINK_ADDRESS, Some(AUTHORITY)),
             clock: Clock,
         };
         Self { store, router: api::router(state.clone()), state, operator, _directory: directory }
@@ -90,6 +93,13 @@ impl House {
     /// The same house with other limits.
     pub(super) fn limited(mut self, limits: ApiLimits) -> Self {
         self.state.limits = limits;
+        self.router = api::router(self.state.clone());
+        self
+    }
+
+    /// The same house where hosts come in elsewhere.
+    pub(super) fn with_entrance(mut self, address: &str, authority: Option<[u8; 32]>) -> Self {
+        self.state.entrance = entrance(address, authority);
         self.router = api::router(self.state.clone());
         self
     }
@@ -159,6 +169,15 @@ impl House {
     pub(super) async fn host(&self, name: &str) -> String {
         self.made("/v1/hosts", host_wish(name)).await
     }
+}
+
+/// Where hosts dial.
+pub(super) const LINK_ADDRESS: &str = "control.example:8401";
+/// The digest of the fleet's authority.
+pub(super) const AUTHORITY: [u8; 32] = [7; 32];
+
+fn entrance(address: &str, authority: Option<[u8; 32]>) -> Entrance {
+    Entrance { address: address.to_owned(), authority: authority.map(AuthorityDigest) }
 }
 
 /// A check of a shop at 10 s.

@@ -30,6 +30,7 @@ mod folding;
 mod history;
 mod house;
 mod idempotency;
+mod invitations;
 mod isolation;
 mod limits;
 mod openapi;

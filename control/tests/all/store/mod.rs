@@ -27,6 +27,7 @@ mod evidence;
 mod fleet;
 mod given_up;
 mod incidents;
+mod joining;
 mod journal;
 mod kept_answers;
 mod late_failures;
