@@ -214,9 +214,12 @@ impl Fleet {
         self.last_step = now;
     }
 
-    fn newly_dead(&self, newest: &View, now: BootMs) -> BTreeSet<HostId> {
-        let hears_anybody = self.hosts.keys().any(|host| self.is_heard(*host, SILENCE_MS, now));
-        if !hears_anybody || now.since(self.watching_since) < LEADER_PATIENCE_MS {
+    fn newly_dead(&mut self, newest: &View, now: BootMs) -> BTreeSet<HostId> {
+        // Hosts that all fall silent at once do so within a heartbeat or two of each other: the last of them is not heard.
+        if !self.hosts.keys().any(|host| self.is_heard(*host, VOTER_SILENCE_MS, now)) {
+            self.watching_since = now;
+        }
+        if now.since(self.watching_since) < LEADER_PATIENCE_MS {
             return BTreeSet::new();
         }
         let owning = newest.hosts.iter().filter(|host| host.standing != Standing::Away);

@@ -175,6 +175,23 @@ fn a_leader_that_hears_nobody_blames_itself() {
 }
 
 #[test]
+fn hosts_that_fall_silent_together_and_return_one_by_one_are_not_dead() {
+    let mut world = World::settled(5);
+    let views = world.views.len();
+    for n in 0..4 {
+        world.silence(n);
+        world.run(STEP_MS);
+    }
+    world.silence(4);
+    world.run(20_000);
+    for n in 0..5 {
+        world.revive(n);
+        world.run(1_000);
+    }
+    assert_eq!((world.views.len(), world.standings()), (views, vec![Standing::Active; 5]));
+}
+
+#[test]
 fn a_death_withdraws_the_plan_and_the_plan_is_made_anew() {
     let mut world = World::settled(5);
     world.silence(2);
