@@ -25,6 +25,8 @@ pub mod revision;
 
 pub mod ledger;
 
+pub mod audit;
+
 pub mod block;
 
 pub mod detect;
