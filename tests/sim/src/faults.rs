@@ -2,7 +2,12 @@
 
 use crate::fleet::{HOSTS, provider_of};
 use crate::random::Random;
-use crate::world::{CALM_MS, LASTS_MS};
+use crate::world::CALM_MS;
+
+pub(crate) const TEN_MINUTES_MS: i64 = 600_000;
+pub(crate) const HOUR_MS: i64 = 3_600_000;
+/// Control has been away for so long, to the second, often enough.
+const AWAY_MS: i64 = 35_000;
 
 /// Kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +18,8 @@ pub(crate) enum Kind {
     TwoCrashes,
     /// All hosts of a provider.
     Provider,
+    /// A machine is switched off in mid-write, and on again: its spool is torn, and its CLOCK_BOOTTIME begins anew.
+    Reboot,
     /// A process stands still.
     Pause,
     /// Hosts and the rest of the world do not hear each other.
@@ -23,46 +30,94 @@ pub(crate) enum Kind {
     Deaf,
     /// Hosts hear each other, and control none of these.
     CutFromControl,
-    /// Nobody leads.
-    ControlAway,
+    /// Control hears nobody, and is heard.
+    MassSilence,
+    /// Control and two hosts beside it are cut off from the world: it hears nobody else, and they see every target fail.
+    Island,
+    /// Hosts lose the internet, but not their peers: whatever they run fails.
+    Blind,
     /// A host has no places left.
     Full,
+    /// A host's disk has room for bare results only.
+    DiskFull,
     /// Somebody sets a machine's wall clock by an hour.
     ClockSet,
     /// An operator takes hosts out, and lets them return: planned views, raced by whatever else happens.
     Drain,
+    /// Whoever leads is killed.
+    LeaderCrash,
+    /// Whoever leads stands still, and goes on later as if nothing had happened.
+    LeaderPause,
+    /// Nobody leads: all processes of control are gone.
+    ControlAway,
+    /// Whoever leads does not reach the database.
+    StoreCut,
+    /// The database answers nobody for a while.
+    StoreStall,
+    /// The database fails over to a machine that had not heard of the last transactions.
+    StoreFailover,
+    /// Most targets fail at once.
+    MassOutage,
+    /// One target fails.
+    Outage,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Crash,
         Self::TwoCrashes,
         Self::Provider,
+        Self::Reboot,
         Self::Pause,
         Self::Partition,
         Self::Mute,
         Self::Deaf,
         Self::CutFromControl,
-        Self::ControlAway,
+        Self::MassSilence,
+        Self::Island,
+        Self::Blind,
         Self::Full,
+        Self::DiskFull,
         Self::ClockSet,
         Self::Drain,
+        Self::LeaderCrash,
+        Self::LeaderPause,
+        Self::ControlAway,
+        Self::StoreCut,
+        Self::StoreStall,
+        Self::StoreFailover,
+        Self::MassOutage,
+        Self::Outage,
     ];
+    /// Those that worlds full of trouble draw from; single outages are in every world.
+    const DRAWN: usize = Self::ALL.len() - 1;
 
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Crash => "crash",
             Self::TwoCrashes => "two_crashes",
             Self::Provider => "provider",
+            Self::Reboot => "reboot",
             Self::Pause => "pause",
             Self::Partition => "partition",
             Self::Mute => "mute",
             Self::Deaf => "deaf",
             Self::CutFromControl => "cut_from_control",
-            Self::ControlAway => "control_away",
+            Self::MassSilence => "mass_silence",
+            Self::Island => "island",
+            Self::Blind => "blind",
             Self::Full => "full",
+            Self::DiskFull => "disk_full",
             Self::ClockSet => "clock_set",
             Self::Drain => "drain",
+            Self::LeaderCrash => "leader_crash",
+            Self::LeaderPause => "leader_pause",
+            Self::ControlAway => "control_away",
+            Self::StoreCut => "store_cut",
+            Self::StoreStall => "store_stall",
+            Self::StoreFailover => "store_failover",
+            Self::MassOutage => "mass_outage",
+            Self::Outage => "outage",
         }
     }
 }
@@ -85,6 +140,8 @@ pub(crate) enum Profile {
     Lossy,
     /// One host dies at a time, and nothing else happens.
     OneDeath,
+    /// Control is away for an hour, while hosts die one at a time.
+    LongAway,
     /// Everything happens.
     Troubled,
 }
@@ -93,14 +150,14 @@ impl Profile {
     pub(crate) const fn delay_max_ms(self) -> i64 {
         match self {
             Self::Troubled => 300,
-            Self::Calm | Self::Lossy | Self::OneDeath => 120,
+            Self::Calm | Self::Lossy | Self::OneDeath | Self::LongAway => 120,
         }
     }
 
     pub(crate) const fn loss(self) -> i64 {
         match self {
             Self::Lossy | Self::Troubled => 10,
-            Self::Calm | Self::OneDeath => 0,
+            Self::Calm | Self::OneDeath | Self::LongAway => 0,
         }
     }
 
@@ -108,7 +165,15 @@ impl Profile {
     pub(crate) const fn bad_drift_ppm(self) -> i64 {
         match self {
             Self::Troubled => 500,
-            Self::Calm | Self::Lossy | Self::OneDeath => 20,
+            Self::Calm | Self::Lossy | Self::OneDeath | Self::LongAway => 20,
+        }
+    }
+
+    /// How long such a world lasts.
+    pub(crate) const fn lasts_ms(self) -> i64 {
+        match self {
+            Self::LongAway => HOUR_MS + TEN_MINUTES_MS,
+            Self::Calm | Self::Lossy | Self::OneDeath | Self::Troubled => TEN_MINUTES_MS,
         }
     }
 
@@ -120,15 +185,19 @@ impl Profile {
     pub(crate) fn faults(self, random: &mut Random) -> Vec<Fault> {
         match self {
             Self::Calm | Self::Lossy => Vec::new(),
-            Self::OneDeath => one_death_at_a_time(random),
+            Self::OneDeath => one_death_at_a_time(self.lasts_ms(), random),
+            Self::LongAway => {
+                let away = Fault { at: CALM_MS, kind: Kind::ControlAway, hosts: Vec::new(), lasts_ms: HOUR_MS };
+                [away].into_iter().chain(one_death_at_a_time(self.lasts_ms(), random)).collect()
+            }
             Self::Troubled => trouble(random),
         }
     }
 }
 
 /// Long enough apart for the host to be back and to own again before the next one dies.
-fn one_death_at_a_time(random: &mut Random) -> Vec<Fault> {
-    let times = (CALM_MS..LASTS_MS - 2 * CALM_MS).step_by(60_000);
+fn one_death_at_a_time(lasts_ms: i64, random: &mut Random) -> Vec<Fault> {
+    let times = (CALM_MS..lasts_ms - 2 * CALM_MS).step_by(60_000);
     times
         .map(|from| {
             let (at, host, lasts_ms) =
@@ -141,7 +210,7 @@ fn one_death_at_a_time(random: &mut Random) -> Vec<Fault> {
 fn trouble(random: &mut Random) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut at = CALM_MS;
-    while at < LASTS_MS - 3 * CALM_MS {
+    while at < TEN_MINUTES_MS - 3 * CALM_MS {
         faults.push(fault(at, random));
         at += random.between(500, 30_000);
     }
@@ -149,30 +218,40 @@ fn trouble(random: &mut Random) -> Vec<Fault> {
 }
 
 fn fault(at: i64, random: &mut Random) -> Fault {
-    let kind = Kind::ALL[random.index(Kind::ALL.len())];
+    let kind = Kind::ALL[random.index(Kind::DRAWN)];
+    Fault { at, kind, hosts: whom(kind, random), lasts_ms: how_long_ms(kind, random) }
+}
+
+fn whom(kind: Kind, random: &mut Random) -> Vec<usize> {
     let one = random.index(HOSTS);
-    let hosts = match kind {
-        Kind::Crash | Kind::Pause | Kind::Full | Kind::ClockSet => vec![one],
-        Kind::TwoCrashes | Kind::Drain => vec![one, (one + 1 + random.index(HOSTS - 1)) % HOSTS],
+    match kind {
+        Kind::Crash | Kind::Reboot | Kind::Pause | Kind::Full | Kind::DiskFull | Kind::ClockSet => vec![one],
+        Kind::TwoCrashes | Kind::Drain | Kind::Island => vec![one, (one + 1 + random.index(HOSTS - 1)) % HOSTS],
         Kind::Provider => (0..HOSTS).filter(|host| provider_of(*host) == provider_of(one)).collect(),
+        Kind::Blind => (0..=random.index(2)).map(|n| (one + n * 5) % HOSTS).collect(),
         Kind::Partition | Kind::Mute | Kind::Deaf | Kind::CutFromControl => {
-            let count = 1 + random.index(4);
-            (0..count).map(|n| (one + n * 5) % HOSTS).collect()
+            (0..=random.index(4)).map(|n| (one + n * 5) % HOSTS).collect()
         }
-        Kind::ControlAway => Vec::new(),
-    };
-    let lasts_ms = match kind {
-        Kind::Pause if random.chance(300) => random.between(5_000, 60_000),
-        Kind::Pause => random.between(300, 5_000),
-        Kind::ControlAway | Kind::Drain => random.between(5_000, 60_000),
-        Kind::Crash | Kind::TwoCrashes | Kind::Provider => random.between(500, 30_000),
+        Kind::MassSilence | Kind::LeaderCrash | Kind::LeaderPause | Kind::ControlAway | Kind::StoreCut => Vec::new(),
+        Kind::StoreStall | Kind::StoreFailover | Kind::MassOutage | Kind::Outage => Vec::new(),
+    }
+}
+
+fn how_long_ms(kind: Kind, random: &mut Random) -> i64 {
+    match kind {
+        Kind::Pause | Kind::LeaderPause if random.chance(300) => random.between(5_000, 60_000),
+        Kind::Pause | Kind::LeaderPause => random.between(300, 5_000),
+        Kind::ControlAway if random.chance(400) => AWAY_MS,
+        Kind::ControlAway | Kind::Drain | Kind::LeaderCrash => random.between(5_000, 60_000),
+        Kind::Crash | Kind::TwoCrashes | Kind::Provider | Kind::Reboot => random.between(500, 30_000),
         // Longer than a leader waits for whoever gains by a plan.
         Kind::Deaf if random.chance(300) => random.between(30_000, 60_000),
-        Kind::Partition | Kind::Mute | Kind::Deaf | Kind::CutFromControl | Kind::Full | Kind::ClockSet => {
-            random.between(200, 30_000)
-        }
-    };
-    Fault { at, kind, hosts, lasts_ms }
+        Kind::Island => random.between(10_000, 40_000),
+        Kind::StoreStall | Kind::StoreCut | Kind::StoreFailover => random.between(500, 15_000),
+        Kind::MassOutage | Kind::Outage => random.between(20_000, 80_000),
+        Kind::Partition | Kind::Mute | Kind::Deaf | Kind::CutFromControl | Kind::Full => random.between(200, 30_000),
+        Kind::ClockSet | Kind::DiskFull | Kind::MassSilence | Kind::Blind => random.between(200, 30_000),
+    }
 }
 
 /// How many of each kind there were.

@@ -16,7 +16,7 @@ pub(crate) const HOSTS: usize = 12;
 const PROVIDERS: [&str; 4] = ["alpha", "beta", "gamma", "delta"];
 /// Two in three checks run every 10 s, for those have the least room.
 const INTERVALS_S: [u32; 6] = [10, 10, 10, 10, 30, 60];
-const CHECKS: u8 = 54;
+pub(crate) const CHECKS: u8 = 54;
 /// One check in nine has two streams: 60 streams in all.
 const TWO_STREAMS_ONE_IN: u8 = 9;
 /// The wall clock of the fleet when a world begins.
@@ -63,12 +63,16 @@ pub(crate) fn first_view() -> View {
     }
 }
 
+pub(crate) fn check_id(number: u8) -> CheckId {
+    CheckId::of_key(&[b"simulated", &[number]])
+}
+
 fn definition(number: u8) -> Definition {
     let interval = Interval::from_seconds(INTERVALS_S[usize::from(number) % INTERVALS_S.len()])
         .expect("all of these are intervals");
     let streams = if number.is_multiple_of(TWO_STREAMS_ONE_IN) { 2 } else { 1 };
     Definition {
-        check: CheckId::of_key(&[b"simulated", &[number]]),
+        check: check_id(number),
         tenant: TenantId::from_bytes([1; 16]),
         revision: 1,
         activity: Activity::Active,
@@ -96,6 +100,11 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn owners(&self, view: &View) -> Vec<HostId> {
         owners(&self.list, view, Repeat::Safe)
+    }
+
+    /// The place of a host in the preference list.
+    pub(crate) fn place(&self, host: HostId) -> usize {
+        self.list.iter().position(|listed| *listed == host).unwrap_or(usize::MAX)
     }
 }
 

@@ -2,13 +2,15 @@
 //!
 //! It does what `farwatch host` does and decides nothing itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use farwatch_core::clocks::{AheadMs, FleetClock, Source};
 use farwatch_core::ownership::{Act, Desk, Ended, Facilities, Now, Peers, Readiness, Receipt, Views};
 use farwatch_proto::check::StreamId;
-use farwatch_proto::id::{HostId, ModuleHash};
+use farwatch_proto::id::{HostId, ModuleHash, OrderId};
+use farwatch_proto::link::Order;
+use farwatch_proto::outcome::{Blame, Outcome, Status};
 use farwatch_proto::peer::{Said, Statement};
 use farwatch_proto::time::{BootMs, UnixMs};
 
@@ -20,6 +22,8 @@ pub(crate) const WRITTEN_AFTER_MS: i64 = 200;
 const UNTRUSTED_WAKE_MS: i64 = 100;
 /// Run places of a host: more than its streams could ever take, unless a fault takes them.
 pub(crate) const PLACES: usize = 64;
+/// Votes take at most one in so many of them.
+const VOTES_SHARE: usize = 4;
 
 /// A result in a host's spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +32,33 @@ pub(crate) struct Found {
     pub(crate) slot: UnixMs,
     /// By the true clock.
     pub(crate) started: i64,
+    /// By the clock of the host, which is the one on record.
+    pub(crate) started_at: UnixMs,
     pub(crate) covers: bool,
+    /// Whether it saw its target fail.
+    pub(crate) is_down: bool,
+    /// The order it answers; none for a slot.
+    pub(crate) vote: Option<OrderId>,
+    /// Whether there was room on the disk for more than that.
+    pub(crate) has_detail: bool,
+}
+
+impl Found {
+    pub(crate) fn status(&self) -> Status {
+        match (self.covers, self.is_down) {
+            (false, _) => Status::Unknown(Blame::Host),
+            (true, true) => Status::Down,
+            (true, false) => Status::Up,
+        }
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self.status() {
+            Status::Up => Outcome::up(0),
+            status if self.has_detail => Outcome::told(status, 0, "simulated", "the target does not answer"),
+            status => Outcome::told(status, 0, "", ""),
+        }
+    }
 }
 
 /// A run that is under way.
@@ -37,8 +67,13 @@ pub(crate) struct Running {
     pub(crate) stream: StreamId,
     pub(crate) slot: UnixMs,
     pub(crate) started: i64,
+    pub(crate) started_at: UnixMs,
     pub(crate) tell: Vec<HostId>,
     pub(crate) is_disturbed: bool,
+    /// The order it answers; none for a slot.
+    pub(crate) vote: Option<OrderId>,
+    /// Whether its target fails, as the world decides when it begins.
+    pub(crate) is_down: bool,
 }
 
 /// What is left of a host that is switched off.
@@ -48,8 +83,10 @@ struct Disk {
     linked: BTreeSet<HostId>,
     /// What it knew of the fleet's time.
     ahead: Option<AheadMs>,
-    /// Results with the moment of their writing.
+    /// Results with the moment from which on they are safe.
     spool: Vec<(i64, Found)>,
+    /// There is room for results, and for nothing more.
+    is_full: bool,
 }
 
 /// What a host wants done by its world.
@@ -59,6 +96,8 @@ pub(crate) enum Effect {
     Begins(u64),
     /// Say this to another host.
     Tell(HostId, Statement),
+    /// Say to control that there is no place for this order.
+    Decline(OrderId),
 }
 
 struct Places(usize);
@@ -87,7 +126,13 @@ pub(crate) struct Host {
     pub(crate) offset_ms: i64,
     /// How much too fast its machine counts, in millionths.
     pub(crate) drift_ppm: i64,
-    pub(crate) running: std::collections::BTreeMap<u64, Running>,
+    /// Whatever it runs fails until then: it has lost the world, but not its peers.
+    pub(crate) blind_until: i64,
+    pub(crate) running: BTreeMap<u64, Running>,
+    /// Orders it has answered, so that none is run twice.
+    answered: BTreeMap<OrderId, Found>,
+    /// When its machine was switched on.
+    switched_on: i64,
     pub(crate) acknowledged: usize,
     clock: FleetClock,
     /// As slots were last planned by it.
@@ -109,9 +154,12 @@ impl Host {
             places: PLACES,
             offset_ms: 0,
             drift_ppm: 0,
+            blind_until: 0,
             clock: FleetClock::new(UnixMs(BEGIN), None, BootMs(0)),
             clock_steps: 0,
-            running: [].into(),
+            running: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            switched_on: 0,
             acknowledged: 0,
             desk: Desk::new(id),
             peers: Peers::new([], BootMs(0)),
@@ -126,12 +174,13 @@ impl Host {
 
     /// CLOCK_BOOTTIME of its machine.
     const fn boot_time(&self, now: i64) -> BootMs {
-        BootMs(now + now * self.drift_ppm / 1_000_000)
+        let on_ms = now - self.switched_on;
+        BootMs(on_ms + on_ms * self.drift_ppm / 1_000_000)
     }
 
     /// What its machine takes for the time.
     pub(crate) const fn machine(&self, now: i64) -> UnixMs {
-        UnixMs(BEGIN + self.boot_time(now).0 + self.offset_ms)
+        UnixMs(BEGIN + self.switched_on + self.boot_time(now).0 + self.offset_ms)
     }
 
     pub(crate) fn wall(&mut self, now: i64) -> UnixMs {
@@ -157,6 +206,7 @@ impl Host {
         self.is_alive = true;
         self.boot += 1;
         self.running.clear();
+        self.answered.clear();
         self.acknowledged = 0;
         self.desk = Desk::new(self.id);
         self.peers = Peers::new(self.disk.linked.iter().copied(), self.boot_time(now));
@@ -166,11 +216,23 @@ impl Host {
     }
 
     /// The process is gone, and with it what was not written.
-    pub(crate) fn crash(&mut self, now: i64, held_by_control: usize) {
+    pub(crate) fn crash(&mut self, now: i64) {
         self.is_alive = false;
         self.paused_until = None;
-        let mut place = 0..;
-        self.disk.spool.retain(|(written, _)| place.next() < Some(held_by_control) || *written <= now);
+        self.disk.spool.retain(|(written, _)| *written <= now);
+    }
+
+    /// The machine is switched off in mid-write: what it knew of the fleet's time means nothing on its next start, and
+    /// the end of its spool is torn.
+    pub(crate) fn switch_off(&mut self, now: i64, on_again: i64) {
+        self.crash(now);
+        self.disk.ahead = None;
+        self.switched_on = on_again;
+    }
+
+    /// There is room on its disk for more than bare results, or not.
+    pub(crate) const fn fill_disk(&mut self, is_full: bool) {
+        self.disk.is_full = is_full;
     }
 
     /// The process goes on after a pause: whatever it measured meanwhile means nothing.
@@ -246,9 +308,7 @@ impl Host {
                     let statement = Statement { stream, slot, said: Said::Started };
                     effects.extend(run.tell.iter().map(|to| Effect::Tell(*to, statement)));
                     effects.push(Effect::Begins(self.next_run));
-                    let running = Running { stream, slot, started: now, tell: run.tell, is_disturbed: false };
-                    self.running.insert(self.next_run, running);
-                    self.next_run += 1;
+                    self.begin(stream, slot, run.tell, None, now);
                 }
                 Act::Yield { stream, slot, tell } => {
                     let statement = Statement { stream, slot, said: Said::Yields };
@@ -260,11 +320,54 @@ impl Host {
         effects
     }
 
+    /// Whether the target of this run fails.
+    pub(crate) fn sees(&mut self, run: u64, is_down: bool) {
+        if let Some(running) = self.running.get_mut(&run) {
+            running.is_down = is_down;
+        }
+    }
+
+    fn begin(&mut self, stream: StreamId, slot: UnixMs, tell: Vec<HostId>, vote: Option<OrderId>, now: i64) {
+        let (started, started_at) = (now, self.wall(now));
+        let running = Running { stream, slot, started, started_at, tell, is_disturbed: false, vote, is_down: false };
+        self.running.insert(self.next_run, running);
+        self.next_run += 1;
+    }
+
+    /// Control orders a run. One that was answered is answered again, and one that is under way goes on.
+    pub(crate) fn order(&mut self, order: &Order, now: i64) -> Vec<Effect> {
+        if let Some(found) = self.answered.get(&order.id).copied() {
+            self.disk.spool.push((now + WRITTEN_AFTER_MS, found));
+            return Vec::new();
+        }
+        let votes = self.running.values().filter(|running| running.vote.is_some());
+        if votes.clone().any(|running| running.vote == Some(order.id)) {
+            return Vec::new();
+        }
+        if votes.count() >= self.places / VOTES_SHARE || self.running.len() >= self.places {
+            return vec![Effect::Decline(order.id)];
+        }
+        let effects = vec![Effect::Begins(self.next_run)];
+        self.begin(order.stream, order.ordered_at, Vec::new(), Some(order.id), now);
+        effects
+    }
+
+    /// Control does not need this order any more.
+    pub(crate) fn cancel(&mut self, order: OrderId) {
+        self.running.retain(|_, running| running.vote != Some(order));
+    }
+
     /// A run is over: its result is in the spool, and the other owners hear of it.
     pub(crate) fn finish(&mut self, run: u64, now: i64) -> Option<(Found, Vec<Effect>)> {
-        let Running { stream, slot, started, tell, is_disturbed } = self.running.remove(&run)?;
-        let found = Found { stream, slot, started, covers: !is_disturbed };
+        let Running { stream, slot, started, started_at, tell, is_disturbed, vote, is_down } =
+            self.running.remove(&run)?;
+        let (covers, has_detail) = (!is_disturbed, !self.disk.is_full);
+        let found = Found { stream, slot, started, started_at, covers, is_down, vote, has_detail };
         self.disk.spool.push((now + WRITTEN_AFTER_MS, found));
+        if let Some(order) = vote {
+            self.answered.insert(order, found);
+            return Some((found, Vec::new()));
+        }
         let ended = if is_disturbed { Ended::Disturbed } else { Ended::Covers };
         let wall = self.wall(now);
         let said = self.desk.ended(stream, slot, ended, wall);
@@ -272,8 +375,9 @@ impl Host {
         Some((found, tells.collect()))
     }
 
-    /// What is in its spool beyond this place.
-    pub(crate) fn spooled_from(&self, place: usize) -> impl Iterator<Item = Found> {
-        self.disk.spool.iter().skip(place).map(|(_, found)| *found)
+    /// What is safe in its spool beyond this place.
+    pub(crate) fn spooled_from(&self, place: usize, now: i64) -> Vec<Found> {
+        let beyond = self.disk.spool.iter().skip(place);
+        beyond.take_while(|(written, _)| *written <= now).map(|(_, found)| *found).collect()
     }
 }

@@ -1,15 +1,16 @@
 //! Links between machines: ordered streams that take their time, stall or break.
 //!
 //! What is lost on the way is sent again by the machine's own network, so loss is delay. Machine numbers below the number
-//! of hosts are hosts; the next one is control.
+//! of hosts are hosts; the next ones are control.
 
 use std::collections::BTreeMap;
 
 use crate::fleet::HOSTS;
 use crate::random::Random;
 
-pub(crate) const CONTROL: usize = HOSTS;
-const MACHINES: usize = HOSTS + 1;
+/// So many control processes there are, each on a machine of its own.
+pub(crate) const PROCESSES: usize = 2;
+pub(crate) const MACHINES: usize = HOSTS + PROCESSES;
 /// A link that carried nothing for longer than this while it had something to carry is broken by its ends.
 pub(crate) const BREAKS_AFTER_MS: i64 = 5_000;
 
@@ -86,6 +87,16 @@ impl Net {
         way.last_arrival = at;
         Fate::Arrives { at }
     }
+}
+
+/// The machine of a control process.
+pub(crate) const fn control(process: usize) -> usize {
+    HOSTS + process
+}
+
+/// The control process on a machine, where it is one of control.
+pub(crate) const fn process_on(machine: usize) -> Option<usize> {
+    machine.checked_sub(HOSTS)
 }
 
 fn pair(one: usize, other: usize) -> (usize, usize) {

@@ -17,6 +17,11 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
+    /// Any number, to tell one thing from another.
+    pub(crate) const fn any(&mut self) -> u64 {
+        self.next()
+    }
+
     /// A number in `[from, to)`.
     pub(crate) const fn between(&mut self, from: i64, to: i64) -> i64 {
         from + (self.next() % (to - from).unsigned_abs()).cast_signed()

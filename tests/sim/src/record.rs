@@ -1,39 +1,19 @@
-//! What really happened in a world, which no machine in it knows, and the account made of it.
+//! What really happened in a world, which no machine in it knows. The account made of it stands in `account.rs`.
 
 use std::collections::{BTreeMap, HashMap};
 
-use farwatch_core::slot::{EARLY_MS, Schedule, window_end};
+use farwatch_core::incident::IncidentEvent;
+use farwatch_core::slot::{EARLY_MS, window_end};
 use farwatch_proto::check::StreamId;
-use farwatch_proto::time::UnixMs;
+use farwatch_proto::fleet::View;
+use farwatch_proto::time::{Stamp, UnixMs};
 
 use crate::faults::Counts;
-use crate::fleet::{BEGIN, HOSTS, Watched, by_stream, index_of};
+use crate::fleet::{BEGIN, HOSTS, Watched, by_stream, host_id};
 use crate::host::Found;
-use crate::world::{CALM_MS, LASTS_MS, World};
 
 /// Clocks of hosts follow each other to within this: a slot may be started this much outside its window by the true one.
 const CLOCKS_DIFFER_MS: i64 = 100;
-/// Who was able to run for the timeout and this much longer had the time to run a slot.
-const ROOM_MS: i64 = 1_000;
-/// What the bound on lateness after one death leaves to links and loops.
-const LATENESS_ROOM_MS: i64 = 300;
-/// The allowance of the second rule.
-const ALLOWANCE_MS: i64 = 750;
-
-/// The account of one world.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Account {
-    pub(crate) slots: u64,
-    pub(crate) missed: u64,
-    /// Missed where nobody who owned the slot was able to run it.
-    pub(crate) excused: u64,
-    pub(crate) late_max_ms: i64,
-    pub(crate) doubled: u64,
-    pub(crate) by_standby: u64,
-    pub(crate) violations: Vec<String>,
-    pub(crate) faults: Counts,
-}
-
 /// What really happened.
 pub(crate) struct Record {
     pub(crate) faults: Counts,
@@ -41,8 +21,18 @@ pub(crate) struct Record {
     timeouts_ms: Vec<i64>,
     /// By host: when it began and ceased to be able to run anything.
     able: Vec<Vec<(i64, i64)>>,
-    completed: BTreeMap<(usize, i64), Vec<usize>>,
-    violations: Vec<String>,
+    pub(crate) completed: BTreeMap<(usize, i64), Vec<usize>>,
+    pub(crate) violations: Vec<String>,
+    /// What people were told, and when, also what the database has lost since.
+    pub(crate) told: Vec<(i64, IncidentEvent)>,
+    pub(crate) takeovers: u64,
+    pub(crate) lost_transactions: u64,
+    /// Every view that any host was ever told, also those that the database has lost.
+    views: BTreeMap<Stamp, View>,
+    /// By host: when it learned of each view in force that it acts by.
+    learned: Vec<Vec<(i64, Stamp)>>,
+    /// When outages could be judged: spans in which somebody led, the database answered, and most hosts were there.
+    judging: Vec<(i64, i64)>,
 }
 
 impl Record {
@@ -54,6 +44,12 @@ impl Record {
             able: vec![Vec::new(); HOSTS],
             completed: BTreeMap::new(),
             violations: Vec::new(),
+            told: Vec::new(),
+            takeovers: 0,
+            lost_transactions: 0,
+            views: BTreeMap::new(),
+            learned: vec![Vec::new(); HOSTS],
+            judging: Vec::new(),
         }
     }
 
@@ -91,67 +87,48 @@ impl Record {
         self.completed.entry((watched, found.slot.0)).or_default().push(host);
     }
 
+    /// A host acts by this view from now on, if it is newer than what it held.
+    pub(crate) fn learns(&mut self, host: usize, view: &View, now: i64) {
+        if self.learned[host].last().is_none_or(|(_, held)| *held < view.number) {
+            self.learned[host].push((now, view.number));
+            self.views.entry(view.number).or_insert_with(|| view.clone());
+        }
+    }
+
+    /// Whether the host owned the slot by what it itself had been told, and was able to run for so long without a break
+    /// meanwhile, within the window.
+    pub(crate) fn could_have_run(&self, host: usize, watched: &Watched, slot: UnixMs, for_ms: i64) -> bool {
+        let (from, to) = (slot.since(UnixMs(BEGIN)), window_end(slot, watched.interval).since(UnixMs(BEGIN)));
+        let learned = &self.learned[host];
+        let ends = learned.iter().skip(1).map(|(at, _)| *at).chain([i64::MAX]);
+        learned.iter().enumerate().zip(ends).any(|((index, (began, _)), ended)| {
+            let held = learned[..=index].iter().rev().map(|(_, number)| &self.views[number]);
+            let view = held.clone().find(|view| view.in_force_from <= slot);
+            let owns = view.is_some_and(|view| watched.owners(view).contains(&host_id(host)));
+            owns && self.was_able(host, from.max(*began), to.min(ended), for_ms)
+        })
+    }
+
     /// Whether the host was able to run for so long without a break within this time.
     fn was_able(&self, host: usize, from: i64, to: i64, for_ms: i64) -> bool {
         self.able[host].iter().any(|(began, ceased)| (*ceased).min(to) - (*began).max(from) >= for_ms)
     }
-}
 
-/// The account of a world that has come to its end.
-pub(crate) fn account(world: &World) -> Account {
-    let record = &world.record;
-    let mut account =
-        Account { violations: record.violations.clone(), faults: record.faults.clone(), ..Account::default() };
-    for (index, watched) in world.watched.iter().enumerate() {
-        let schedule = Schedule::of(watched.stream, watched.interval, streams_of(world, watched));
-        let (from, to) = (UnixMs(BEGIN + CALM_MS / 2), UnixMs(BEGIN + LASTS_MS - CALM_MS) - watched.interval.ms());
-        for slot in schedule.slots_between(from, to) {
-            judge(world, index, slot, &mut account);
+    /// Something happened that must not.
+    pub(crate) fn violates(&mut self, what: String) {
+        self.violations.push(what);
+    }
+
+    /// Outages can be judged at this moment, which follows the last one at which that was asked by so much at most.
+    pub(crate) fn can_judge(&mut self, now: i64, apart_ms: i64) {
+        match self.judging.last_mut() {
+            Some((_, to)) if now - *to <= apart_ms => *to = now,
+            _ => self.judging.push((now, now)),
         }
     }
-    account
-}
 
-fn streams_of(world: &World, watched: &Watched) -> u16 {
-    world.watched.iter().filter(|other| other.stream.check == watched.stream.check).count() as u16
-}
-
-fn judge(world: &World, index: usize, slot: UnixMs, account: &mut Account) {
-    let watched = &world.watched[index];
-    account.slots += 1;
-    let completed = world.record.completed.get(&(index, slot.0)).map_or(0, Vec::len);
-    account.doubled += u64::from(completed > 1);
-    let owners = watched.owners(world.control.view_at(slot));
-    let covering = world.control.results(index, slot).iter().filter(|(_, found)| found.covers);
-    let Some((host, first)) = covering.min_by_key(|(_, found)| found.started) else {
-        account.missed += 1;
-        let (from, to) = (slot.since(UnixMs(BEGIN)), window_end(slot, watched.interval).since(UnixMs(BEGIN)));
-        let able = owners.iter().map(|owner| index_of(*owner));
-        let able: Vec<usize> =
-            able.filter(|host| world.record.was_able(*host, from, to, watched.timeout_ms + ROOM_MS)).collect();
-        if able.is_empty() {
-            account.excused += 1;
-        } else {
-            let owners: Vec<usize> = owners.iter().map(|owner| index_of(*owner)).collect();
-            account.violations.push(format!(
-                "slot {from} of stream {index} ({}) was missed; owners {owners:?}, of whom {able:?} could have run it",
-                watched.interval
-            ));
-        }
-        return;
-    };
-    account.by_standby += u64::from(owners.first() != Some(host));
-    let late_ms = BEGIN + first.started - slot.0;
-    account.late_max_ms = account.late_max_ms.max(late_ms);
-    if let Some(bound_ms) = world.lateness_bound_ms(watched).filter(|bound_ms| late_ms > *bound_ms) {
-        let at = slot.0 - BEGIN;
-        account
-            .violations
-            .push(format!("slot {at} of stream {index} was run {late_ms} ms late; the bound is {bound_ms}"));
+    /// Whether outages could be judged for so long without a break within this time.
+    pub(crate) fn could_judge(&self, from: i64, to: i64, for_ms: i64) -> bool {
+        self.judging.iter().any(|(began, ceased)| (*ceased).min(to) - (*began).max(from) >= for_ms)
     }
-}
-
-/// The latest start after one death: `max(d, timeout + 0.75 s) + 0.3 s`.
-pub(crate) fn bound_after_one_death_ms(watched: &Watched) -> i64 {
-    watched.interval.rank_delay_ms().max(watched.timeout_ms + ALLOWANCE_MS) + LATENESS_ROOM_MS
 }

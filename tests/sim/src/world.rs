@@ -1,28 +1,31 @@
 //! One seeded world: time, hosts, links and control, one event after the other.
 
+mod control;
 mod links;
 mod strikes;
+pub(crate) mod targets;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use farwatch_proto::id::HostId;
-use farwatch_proto::peer::Statement;
-use farwatch_proto::time::{Stamp, UnixMs};
+use farwatch_proto::time::UnixMs;
 
-use crate::control::{Control, Told};
-use crate::faults::{Fault, Profile};
+use crate::account::bound_after_one_death_ms;
+use crate::faults::{Fault, Kind, Profile};
 use crate::fleet::{BEGIN, HOSTS, Watched, all_watched, first_view, host_id, index_of};
-use crate::host::{Effect, Found, Host, PLACES, WRITTEN_AFTER_MS};
-use crate::net::{CONTROL, Net};
+use crate::host::{Effect, Host, PLACES, WRITTEN_AFTER_MS};
+use crate::net::{Net, PROCESSES};
+use crate::process::Process;
 use crate::random::Random;
-use crate::record::{Record, bound_after_one_death_ms};
+use crate::record::Record;
+use crate::store::{Store, Transaction};
+use crate::word::{Report, Word};
+use control::{Answer, Query};
+use targets::{OUTAGES, Targets};
 
-/// How long a world lasts.
-pub(crate) const LASTS_MS: i64 = 600_000;
 /// Everything works for so long before the first fault, and after the last one until the account is made.
 pub(crate) const CALM_MS: i64 = 40_000;
 const HEARTBEAT_MS: i64 = 500;
-const LEADER_STEP_MS: i64 = 250;
 const RECONNECT_MS: i64 = 500;
 /// A pause this long is noticed by the loop of a host.
 const NOTICED_PAUSE_MS: i64 = 250;
@@ -33,23 +36,8 @@ const DRIFT_PPM: i64 = 20;
 /// So many are kept right by nobody.
 const BAD_CLOCKS: usize = 2;
 /// The last events of a world are told when it fails.
-const LOG_MAX: usize = 400;
+pub(crate) const LOG_MAX: usize = 400;
 
-/// What machines say to each other.
-#[derive(Clone, Debug)]
-enum Word {
-    Beat(UnixMs),
-    Says(Statement),
-    /// From a host: it lives, and holds this view.
-    HostBeat(Option<Stamp>),
-    Results {
-        from: usize,
-        found: Vec<Found>,
-    },
-    Told(Told),
-}
-
-#[derive(Clone, Debug)]
 enum Event {
     Wake {
         host: usize,
@@ -68,6 +56,8 @@ enum Event {
         host: usize,
         boot: u32,
         effects: Vec<Effect>,
+        /// Failures and votes leave at once.
+        is_urgent: bool,
     },
     Arrives {
         from: usize,
@@ -75,14 +65,35 @@ enum Event {
         connection: u32,
         word: Word,
     },
-    Lead,
+    /// Time passes for a control process.
+    Tick(usize),
+    Query {
+        process: usize,
+        turn: u32,
+        asked: i64,
+        query: Query,
+    },
+    Answer {
+        process: usize,
+        turn: u32,
+        asked: i64,
+        answer: Answer,
+    },
     Reconnect,
     Fault(Fault),
     /// The host starts again.
     Start(usize),
     Resume(usize),
-    ControlReturns,
+    ProcessStarts(usize),
+    ProcessResumes(usize),
+    /// Whoever was connected to a process that stands still has noticed.
+    LinksEnd(usize),
+    /// The database serves again, by a machine that had not heard of what was taken since this moment.
+    FailsOver {
+        since: i64,
+    },
     PlacesReturn(usize),
+    DiskHasRoom(usize),
     /// The operator lets it return.
     Undrain(usize),
     /// The wall clock of a host's machine is set right again.
@@ -93,9 +104,12 @@ pub(crate) struct World {
     pub(crate) now: i64,
     pub(crate) watched: Vec<Watched>,
     pub(crate) hosts: Vec<Host>,
-    pub(crate) control: Control,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) store: Store,
+    pub(crate) targets: Targets,
     pub(crate) record: Record,
     pub(crate) log: VecDeque<String>,
+    log_max: usize,
     events: BTreeMap<(i64, u64), Event>,
     next_event: u64,
     net: Net,
@@ -104,12 +118,15 @@ pub(crate) struct World {
     broken: BTreeSet<(usize, usize)>,
     deferred: BTreeMap<usize, Vec<Event>>,
     paused_since: BTreeMap<usize, i64>,
+    /// Until when each control process does not reach the database.
+    store_cut_until: [i64; PROCESSES],
     /// How far each host's spool was sent on its present connection to control.
     sent: BTreeMap<usize, usize>,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, profile: Profile) -> Self {
+    /// A world that remembers so many of its events.
+    pub(crate) fn new(seed: u64, profile: Profile, log_max: usize) -> Self {
         let watched = all_watched();
         let mut random = Random::new(seed);
         let everybody: BTreeSet<HostId> = (0..HOSTS).map(host_id).collect();
@@ -120,9 +137,12 @@ impl World {
             now: 0,
             watched,
             hosts,
-            control: Control::new(),
+            processes: (0..PROCESSES).map(|_| Process::new()).collect(),
+            store: Store::new(),
+            targets: Targets::new(profile.lasts_ms(), &mut random),
             record,
             log: VecDeque::new(),
+            log_max,
             events: BTreeMap::new(),
             next_event: 0,
             net,
@@ -131,11 +151,13 @@ impl World {
             broken: BTreeSet::new(),
             deferred: BTreeMap::new(),
             paused_since: BTreeMap::new(),
+            store_cut_until: [0; PROCESSES],
             sent: BTreeMap::new(),
         };
         for host in 0..HOSTS {
             world.hosts[host].offset_ms = world.random.between(-20, 20);
             world.hosts[host].drift_ppm = world.random.between(-DRIFT_PPM, DRIFT_PPM + 1);
+            world.record.learns(host, &first_view(), 0);
             world.hosts[host].change_views(&world.watched, 0, |views| views.put_in_force(first_view(), UnixMs(BEGIN)));
             world.start(host);
         }
@@ -144,10 +166,11 @@ impl World {
             let host = world.random.index(HOSTS);
             world.hosts[host].drift_ppm = if world.random.chance(500) { ppm } else { -ppm };
         }
+        (0..OUTAGES).for_each(|_| world.record.faults.count(Kind::Outage));
         for fault in profile.faults(&mut random) {
             world.at(fault.at, Event::Fault(fault));
         }
-        world.at(0, Event::Lead);
+        (0..PROCESSES).for_each(|process| world.at(process as i64 * 70, Event::Tick(process)));
         world.at(RECONNECT_MS, Event::Reconnect);
         world
     }
@@ -155,7 +178,7 @@ impl World {
     /// Plays it to its end.
     pub(crate) fn play(&mut self) {
         while let Some(((at, _), event)) = self.events.pop_first() {
-            if at > LASTS_MS {
+            if at > self.profile.lasts_ms() {
                 break;
             }
             self.now = at;
@@ -169,7 +192,7 @@ impl World {
     }
 
     fn note(&mut self, text: impl FnOnce() -> String) {
-        if self.log.len() >= LOG_MAX {
+        if self.log.len() >= self.log_max {
             self.log.pop_front();
         }
         self.log.push_back(format!("{:>9} {}", self.now, text()));
@@ -182,22 +205,30 @@ impl World {
                 self.if_up(host, boot, Event::RunEnds { host, boot, run }, |world| world.finish(host, run));
             }
             Event::Beat { host, boot } => self.if_up(host, boot, Event::Beat { host, boot }, |world| world.beat(host)),
-            Event::Written { host, boot, effects } => {
-                let event = Event::Written { host, boot, effects: effects.clone() };
-                self.if_up(host, boot, event, |world| world.carry_out(host, effects));
+            Event::Written { host, boot, effects, is_urgent } => {
+                let event = Event::Written { host, boot, effects: effects.clone(), is_urgent };
+                self.if_up(host, boot, event, |world| {
+                    world.carry_out(host, effects);
+                    if is_urgent {
+                        world.send_spool(host);
+                    }
+                });
             }
             Event::Arrives { from, to, connection, word } => self.arrive(from, to, connection, word),
-            Event::Lead => self.lead(),
+            Event::Tick(process) => self.tick(process),
+            Event::Query { process, turn, asked, query } => self.query(process, turn, asked, query),
+            Event::Answer { process, turn, asked, answer } => self.answer(process, turn, asked, answer),
             Event::Reconnect => self.reconnect(),
             Event::Fault(fault) => self.strike(fault),
             Event::Start(host) if !self.hosts[host].is_alive => self.start(host),
             Event::Start(_) => {}
             Event::Resume(host) => self.resume(host),
-            Event::ControlReturns => {
-                self.note(|| "another process leads".to_owned());
-                self.control.take_over(self.now);
-            }
-            Event::Undrain(host) => self.control.drain(host_id(host), false),
+            Event::ProcessStarts(process) => self.processes[process].is_up = true,
+            Event::ProcessResumes(process) => self.resume_process(process),
+            Event::LinksEnd(process) => self.links_end(process),
+            Event::FailsOver { since } => self.fail_over(since),
+            Event::Undrain(host) => self.drain(host, false),
+            Event::DiskHasRoom(host) => self.hosts[host].fill_disk(false),
             Event::SetClock(host, offset_ms) => self.hosts[host].offset_ms = offset_ms,
             Event::PlacesReturn(host) => {
                 self.hosts[host].places = PLACES;
@@ -249,32 +280,44 @@ impl World {
     fn carry_out(&mut self, host: usize, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Begins(run) => {
-                    let boot = self.hosts[host].boot;
-                    let running = &self.hosts[host].running[&run];
-                    let (stream, slot) = (running.stream, running.slot);
-                    let timeout_ms = self.record.timeout_ms(stream);
-                    let took = if self.random.chance(50) { timeout_ms } else { self.random.between(20, 400) };
-                    let watched = &self.watched[self.record.watched_of(stream)];
-                    self.record.begins(watched, host, slot, self.now);
-                    self.note(|| {
-                        format!("host {host} begins {:02x?} at {}", stream.check.as_bytes()[0], slot.0 - BEGIN)
-                    });
-                    self.at(self.now + took, Event::RunEnds { host, boot, run });
-                }
+                Effect::Begins(run) => self.begin(host, run),
+                Effect::Decline(order) => self.report(host, Report::Declined(order)),
                 Effect::Tell(to, statement) => self.send(host, index_of(to), Word::Says(statement)),
             }
         }
     }
 
+    fn begin(&mut self, host: usize, run: u64) {
+        let boot = self.hosts[host].boot;
+        let running = &self.hosts[host].running[&run];
+        let (stream, slot, is_slot) = (running.stream, running.slot, running.vote.is_none());
+        let timeout_ms = self.record.timeout_ms(stream);
+        let fails = self.targets.failing(stream.check, self.now);
+        let is_down = fails.is_some() || self.hosts[host].blind_until > self.now;
+        let hangs = fails.unwrap_or(false) || self.random.chance(50);
+        let took = if hangs { timeout_ms } else { self.random.between(20, 400) };
+        self.hosts[host].sees(run, is_down);
+        if is_slot {
+            let watched = &self.watched[self.record.watched_of(stream)];
+            self.record.begins(watched, host, slot, self.now);
+        }
+        let what = if is_slot { "slot" } else { "vote" };
+        self.note(|| {
+            let check = stream.check.as_bytes()[0];
+            format!("host {host} begins {check:02x} {what} {} (fails: {is_down})", slot.0 - BEGIN)
+        });
+        self.at(self.now + took, Event::RunEnds { host, boot, run });
+    }
+
     fn finish(&mut self, host: usize, run: u64) {
         let Some((found, effects)) = self.hosts[host].finish(run, self.now) else { return };
-        if found.covers {
+        if found.covers && found.vote.is_none() {
             self.record.covers(host, &found);
         }
         // Nobody hears that a slot is done before the result is on disk.
         let boot = self.hosts[host].boot;
-        self.at(self.now + WRITTEN_AFTER_MS, Event::Written { host, boot, effects });
+        let is_urgent = found.is_down || found.vote.is_some();
+        self.at(self.now + WRITTEN_AFTER_MS, Event::Written { host, boot, effects, is_urgent });
         self.wake(host);
     }
 
@@ -286,27 +329,18 @@ impl World {
             self.send(host, other, Word::Beat(wall));
         }
         let view = self.hosts[host].views().newest_number();
-        self.send(host, CONTROL, Word::HostBeat(view));
-        let sent = self.sent.get(&host).copied().unwrap_or(usize::MAX);
-        let found: Vec<Found> = self.hosts[host].spooled_from(sent).collect();
-        if !found.is_empty() {
-            self.sent.insert(host, sent + found.len());
-            self.send(host, CONTROL, Word::Results { from: sent, found });
-        }
+        self.report(host, Report::Beat(view));
+        self.send_spool(host);
         self.at(self.now + HEARTBEAT_MS, Event::Beat { host, boot });
     }
 
-    fn lead(&mut self) {
-        self.at(self.now + LEADER_STEP_MS, Event::Lead);
-        if !self.control.is_up {
-            return;
-        }
-        for told in self.control.step(&self.watched, self.now) {
-            self.note(|| format!("control: {told:?}").chars().take(120).collect());
-            for host in 0..HOSTS {
-                self.send(CONTROL, host, Word::Told(told.clone()));
-            }
-        }
+    /// An operator takes a host out, or lets it return.
+    fn drain(&mut self, host: usize, is_drained: bool) {
+        let _ = self.store.take(Transaction::Drain(host_id(host), is_drained), self.now);
+    }
+
+    pub(crate) const fn lasts_ms(&self) -> i64 {
+        self.profile.lasts_ms()
     }
 
     /// The latest start of a slot, where this world has one.

@@ -1,12 +1,9 @@
 //! What machines say to each other on their way: sent, arrived, broken off and begun anew.
 
-use super::{Event, RECONNECT_MS, Word, World};
-use crate::control::Told;
-use farwatch_proto::time::UnixMs;
-
-use crate::fleet::{BEGIN, host_id};
-use crate::host::Found;
-use crate::net::{CONTROL, Fate};
+use super::{Event, RECONNECT_MS, World};
+use crate::fleet::host_id;
+use crate::net::{Fate, MACHINES, control, process_on};
+use crate::word::{Report, Told, Word};
 
 impl World {
     pub(super) fn send(&mut self, from: usize, to: usize, word: Word) {
@@ -26,17 +23,51 @@ impl World {
     fn break_link(&mut self, one: usize, other: usize) {
         self.net.break_off(one, other);
         self.broken.insert((one.min(other), one.max(other)));
-        if one.max(other) == CONTROL {
-            self.sent.remove(&one.min(other));
+        if let Some(process) = process_on(one.max(other)) {
+            let host = one.min(other);
+            if let Some(leader) = self.processes[process].leader_mut() {
+                leader.unlink(host);
+            }
+            if self.uplink(host).is_none() {
+                self.sent.remove(&host);
+            }
         }
     }
 
     pub(super) fn break_links(&mut self, machine: usize) {
-        (0..=CONTROL).filter(|other| *other != machine).for_each(|other| self.break_link(machine, other));
+        let is_control = process_on(machine).is_some();
+        let others = (0..MACHINES).filter(|other| *other != machine && !(is_control && process_on(*other).is_some()));
+        others.for_each(|other| self.break_link(machine, other));
     }
 
-    fn is_up(&self, machine: usize) -> bool {
-        if machine == CONTROL { self.control.is_up } else { self.hosts[machine].is_up() }
+    /// The process that a host is connected to.
+    fn uplink(&self, host: usize) -> Option<usize> {
+        (0..self.processes.len()).find(|process| !self.broken.contains(&(host, control(*process))))
+    }
+
+    /// A host says something to control, where it is connected to any.
+    pub(super) fn report(&mut self, host: usize, report: Report) {
+        if let Some(process) = self.uplink(host) {
+            self.send(host, control(process), Word::Reports(report));
+        }
+    }
+
+    /// A host sends what is in its spool and was not sent on this connection.
+    pub(super) fn send_spool(&mut self, host: usize) {
+        let Some(from) = self.sent.get(&host).copied() else { return };
+        let found = self.hosts[host].spooled_from(from, self.now);
+        if !found.is_empty() {
+            self.sent.insert(host, from + found.len());
+            self.report(host, Report::Results { from, found });
+        }
+    }
+
+    /// Whether a machine takes in connections: of control, only who leads does, and a host has one with control at most.
+    fn connects(&self, one: usize, other: usize) -> bool {
+        match process_on(other) {
+            Some(process) => self.hosts[one].is_up() && self.uplink(one).is_none() && self.processes[process].listens(),
+            None => self.hosts[one].is_up() && self.hosts[other].is_up(),
+        }
     }
 
     /// Whoever can reach each other again is connected again.
@@ -44,7 +75,7 @@ impl World {
         self.at(self.now + RECONNECT_MS, Event::Reconnect);
         for (one, other) in self.broken.clone() {
             let is_open = self.net.is_open(one, other, self.now) && self.net.is_open(other, one, self.now);
-            if is_open && self.is_up(one) && self.is_up(other) {
+            if is_open && self.connects(one, other) {
                 self.broken.remove(&(one, other));
                 self.connect(one, other);
             }
@@ -52,16 +83,12 @@ impl World {
     }
 
     fn connect(&mut self, one: usize, other: usize) {
-        if other == CONTROL {
-            // Control welcomes it: what its database holds, the newest view, and a plan where there is one.
-            let id = host_id(one);
-            let mark = self.control.mark(id);
-            self.sent.insert(one, mark);
-            let (view, plan) = (self.control.newest().clone(), self.control.plan().cloned());
-            self.send(CONTROL, one, Word::Told(Told::Welcome(UnixMs(BEGIN + self.now), mark)));
-            self.send(CONTROL, one, Word::Told(Told::View(view)));
-            if let Some(plan) = plan {
-                self.send(CONTROL, one, Word::Told(Told::Plan(plan)));
+        if let Some(process) = process_on(other) {
+            let now = self.now;
+            let Some(leader) = self.processes[process].leader_mut() else { return };
+            self.sent.insert(one, leader.mark(host_id(one)));
+            for told in leader.welcome(one, now) {
+                self.send(other, one, Word::Told(told));
             }
             return;
         }
@@ -78,15 +105,17 @@ impl World {
         if self.net.connection(from, to) != connection {
             return;
         }
-        if to == CONTROL {
-            if self.control.is_up {
-                self.arrive_at_control(from, word);
-            }
-            return;
+        let Some(process) = process_on(to) else {
+            let boot = self.hosts[to].boot;
+            let event = Event::Arrives { from, to, connection, word: word.clone() };
+            return self.if_up(to, boot, event, |world| world.arrive_at_host(from, to, word));
+        };
+        if let Some(until) = self.paused_control(process) {
+            return self.at(until, Event::Arrives { from, to, connection, word });
         }
-        let boot = self.hosts[to].boot;
-        let event = Event::Arrives { from, to, connection, word: word.clone() };
-        self.if_up(to, boot, event, |world| world.arrive_at_host(from, to, word));
+        if let (Word::Reports(report), Some(leader)) = (word, self.processes[process].leader_mut()) {
+            leader.take_in(from, report);
+        }
     }
 
     fn arrive_at_host(&mut self, from: usize, to: usize, word: Word) {
@@ -94,40 +123,40 @@ impl World {
         match word {
             Word::Beat(wall) => self.hosts[to].hear_beat(host_id(from), wall, now),
             Word::Says(statement) => self.hosts[to].take_in(host_id(from), statement, now),
-            Word::Told(Told::View(view)) => {
-                let wall = self.hosts[to].wall(now);
-                self.hosts[to].change_views(&self.watched, now, |views| views.put_in_force(view, wall));
-            }
-            Word::Told(Told::Plan(view)) => {
-                self.hosts[to].change_views(&self.watched, now, |views| views.put_plan(view));
-                let held = self.hosts[to].views().newest_number();
-                self.send(to, CONTROL, Word::HostBeat(held));
-            }
-            Word::Told(Told::Withdraw(number)) => {
-                self.hosts[to].change_views(&self.watched, now, |views| views.withdraw(number));
-            }
-            Word::Told(Told::Welcome(wall, mark)) => {
-                self.hosts[to].hear_control(wall, now);
-                self.hosts[to].acknowledged = mark;
-            }
-            Word::Told(Told::Committed(mark)) => self.hosts[to].acknowledged = mark,
-            Word::HostBeat(_) | Word::Results { .. } => {}
+            Word::Told(told) => self.told(to, told),
+            Word::Reports(_) => {}
         }
         self.wake(to);
     }
 
-    fn arrive_at_control(&mut self, from: usize, word: Word) {
-        let id = host_id(from);
-        self.control.hear(id, self.now);
-        match word {
-            Word::HostBeat(Some(view)) => self.control.acknowledge(id, view),
-            Word::Results { from: place, found } => {
-                let of = |found: Found| (self.record.watched_of(found.stream), found);
-                let results: Vec<(usize, Found)> = found.into_iter().map(of).collect();
-                let mark = self.control.commit(id, place, &results);
-                self.send(CONTROL, from, Word::Told(Told::Committed(mark)));
+    /// Control has told a host something.
+    fn told(&mut self, host: usize, told: Told) {
+        let now = self.now;
+        match told {
+            Told::View(view) => {
+                let wall = self.hosts[host].wall(now);
+                self.record.learns(host, &view, now);
+                self.hosts[host].change_views(&self.watched, now, |views| views.put_in_force(view, wall));
             }
-            Word::HostBeat(None) | Word::Beat(_) | Word::Says(_) | Word::Told(_) => {}
+            Told::Plan(view) => {
+                self.hosts[host].change_views(&self.watched, now, |views| views.put_plan(view));
+                let held = self.hosts[host].views().newest_number();
+                self.report(host, Report::Beat(held));
+            }
+            Told::Withdraw(number) => {
+                self.hosts[host].change_views(&self.watched, now, |views| views.withdraw(number));
+            }
+            Told::Welcome(wall, mark) => {
+                self.hosts[host].hear_control(wall, now);
+                self.hosts[host].acknowledged = mark;
+            }
+            Told::Committed(mark) => self.hosts[host].acknowledged = mark,
+            Told::Run(order) => {
+                let effects = self.hosts[host].order(&order, now);
+                self.carry_out(host, effects);
+                self.send_spool(host);
+            }
+            Told::Cancel(order) => self.hosts[host].cancel(order),
         }
     }
 }

@@ -1,12 +1,20 @@
 //! How faults befall a world, and how it recovers from them.
 
+use super::targets::Outage;
 use super::{Event, LINKS_LAST_MS, NOTICED_PAUSE_MS, World};
-use crate::faults::{Fault, Kind};
-use crate::fleet::host_id;
-use crate::net::CONTROL;
+use crate::faults::{Fault, HOUR_MS, Kind};
+use crate::fleet::{CHECKS, HOSTS, check_id};
+use crate::net::{MACHINES, PROCESSES, control};
 
-/// What somebody sets a wall clock by.
-const HOUR_MS: i64 = 3_600_000;
+/// So many hosts are blind at most within one round of votes: what four of five see is an outage, whatever the cause.
+const BLIND_MAX: usize = 3;
+const BLIND_MEMORY_MS: i64 = 20_000;
+/// A standby of the database is behind by so much at most.
+const LAG_MAX_MS: i64 = 5_000;
+
+fn all_controls() -> [usize; PROCESSES] {
+    std::array::from_fn(control)
+}
 
 impl World {
     pub(super) fn strike(&mut self, fault: Fault) {
@@ -14,31 +22,23 @@ impl World {
         self.note(|| format!("fault {fault:?}"));
         let until = self.now + fault.lasts_ms;
         match fault.kind {
-            Kind::Crash | Kind::TwoCrashes | Kind::Provider => {
-                for host in fault.hosts {
-                    self.crash(host, until);
-                }
+            Kind::Crash | Kind::TwoCrashes | Kind::Provider | Kind::Reboot => {
+                let is_switched_off = fault.kind == Kind::Reboot;
+                fault.hosts.iter().for_each(|host| self.crash(*host, is_switched_off, until));
             }
-            Kind::Pause => {
-                for host in fault.hosts {
-                    self.pause(host, until);
-                }
-            }
+            Kind::Pause => fault.hosts.iter().for_each(|host| self.pause(*host, until)),
             Kind::Partition | Kind::Mute | Kind::Deaf => self.cut(&fault.hosts, fault.kind, until),
-            Kind::CutFromControl => {
-                for host in fault.hosts {
-                    self.net.cut(host, CONTROL, until);
-                    self.net.cut(CONTROL, host, until);
-                }
+            Kind::CutFromControl => self.cut_from_control(&fault.hosts, until),
+            Kind::MassSilence => self.cut(&all_controls(), Kind::Deaf, until),
+            Kind::Island => {
+                let world: Vec<usize> = (0..HOSTS).filter(|host| !fault.hosts.contains(host)).collect();
+                self.cut_from_control(&world, until);
+                self.blind(&fault.hosts, until);
             }
-            Kind::ControlAway => {
-                self.control.is_up = false;
-                self.break_links(CONTROL);
-                self.at(until, Event::ControlReturns);
-            }
+            Kind::Blind => self.blind(&fault.hosts, until),
             Kind::Drain => {
                 for host in fault.hosts {
-                    self.control.drain(host_id(host), true);
+                    self.drain(host, true);
                     self.at(until, Event::Undrain(host));
                 }
             }
@@ -56,15 +56,101 @@ impl World {
                     self.at(until, Event::PlacesReturn(host));
                 }
             }
+            Kind::DiskFull => {
+                for host in fault.hosts {
+                    self.hosts[host].fill_disk(true);
+                    self.at(until, Event::DiskHasRoom(host));
+                }
+            }
+            Kind::LeaderCrash | Kind::LeaderPause | Kind::ControlAway | Kind::StoreCut => {
+                self.strike_control(fault.kind, until);
+            }
+            Kind::StoreStall => self.store.stalled_until = self.store.stalled_until.max(until),
+            Kind::StoreFailover => {
+                // The standby lags behind by less than a database that is watched over would be let to.
+                let since = self.now - self.random.between(0, LAG_MAX_MS);
+                self.store.stalled_until = self.store.stalled_until.max(until);
+                self.at(until, Event::FailsOver { since });
+            }
+            Kind::MassOutage | Kind::Outage => {
+                for number in 0..CHECKS {
+                    if self.random.chance(900) {
+                        let outage = Outage { from: self.now, to: until, hangs: self.random.chance(300) };
+                        self.targets.add(check_id(number), outage);
+                    }
+                }
+            }
         }
     }
 
-    fn crash(&mut self, host: usize, until: i64) {
+    fn blind(&mut self, hosts: &[usize], until: i64) {
+        for host in hosts {
+            let remembered = self.now - BLIND_MEMORY_MS;
+            let others = self.hosts.iter().filter(|host| host.blind_until > remembered).count();
+            if others < BLIND_MAX || self.hosts[*host].blind_until > remembered {
+                self.hosts[*host].blind_until = until;
+            }
+        }
+    }
+
+    fn cut_from_control(&mut self, hosts: &[usize], until: i64) {
+        for (host, control) in hosts.iter().flat_map(|host| all_controls().map(move |control| (*host, control))) {
+            self.net.cut(host, control, until);
+            self.net.cut(control, host, until);
+        }
+    }
+
+    /// Whoever leads is struck, and all processes where nobody is to lead.
+    fn strike_control(&mut self, kind: Kind, until: i64) {
+        let leading: Vec<usize> =
+            if kind == Kind::ControlAway { (0..PROCESSES).collect() } else { self.leading().collect() };
+        for process in leading {
+            match kind {
+                Kind::LeaderPause => {
+                    self.processes[process].paused_until = Some(until);
+                    self.at(until, Event::ProcessResumes(process));
+                    self.at(self.now + LINKS_LAST_MS, Event::LinksEnd(process));
+                }
+                Kind::StoreCut => self.store_cut_until[process] = until,
+                _ if self.processes[process].is_up => {
+                    self.break_links(control(process));
+                    self.processes[process].crash();
+                    self.at(until, Event::ProcessStarts(process));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn resume_process(&mut self, process: usize) {
+        if self.paused_control(process).is_none() {
+            self.processes[process].paused_until = None;
+        }
+    }
+
+    /// Hosts have noticed that a process of control stands still, if it does.
+    pub(super) fn links_end(&mut self, process: usize) {
+        if self.paused_control(process).is_some() {
+            self.break_links(control(process));
+        }
+    }
+
+    /// Another machine serves the database from now on.
+    pub(super) fn fail_over(&mut self, since: i64) {
+        let lost = self.store.lose_since(since);
+        self.record.lost_transactions += lost as u64;
+        self.note(|| format!("the database lost {lost} transactions"));
+    }
+
+    fn crash(&mut self, host: usize, is_switched_off: bool, until: i64) {
         if !self.hosts[host].is_alive {
             return;
         }
-        let held = self.control.mark(host_id(host));
-        self.hosts[host].crash(self.now, held);
+        if is_switched_off {
+            self.hosts[host].switch_off(self.now, until);
+        } else {
+            self.hosts[host].crash(self.now);
+        }
         self.deferred.remove(&host);
         self.record.is_able(host, false, self.now);
         self.break_links(host);
@@ -100,7 +186,7 @@ impl World {
 
     fn cut(&mut self, hosts: &[usize], kind: Kind, until: i64) {
         let is_inside = |machine: usize| hosts.contains(&machine);
-        for (from, to) in (0..=CONTROL).flat_map(|from| (0..=CONTROL).map(move |to| (from, to))) {
+        for (from, to) in (0..MACHINES).flat_map(|from| (0..MACHINES).map(move |to| (from, to))) {
             let is_cut = match kind {
                 Kind::Mute => is_inside(from) && !is_inside(to),
                 Kind::Deaf => !is_inside(from) && is_inside(to),

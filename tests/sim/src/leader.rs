@@ -1,0 +1,290 @@
+//! One simulated leadership: it takes in, decides by `core`, commits one thing at a time, and only then acts.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use farwatch_core::detect::Detector;
+use farwatch_core::fleet::{Decision, Fleet, Registered, VOTER_SILENCE_MS};
+use farwatch_core::lease::{RENEW_LIMIT_MS, RENEW_PERIOD_MS, Tenure};
+use farwatch_proto::check::StreamId;
+use farwatch_proto::fleet::View;
+use farwatch_proto::id::{CheckId, HostId};
+use farwatch_proto::link::Order;
+use farwatch_proto::time::{BootMs, Stamp, UnixMs};
+
+use crate::draft::Draft;
+use crate::fleet::{BEGIN, HOSTS, Watched, first_view, gainers, host_id, index_of};
+use crate::store::{Epoch, Flush, Head, Stale, Tables, Transaction, ViewChange};
+use crate::word::{Report, Told};
+
+/// A returning host proves itself this long in these worlds, so that many returns fit into one.
+const WARMUP_MS: i64 = 5_000;
+/// A leader gives up what the database has not answered for this long, and steps down: the limit of its statements.
+const ANSWER_LIMIT_MS: i64 = 3_000;
+
+/// What the database is asked to do.
+enum Work {
+    Flush(Box<Draft>),
+    View(Decision),
+}
+
+/// What a step of a leader comes to.
+pub(crate) enum Wish {
+    Ask(Transaction),
+    /// It does not lead any more.
+    StepDown,
+}
+
+pub(crate) struct Leader {
+    pub(crate) epoch: Epoch,
+    pub(crate) fleet: Fleet,
+    /// The newest view in force as this leader has it.
+    pub(crate) newest: View,
+    pub(crate) detectors: BTreeMap<CheckId, Detector>,
+    pub(crate) marks: BTreeMap<HostId, usize>,
+    head: Head,
+    last_number: Stamp,
+    drained: BTreeSet<HostId>,
+    last_slots: BTreeMap<StreamId, UnixMs>,
+    linked: BTreeSet<usize>,
+    tenure: Tenure,
+    /// When the last renewal was asked for, and whether it was answered.
+    renewal: (i64, bool),
+    inbox: Vec<(usize, Report)>,
+    decisions: VecDeque<Decision>,
+    under_way: Option<(i64, Work)>,
+}
+
+impl Leader {
+    /// Everything a leader holds, as the database has it after the row of its takeover.
+    pub(crate) fn load(tables: &Tables, acquired: i64, now: i64) -> Self {
+        let mut fleet = Fleet::new(WARMUP_MS, BootMs(now));
+        register(&mut fleet, &tables.drained);
+        fleet.count_on_from(tables.last_number());
+        let mut last_slots: BTreeMap<StreamId, UnixMs> = BTreeMap::new();
+        for (_, found) in tables.results.values().flatten() {
+            let last = last_slots.entry(found.stream).or_insert(found.slot);
+            *last = found.slot.max(*last);
+        }
+        Self {
+            epoch: tables.head.epoch,
+            head: tables.head,
+            fleet,
+            newest: tables.in_force().next_back().expect("a fleet begins with a view").clone(),
+            last_number: tables.last_number(),
+            drained: tables.drained.clone(),
+            detectors: tables.detectors.clone(),
+            marks: tables.marks.clone(),
+            last_slots,
+            linked: BTreeSet::new(),
+            tenure: Tenure::begin(BootMs(acquired)),
+            renewal: (acquired, true),
+            inbox: Vec::new(),
+            decisions: VecDeque::new(),
+            under_way: None,
+        }
+    }
+
+    pub(crate) fn mark(&self, host: HostId) -> usize {
+        self.marks.get(&host).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn last_slot(&self, stream: StreamId) -> Option<UnixMs> {
+        self.last_slots.get(&stream).copied()
+    }
+
+    pub(crate) fn linked(&self) -> impl Iterator<Item = usize> {
+        self.linked.iter().copied()
+    }
+
+    pub(crate) fn is_linked(&self, host: usize) -> bool {
+        self.linked.contains(&host)
+    }
+
+    /// A host has connected; what it is told.
+    pub(crate) fn welcome(&mut self, host: usize, now: i64) -> Vec<Told> {
+        self.linked.insert(host);
+        let welcome = Told::Welcome(UnixMs(BEGIN + now), self.mark(host_id(host)));
+        let orders = self.detectors.values().filter_map(|detector| detector.round.as_ref());
+        let orders = orders.flat_map(|round| round.orders()).filter(|(to, _)| *to == host_id(host));
+        let orders: Vec<Told> = orders.map(|(_, order)| Told::Run(order)).collect();
+        let plan = self.fleet.plan().cloned().map(Told::Plan);
+        [welcome, Told::View(self.newest.clone())].into_iter().chain(plan).chain(orders).collect()
+    }
+
+    pub(crate) fn unlink(&mut self, host: usize) {
+        self.linked.remove(&host);
+        self.inbox.retain(|(from, _)| *from != host);
+    }
+
+    pub(crate) fn take_in(&mut self, host: usize, report: Report) {
+        self.inbox.push((host, report));
+    }
+
+    /// Whether the lease is to be renewed now. A renewal that takes too long has failed, and is tried again.
+    pub(crate) fn renews(&mut self, now: i64) -> bool {
+        let (asked, is_answered) = self.renewal;
+        let waits_ms = if is_answered { RENEW_PERIOD_MS } else { RENEW_LIMIT_MS };
+        let is_due = now - asked >= waits_ms;
+        if is_due {
+            self.renewal = (now, false);
+        }
+        is_due
+    }
+
+    /// The lease was renewed, as it was asked at this moment. An answer that came too late is none.
+    pub(crate) fn renewed(&mut self, asked: i64, now: i64) {
+        if now - asked <= RENEW_LIMIT_MS {
+            self.tenure.renewed(BootMs(asked));
+            self.renewal.1 |= self.renewal.0 == asked;
+        }
+    }
+
+    /// One step; nothing is begun while the database has not answered. `random` names the flush.
+    pub(crate) fn step(
+        &mut self,
+        watched: &[Watched],
+        drained: &BTreeSet<HostId>,
+        random: u64,
+        now: i64,
+    ) -> Option<Wish> {
+        let gave_up = self.under_way.as_ref().is_some_and(|(asked, _)| now - asked >= ANSWER_LIMIT_MS);
+        if gave_up || self.tenure.is_over(BootMs(now)) {
+            return Some(Wish::StepDown);
+        }
+        if self.under_way.is_some() {
+            return None;
+        }
+        if self.drained != *drained {
+            self.drained.clone_from(drained);
+            register(&mut self.fleet, drained);
+        }
+        if self.decisions.is_empty() {
+            let draft = self.take_all_in(watched, now);
+            let newest = self.newest.clone();
+            let gain = |target: &View| gainers(watched, &newest, target);
+            self.decisions.extend(self.fleet.step(&newest, BootMs(now), UnixMs(BEGIN + now), gain));
+            if !draft.is_empty() {
+                return Some(Wish::Ask(self.flush(draft, random, now)));
+            }
+        }
+        let decision = self.decisions.pop_front()?;
+        let change = self.change_of(&decision);
+        self.under_way = Some((now, Work::View(decision)));
+        Some(Wish::Ask(Transaction::View(self.epoch, change)))
+    }
+
+    fn flush(&mut self, draft: Draft, random: u64, now: i64) -> Transaction {
+        let flush = Flush {
+            id: random,
+            after: self.head,
+            epoch: self.epoch,
+            results: draft.results.clone(),
+            detectors: draft.detectors.clone(),
+            events: draft.events.clone(),
+            marks: draft.marks.clone(),
+        };
+        self.under_way = Some((now, Work::Flush(Box::new(draft))));
+        Transaction::Flush(Box::new(flush))
+    }
+
+    fn take_all_in(&mut self, watched: &[Watched], now: i64) -> Draft {
+        let mut draft = Draft::default();
+        for (host, report) in std::mem::take(&mut self.inbox) {
+            let id = host_id(host);
+            self.fleet.hear(id, BootMs(now));
+            match report {
+                Report::Beat(Some(view)) => {
+                    self.fleet.hear_number(view, &self.newest);
+                    self.fleet.acknowledge(id, view);
+                }
+                Report::Beat(None) => {}
+                Report::Results { from, found } => draft.receive(self, watched, id, from, &found, now),
+                Report::Declined(order) => draft.declined(self, watched, order, now),
+            }
+        }
+        let is_silent = |host: &HostId| !self.fleet.is_heard(*host, VOTER_SILENCE_MS, BootMs(now));
+        let silent: BTreeSet<HostId> = (0..HOSTS).map(host_id).filter(is_silent).collect();
+        draft.pass_time(self, watched, &silent, now);
+        draft
+    }
+
+    fn change_of(&self, decision: &Decision) -> ViewChange {
+        let after = self.last_number;
+        match decision {
+            Decision::Propose(view) => ViewChange::Plan { view: view.clone(), after },
+            Decision::Withdraw(number) => ViewChange::Withdraw(*number),
+            Decision::Enforce(view) if view.number == after => ViewChange::Confirm(view.number),
+            Decision::Enforce(view) => ViewChange::PutInForce { view: view.clone(), after },
+        }
+    }
+
+    /// The view that the database is asked to put in force now, where it is one that was announced.
+    pub(crate) fn confirms(&self) -> Option<&View> {
+        match &self.under_way {
+            Some((_, Work::View(Decision::Enforce(view)))) if view.number == self.last_number => Some(view),
+            _ => None,
+        }
+    }
+
+    /// The database has answered. What hosts are told by it, and what people are.
+    pub(crate) fn answered(
+        &mut self,
+        answer: Result<(), Stale>,
+        row: Option<Head>,
+    ) -> Result<Vec<(usize, Told)>, Stale> {
+        answer?;
+        let Some((_, work)) = self.under_way.take() else { return Ok(Vec::new()) };
+        Ok(match work {
+            Work::Flush(draft) => {
+                self.head = row.unwrap_or(self.head);
+                self.apply(*draft)
+            }
+            Work::View(decision) => self.perform(decision),
+        })
+    }
+
+    fn apply(&mut self, draft: Draft) -> Vec<(usize, Told)> {
+        for (check, detector) in draft.detectors {
+            if detector.is_plain() {
+                self.detectors.remove(&check);
+            } else {
+                self.detectors.insert(check, detector);
+            }
+        }
+        for (stream, slot) in draft.last_slots {
+            let last = self.last_slots.entry(stream).or_insert(slot);
+            *last = slot.max(*last);
+        }
+        let mut told: Vec<(usize, Told)> =
+            draft.marks.iter().map(|(host, mark)| (index_of(*host), Told::Committed(*mark))).collect();
+        self.marks.extend(draft.marks);
+        told.extend(draft.cancels.into_iter().map(|(host, order)| (index_of(host), Told::Cancel(order))));
+        let run = |(host, order): (HostId, Order)| (index_of(host), Told::Run(order));
+        told.extend(draft.orders.into_iter().map(run));
+        told.retain(|(host, _)| self.linked.contains(host));
+        told
+    }
+
+    fn perform(&mut self, decision: Decision) -> Vec<(usize, Told)> {
+        let told = match decision {
+            Decision::Propose(view) => {
+                self.last_number = view.number;
+                Told::Plan(view)
+            }
+            Decision::Withdraw(number) => Told::Withdraw(number),
+            Decision::Enforce(view) => {
+                self.last_number = view.number;
+                self.newest = view.clone();
+                Told::View(view)
+            }
+        };
+        self.linked.iter().map(|host| (*host, told.clone())).collect()
+    }
+}
+
+fn register(fleet: &mut Fleet, drained: &BTreeSet<HostId>) {
+    let registered = |host: farwatch_proto::fleet::ViewHost| {
+        (host.id, Registered { drained: drained.contains(&host.id), facts: host.facts })
+    };
+    fleet.register(first_view().hosts.into_iter().map(registered));
+}
