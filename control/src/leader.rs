@@ -8,6 +8,7 @@ mod admission;
 pub mod afterwards;
 mod assignment;
 mod book;
+mod carried;
 mod census;
 mod checkpoint;
 mod commit;

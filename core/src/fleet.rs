@@ -2,8 +2,10 @@
 //!
 //! Control tells it whom it hears and who is registered; it answers with views. A death is in force
 //! at once; everything else is planned: make before break. A leader that is new, was paused, or hears
-//! nobody at all accuses nobody, for then the fault is most likely its own.
+//! nobody at all accuses nobody, for then the fault is most likely its own; and so it is where a host's neighbours
+//! contradict its silence.
 
+mod hearsay;
 mod numbers;
 mod target;
 
@@ -13,10 +15,11 @@ use farwatch_proto::fleet::{HostFacts, Standing, View};
 use farwatch_proto::id::HostId;
 use farwatch_proto::time::{BootMs, Stamp, UnixMs};
 
+pub use hearsay::{ASK_AFTER_MS, ASK_FOR_MS, BRAKE_MS, CUT_OFF_MS};
 use numbers::Beginning;
 pub use numbers::{LOST_VIEWS_MAX, is_lost};
 
-/// A host this long silent is dead.
+/// A host this long silent is dead, unless its neighbours hear it.
 pub const SILENCE_MS: i64 = 5_000;
 /// A host silent for this long is not asked for a vote, and one that was is replaced.
 pub const VOTER_SILENCE_MS: i64 = 3_500;
@@ -58,9 +61,25 @@ struct Life {
     last_death: Option<BootMs>,
     /// Deaths in succession, each within [`FLAP_MEMORY_MS`] of the one before.
     flaps: u32,
+    /// Whom it says it hears.
+    hears: BTreeSet<HostId>,
+    /// Whom it ever said to hear, to this leader.
+    neighbours: BTreeSet<HostId>,
 }
 
 impl Life {
+    const fn of(registered: Registered) -> Self {
+        Self {
+            registered,
+            heard: None,
+            steady_since: None,
+            last_death: None,
+            flaps: 0,
+            hears: BTreeSet::new(),
+            neighbours: BTreeSet::new(),
+        }
+    }
+
     /// How long it must be steady before it owns again.
     fn proving_ms(&self, warmup_ms: i64) -> i64 {
         let hold_ms = match self.flaps {
@@ -117,6 +136,8 @@ pub struct Fleet {
     /// The last number that no view in force bears and none may: of a plan that came to nothing, or passed over.
     used_up: Option<Stamp>,
     beginning: Option<Beginning>,
+    /// When the silence of a host that owns was last contradicted by its neighbours.
+    contradicted_at: Option<BootMs>,
 }
 
 impl Fleet {
@@ -131,6 +152,7 @@ impl Fleet {
             plan: None,
             used_up: None,
             beginning: None,
+            contradicted_at: None,
         }
     }
 
@@ -141,10 +163,7 @@ impl Fleet {
             .into_iter()
             .map(|(id, registered)| match before.remove(&id) {
                 Some(life) => (id, Life { registered, ..life }),
-                None => {
-                    let new = Life { registered, heard: None, steady_since: None, last_death: None, flaps: 0 };
-                    (id, new)
-                }
+                None => (id, Life::of(registered)),
             })
             .collect();
     }
@@ -203,6 +222,7 @@ impl Fleet {
         }
         match self.plan.take() {
             Some(plan) => self.pursue(plan, now),
+            None if self.is_braked(now) => Vec::new(),
             None => self.propose(newest, now, wall, gainers),
         }
     }
@@ -223,7 +243,8 @@ impl Fleet {
             return BTreeSet::new();
         }
         let owning = newest.hosts.iter().filter(|host| host.standing != Standing::Away);
-        owning.map(|host| host.id).filter(|id| self.silent_ms(*id, now) >= SILENCE_MS).collect()
+        let silent = owning.map(|host| host.id).filter(|id| self.silent_ms(*id, now) >= SILENCE_MS).collect();
+        self.heed_contradictions(silent, newest, now)
     }
 
     fn bury(&mut self, dead: &BTreeSet<HostId>, newest: &View, now: BootMs, wall: UnixMs) -> Vec<Decision> {

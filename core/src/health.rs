@@ -53,6 +53,8 @@ pub struct Leading {
     pub heard: usize,
     /// Registered hosts that it does not.
     pub silent: usize,
+    /// Those of them that their neighbours hear.
+    pub contradicted: usize,
     /// Checks that hosts cannot run.
     pub unable: usize,
     /// Checks that could not be confirmed, up or down.
@@ -150,7 +152,7 @@ fn of_database(answered: &Answered) -> Option<Finding> {
 }
 
 fn of_leader(leading: &Leading, found: &mut Vec<Finding>) {
-    let Leading { shown_ms_ago, heard, silent, unable, unconfirmed, mass_failure } = *leading;
+    let Leading { shown_ms_ago, heard, silent, contradicted, unable, unconfirmed, mass_failure } = *leading;
     if shown_ms_ago > STUCK_MS {
         let says = format!("the leader has been stuck for {} s", shown_ms_ago / 1000);
         found.push(failing(
@@ -177,6 +179,14 @@ fn of_leader(leading: &Leading, found: &mut Vec<Finding>) {
             found.push(degraded("hosts-silent", says, "see which by `farwatch host list`, and start or retire them"));
         }
         (_, 0) => {}
+    }
+    if contradicted > 0 {
+        let says = format!("{contradicted} hosts are not heard here while their neighbours hear them");
+        found.push(degraded(
+            "hosts-cut-off",
+            says,
+            "look at the network between control and them: they run their checks, and nothing is placed anew meanwhile",
+        ));
     }
     if unable > 0 {
         let says = format!("hosts are unable to run {unable} checks");
@@ -279,6 +289,7 @@ mod tests {
         assert_eq!(with(|seen| seen.database = Answered::AfterMs(501)), [(Degraded, "database-slow")]);
         assert_eq!(led(|leader| leader.heard = 0), [(Degraded, "no-hosts")]);
         assert_eq!(led(|leader| leader.silent = 1), [(Degraded, "hosts-silent")]);
+        assert_eq!(led(|leader| leader.contradicted = 1), [(Degraded, "hosts-cut-off")]);
         assert_eq!(led(|leader| leader.unable = 1), [(Degraded, "hosts-unable")]);
         assert_eq!(led(|leader| leader.unconfirmed = 1), [(Degraded, "checks-unconfirmed")]);
         assert_eq!(with(|seen| seen.tasks[0].error = Some("no".to_owned())), [(Degraded, "task-failing")]);

@@ -26,6 +26,7 @@ use tracing::{debug, info, warn};
 use crate::assignment::{Assignment, Readers};
 use crate::clock::Clock;
 use crate::config::{HostConfig, HostSettings};
+use crate::copies::Copies;
 use crate::desks::Desks;
 use crate::entropy;
 use crate::health::Health;
@@ -34,7 +35,7 @@ use crate::link::{self, ASSIGNMENTS_WAITING_MAX, Link, TO_SAY_MAX};
 use crate::listeners;
 use crate::modules::Loading;
 use crate::orders::Orders;
-use crate::peers::{self, Book, Peering};
+use crate::peers::{self, Book, Numbers, Peering};
 use crate::probe::{LOOKUPS_MAX, ProbeSettings, Prober};
 use crate::remembered_time::RememberedTime;
 use crate::runner::Shared;
@@ -87,6 +88,8 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner) -> anyhow::R
     let sandbox = sandbox(settings)?;
     let spool = Spool::open(settings.data.join("spool"), boot, settings.spool, clock.boot())
         .context("cannot use the spool's directory")?;
+    let copies =
+        Copies::open(settings.data.join("copies"), clock.boot()).context("cannot use the directory of the copies")?;
     let (linked, control) = watch::channel(None);
     let loading = Loading { sandbox: sandbox.clone(), identity: identity.clone(), control };
     let (assignment, readers) = Assignment::open(settings.data.join("assignment"), clock.clone(), loading)?;
@@ -105,6 +108,7 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner) -> anyhow::R
         desks: Desks::new(identity.host, config.guest_threads()),
         peers: Mutex::new(Peers::new(book.linked(), clock.boot())),
         book,
+        copies: Arc::new(copies),
         places: Arc::new(Semaphore::new(settings.run_places as usize)),
         vote_places: Arc::new(Semaphore::new((settings.run_places as usize / VOTE_PLACES_ONE_IN).max(1))),
         urgent: Notify::new(),
@@ -114,7 +118,13 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner) -> anyhow::R
     let (to_assignment, assigned) = mpsc::channel(ASSIGNMENTS_WAITING_MAX);
     services.task("assignment", assignment.serve(assigned, services.clone()));
     services.task("spool", keep_writing(shared.clone(), time, services.stopping()));
-    let peering = Peering { shared: shared.clone(), identity: identity.clone(), boot, spawner: services.clone() };
+    let peering = Peering {
+        shared: shared.clone(),
+        identity: identity.clone(),
+        boot,
+        numbers: Numbers::default(),
+        spawner: services.clone(),
+    };
     services.task("peers", peering.serve(peer_listener, readers.holdings.clone()));
     let link = Link {
         shared,
@@ -131,6 +141,7 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner) -> anyhow::R
         acknowledged: readers.acknowledged,
         relink: readers.relink,
         linked,
+        spawner: services.clone(),
         stopping: services.stopping(),
     };
     services.task("link", link.serve());
@@ -186,6 +197,7 @@ async fn keep_writing(shared: Arc<Shared>, mut time: RememberedTime, stopping: S
             () = stopping.requested() => return,
             _ = ticks.tick() => {
                 write_and_tell(&shared).await;
+                write_copies(&shared).await;
                 if let Err(error) = time.remember(shared.clock.ahead()) {
                     debug!(%error, "the fleet's time cannot be remembered");
                 }
@@ -198,7 +210,17 @@ async fn keep_writing(shared: Arc<Shared>, mut time: RememberedTime, stopping: S
 async fn write_and_tell(shared: &Shared) {
     let done = shared.book.take_unwritten();
     if write_out(&shared.spool, shared.clock.clone()).await {
-        done.iter().for_each(|(neighbours, statement)| shared.book.tell(neighbours, *statement));
+        done.iter().for_each(|(neighbours, word)| shared.book.tell(neighbours, word));
+    }
+}
+
+/// Copies of what neighbours ran are second to everything this host ran itself.
+async fn write_copies(shared: &Shared) {
+    let (copies, clock) = (shared.copies.clone(), shared.clock.clone());
+    match blocking(move || copies.write_out(clock.boot())).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, "copies of what neighbours ran cannot be written"),
+        Err(error) => warn!(%error, "writing copies failed"),
     }
 }
 

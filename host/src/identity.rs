@@ -12,10 +12,14 @@ use farwatch_proto::link::{CONTROL_NAME, HOST_URI_PREFIX};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::sign::SigningKey;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SignatureScheme};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// How a host signs what others carry for it.
+const SIGNATURE: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
 
 /// A host's side of every link.
 #[derive(Clone)]
@@ -25,6 +29,8 @@ pub(crate) struct Identity {
     pub(crate) connector: TlsConnector,
     /// For neighbours that dial.
     pub(crate) acceptor: TlsAcceptor,
+    /// The key of its certificate.
+    key: Arc<dyn SigningKey>,
 }
 
 impl Identity {
@@ -43,6 +49,10 @@ impl Identity {
         let mut roots = RootCertStore::empty();
         roots.add(authority).context("ca.pem is no authority")?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let signing = provider.key_provider.load_private_key(key.clone_key()).context("host.key")?;
+        if signing.choose_scheme(&[SIGNATURE]).is_none() {
+            bail!("host.key must be a key for ECDSA on P-256: results are signed with it");
+        }
         let fleet = WebPkiClientVerifier::builder_with_provider(Arc::new(roots.clone()), provider.clone()).build()?;
         let server = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -56,7 +66,13 @@ impl Identity {
             .context("host.pem and host.key do not belong together")?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let (connector, acceptor) = (TlsConnector::from(Arc::new(config)), TlsAcceptor::from(Arc::new(server)));
-        Ok(Self { host, connector, acceptor })
+        Ok(Self { host, connector, acceptor, key: signing })
+    }
+
+    /// The signature of this host under these bytes.
+    pub(crate) fn sign(&self, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let signer = self.key.choose_scheme(&[SIGNATURE]).context("host.key signs no more as it did")?;
+        Ok(signer.sign(bytes)?)
     }
 }
 

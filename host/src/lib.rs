@@ -12,6 +12,7 @@ pub mod probe;
 pub mod spool;
 
 mod assignment;
+mod copies;
 mod desks;
 mod entropy;
 mod health;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farwatch_core::egress::Policy;
-use farwatch_proto::id::{BootId, OrderId};
+use farwatch_proto::id::{BootId, HostId, OrderId};
 use farwatch_proto::join::is_endpoint;
 use farwatch_proto::link::{FromControl, FromHost, Order};
 use farwatch_proto::peer::PeerAddress;
@@ -27,7 +27,7 @@ use crate::entropy;
 use crate::identity::Identity;
 use crate::listeners;
 use crate::runner::Shared;
-use crate::spawn::Stopping;
+use crate::spawn::{Spawner, Stopping, blocking};
 use greeting::converse;
 use session::End;
 
@@ -61,6 +61,7 @@ pub(crate) struct Link {
     pub(crate) relink: Arc<Notify>,
     /// Where control is linked, for those who fetch from it.
     pub(crate) linked: watch::Sender<Option<String>>,
+    pub(crate) spawner: Spawner,
     pub(crate) stopping: Stopping,
 }
 
@@ -134,6 +135,27 @@ impl Link {
             warn!(%error, "neighbours cannot be remembered; a restart without control would not find them");
         }
         self.learn_listeners(&listeners::read(&self.listeners_file));
+    }
+
+    /// Says what is kept of these hosts' results. What finds no room is asked for again.
+    fn hand_over(&self, origins: Vec<HostId>) {
+        let shared = self.shared.clone();
+        self.spawner.task("hand-over", async move {
+            for origin in origins {
+                let copies = shared.copies.clone();
+                match blocking(move || copies.of(origin)).await {
+                    Ok(Ok(batches)) => {
+                        for batch in batches {
+                            if shared.to_say.try_send(FromHost::Carries(batch)).is_err() {
+                                return;
+                            }
+                        }
+                    }
+                    Ok(Err(error)) => warn!(%origin, %error, "copies of a neighbour's results cannot be read"),
+                    Err(error) => warn!(%error, "handing over copies failed"),
+                }
+            }
+        });
     }
 
     fn cancel(&self, orders: &[OrderId]) {

@@ -1,11 +1,12 @@
 //! Links to the neighbours: the hosts that own streams together say to each other that they live, what they began and
-//! what they completed.
+//! what they completed, with its results, which each keeps for the others until control has them.
 //!
 //! Links are kept to all with whom this host shares streams. The lower id dials; the other does where that fails. What is
 //! heard goes to the desks, and what it means is decided there. Nothing waits for a neighbour.
 
 mod accept;
 mod book;
+mod copying;
 mod dial;
 mod session;
 
@@ -25,7 +26,8 @@ use crate::holdings::Holdings;
 use crate::identity::Identity;
 use crate::runner::Shared;
 use crate::spawn::Spawner;
-pub(crate) use book::Book;
+pub(crate) use book::{Book, Word};
+pub(crate) use copying::Numbers;
 
 /// How often it is seen to that every neighbour is linked.
 const TEND_EVERY: Duration = Duration::from_millis(500);
@@ -36,6 +38,7 @@ pub(crate) struct Peering {
     pub(crate) shared: Arc<Shared>,
     pub(crate) identity: Identity,
     pub(crate) boot: BootId,
+    pub(crate) numbers: Numbers,
     pub(crate) spawner: Spawner,
 }
 

@@ -20,12 +20,13 @@ use farwatch_sandbox::{Limits, Probes, RunContext, Sandbox, http, tcp};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::clock::Clock;
+use crate::copies::Copies;
 use crate::desks::Desks;
 use crate::health::{Health, PAUSE_MS, Pulse};
 use crate::holdings::Holdings;
 use crate::orders::Orders;
 use crate::outcome;
-use crate::peers::Book;
+use crate::peers::{Book, Word};
 use crate::probe::{HOST_TROUBLE, Prober};
 use crate::spool::Spool;
 
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) peers: Mutex<Peers>,
     /// Its neighbours, and what is to be said to them.
     pub(crate) book: Book,
+    /// What they ran, until control has it.
+    pub(crate) copies: Arc<Copies>,
     /// One for each run that may be under way.
     pub(crate) places: Arc<Semaphore>,
     /// The part of them that votes may take.
@@ -116,13 +119,14 @@ impl Shared {
         let duration_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
         let Job { stream, purpose, slot, tell, .. } = job;
         let ended = if outcome.status.covers() { Ended::Covers } else { Ended::Disturbed };
-        self.keep(&RunResult { stream, purpose, slot, terms, started, duration_us, outcome });
+        let result = RunResult { stream, purpose, slot, terms, started, duration_us, outcome };
+        self.keep(&result);
         if purpose == Purpose::Slot {
             let said = self.desks.of(stream.check).ended(stream, slot, ended, self.clock.wall());
             let statement = Statement { stream, slot, said };
             match said {
-                Said::Done => self.book.tell_once_written(tell, statement),
-                Said::Started | Said::Yields => self.book.tell(&tell, statement),
+                Said::Done => self.book.tell_once_written(tell, Word { statement, result: Some(Arc::new(result)) }),
+                Said::Started | Said::Yields => self.book.tell(&tell, &statement.into()),
             }
         }
     }

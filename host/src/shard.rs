@@ -147,7 +147,7 @@ impl Shard {
                 Act::Run(run) => self.run(run),
                 Act::Yield { stream, slot, tell } => {
                     debug!(check = %stream.check, slot = slot.0, "a slot cannot be run now");
-                    self.shared.book.tell(&tell, Statement { stream, slot, said: Said::Yields });
+                    self.shared.book.tell(&tell, &Statement { stream, slot, said: Said::Yields }.into());
                 }
                 Act::GiveUp { held, revision, stream, slot, lack } => self.give_up(held, revision, stream, slot, lack),
             }
@@ -156,7 +156,7 @@ impl Shard {
 
     fn run(&self, run: Run<OwnedSemaphorePermit>) {
         let Run { held, revision, stream, slot, attempt, place, tell } = run;
-        self.shared.book.tell(&tell, Statement { stream, slot, said: Said::Started });
+        self.shared.book.tell(&tell, &Statement { stream, slot, said: Said::Started }.into());
         self.start(Job { held, revision, stream, purpose: Purpose::Slot, slot, attempt, tell }, vec![place]);
     }
 

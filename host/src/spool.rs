@@ -158,6 +158,24 @@ impl Spool {
         }
     }
 
+    /// The place before which the database holds everything of this boot.
+    pub fn held(&self) -> Mark {
+        let state = self.state();
+        let boot = state.growing.key.boot;
+        let mut of_boot = state.sealed.iter().filter(|(key, _)| key.boot == boot);
+        let unheld = of_boot.find(|(_, segment)| segment.held_to < segment.end);
+        let unheld = unheld.map(|(key, segment)| (key.number, segment.held_to));
+        let (number, to) = unheld.unwrap_or((state.growing.key.number, state.growing_held_to));
+        Mark { boot, segment: number, offset: to as u64 }
+    }
+
+    /// The place before which everything lies that was kept and written.
+    pub fn end(&self) -> Mark {
+        let state = self.state();
+        let SegmentKey { boot, number } = state.growing.key;
+        Mark { boot, segment: number, offset: state.growing.bytes().len() as u64 }
+    }
+
     /// Writes and syncs what is not on disk yet, and deletes what need not be kept. It blocks on the disk;
     /// the lock is not held meanwhile. Answers whether all that was kept is on disk.
     pub fn write_out(&self, now: BootMs) -> bool {

@@ -17,5 +17,6 @@ pub mod pack;
 
 pub mod link;
 pub mod peer;
+pub mod signed;
 
 pub mod join;

@@ -13,6 +13,7 @@ use crate::check::{Definition, StreamId};
 use crate::fleet::View;
 use crate::id::{BootId, CheckId, HostId, OrderId};
 use crate::peer::PeerAddress;
+use crate::signed::{SignedBatch, SignedBatchId};
 use crate::time::{Stamp, UnixMs};
 
 /// The name in the certificate of every control process; hosts accept no other.
@@ -48,9 +49,6 @@ pub struct Batch {
     pub from: Mark,
     /// Where it ends; what control acknowledges.
     pub to_offset: u64,
-    /// The host that carries it for its origin, when that is another.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub via: Option<HostId>,
     /// A version byte, then one pack.
     #[serde(with = "base64_bytes")]
     pub packed: Vec<u8>,
@@ -135,6 +133,8 @@ pub enum FromHost {
     },
     /// Results, straight from the spool.
     Results(Batch),
+    /// Results of another host, which this one kept for it and was asked for.
+    Carries(SignedBatch),
     /// It holds everything up to here, modules included.
     Holds {
         /// The assignment it acted on last.
@@ -236,6 +236,16 @@ pub enum FromControl {
         /// The mark the database holds.
         mark: Mark,
     },
+    /// Send what you keep of these hosts' results: nothing comes from them.
+    HandOver {
+        /// Who ran them.
+        origins: Vec<HostId>,
+    },
+    /// The database holds this batch, and all that were kept of the same start of the same host before it.
+    Received {
+        /// Which.
+        batch: SignedBatchId,
+    },
     /// A kind this version does not know.
     #[serde(other)]
     Unknown,
@@ -272,7 +282,7 @@ mod tests {
     #[test]
     fn a_batch_reads_back_from_its_json() {
         let from = Mark { boot: BootId::from_bytes([3; 16]), segment: 2, offset: 40 };
-        let batch = FromHost::Results(Batch { from, to_offset: 90, via: None, packed: vec![1, 2, 250] });
+        let batch = FromHost::Results(Batch { from, to_offset: 90, packed: vec![1, 2, 250] });
         let text = serde_json::to_string(&batch).unwrap();
         assert!(text.contains(r#""kind":"results""#) && text.contains(r#""packed":"AQL6""#));
         assert_eq!(serde_json::from_str::<FromHost>(&text).unwrap(), batch);

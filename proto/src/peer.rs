@@ -1,7 +1,8 @@
 //! What hosts say to each other.
 //!
 //! The same framing as the link to control: JSON objects with a `kind`, one per WebSocket message, over mutual TLS; fields
-//! and kinds that are not known are passed over, so that old and new versions can talk. Results go to control and not here.
+//! and kinds that are not known are passed over, so that old and new versions can talk. Results come here as copies, lest they
+//! die with the host that ran them.
 
 use std::net::SocketAddr;
 
@@ -9,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::StreamId;
 use crate::id::{BootId, HostId};
+use crate::link::Mark;
+use crate::signed::SignedBatch;
 use crate::time::UnixMs;
 
 /// The path of the WebSocket on a host's peer address.
@@ -65,7 +68,12 @@ pub enum FromPeer {
         /// Its machine's own wall clock as it sends. Not the corrected one: hosts that followed each other's corrections
         /// would wander off together.
         wall: UnixMs,
+        /// Control's database holds everything of this start of its process before this place in its spool.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held: Option<Mark>,
     },
+    /// What it ran of slots that both own, to be kept until control has it. It comes before the word that they are done.
+    Results(SignedBatch),
     /// What it says of slots that both own.
     Says {
         /// At most [`SAYS_MAX`].

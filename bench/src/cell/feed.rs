@@ -128,7 +128,7 @@ impl Feed {
         let from = self.at;
         self.at.offset += packed.len() as u64;
         self.sent.push_back(Sent { to: self.at, until, results, bytes: packed.len() });
-        Batch { from, to_offset: self.at.offset, via: None, packed }
+        Batch { from, to_offset: self.at.offset, packed }
     }
 
     /// Control holds everything up to this mark. Returns how many results that are.

@@ -125,6 +125,9 @@ fn link(host: &Value) -> Cell {
     let silent = host["silent_ms"].as_i64().map_or_else(String::new, length);
     match host["connected"].as_bool() {
         Some(true) => Cell::word("up"),
+        Some(false) if host["contradicted"] == true => {
+            Cell::toned(format!("silent {silent}, heard by neighbours"), Tone::Doubtful)
+        }
         Some(false) => Cell::toned(format!("silent {silent}"), Tone::Bad),
         None => Cell::plain(""),
     }

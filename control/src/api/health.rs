@@ -222,6 +222,7 @@ fn leading(leader: &LeaderStatus, now: UnixMs) -> Leading {
         shown_ms_ago: now.since(leader.at),
         heard,
         silent: leader.hosts.len() - heard,
+        contradicted: leader.hosts.values().filter(|host| host.contradicted).count(),
         unable: leader.hosts.values().map(|host| host.unable.len()).sum(),
         unconfirmed: leader.unconfirmed,
         mass_failure: leader.mass_failure.map(|(since, streams)| (now.since(since), streams)),

@@ -71,6 +71,8 @@ struct HostView {
 struct SeenView {
     connected: bool,
     silent_ms: i64,
+    /// Whether its neighbours hear it though the leader does not: it runs its checks, and nothing is placed anew.
+    contradicted: bool,
     version: Option<String>,
     run_places: Option<u32>,
     /// The neighbours it hears; it stands by without control for those alone.
@@ -97,6 +99,7 @@ impl From<HostStatus> for SeenView {
         let HostStatus {
             connected,
             silent_ms,
+            contradicted,
             version,
             run_places,
             hears,
@@ -109,6 +112,7 @@ impl From<HostStatus> for SeenView {
         Self {
             connected,
             silent_ms,
+            contradicted,
             version,
             run_places,
             hears,

@@ -162,6 +162,9 @@ pub(super) fn apply(state: &mut State, draft: Draft, head: JournalHead, now: Now
     for (host, mark) in draft.acknowledge {
         send(state, host, FromControl::Committed { mark });
     }
+    for (carrier, batch) in draft.received {
+        send(state, carrier, FromControl::Received { batch });
+    }
     for (host, orders) in by_host(draft.cancels) {
         send(state, host, FromControl::Cancel { orders });
     }

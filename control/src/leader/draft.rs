@@ -14,6 +14,7 @@ use farwatch_proto::link::{Batch, Mark, Order};
 use farwatch_proto::outcome::Status;
 use farwatch_proto::pack::{PACK_VERSION, Unpacker};
 use farwatch_proto::run::{Purpose, RunResult};
+use farwatch_proto::signed::SignedBatchId;
 use farwatch_proto::time::{BootMs, UnixMs};
 use serde_json::json;
 use tracing::{debug, info, warn};
@@ -40,6 +41,8 @@ pub(super) struct Draft {
     pub(super) marks: HashMap<SegmentKey, u64>,
     /// Marks to acknowledge once they are committed, in the order they came.
     pub(super) acknowledge: Vec<(HostId, Mark)>,
+    /// Batches that came by way of another host, with that host.
+    pub(super) received: Vec<(HostId, SignedBatchId)>,
     pub(super) detectors: HashMap<CheckId, Detector>,
     /// The last slot of each stream in it.
     pub(super) last_slots: LastSlots,
@@ -65,7 +68,7 @@ pub(super) struct Draft {
 impl Draft {
     /// Whether there is nothing to commit.
     pub(super) fn is_empty(&self) -> bool {
-        self.marks.is_empty() && self.detectors.is_empty() && self.events.is_empty()
+        self.marks.is_empty() && self.received.is_empty() && self.detectors.is_empty() && self.events.is_empty()
     }
 
     /// Results that wait in it.
@@ -75,9 +78,6 @@ impl Draft {
 
     /// Takes in a host's batch. An error is what the host is told; nothing of such a batch is kept.
     pub(super) fn receive(&mut self, state: &mut State, host: HostId, batch: &Batch, now: Now) -> Result<(), String> {
-        if batch.via.is_some() {
-            return Err("this control plane does not take batches by way of another host".to_owned());
-        }
         let key = (host, batch.from.boot, batch.from.segment);
         let held = self.marks.get(&key).or_else(|| state.marks.get(&key)).copied();
         if held.is_some_and(|held| batch.to_offset <= held) {
@@ -86,11 +86,7 @@ impl Draft {
         if held.is_some_and(|held| batch.from.offset > held) {
             return Err(format!("a gap: resend segment {} from {}", batch.from.segment, held.unwrap_or(0)));
         }
-        let (version, packed) = batch.packed.split_first().ok_or("an empty batch")?;
-        if *version != PACK_VERSION {
-            return Err(format!("pack version {version}; this control plane reads {PACK_VERSION}"));
-        }
-        let results = Unpacker::default().read(packed).map_err(|error| error.to_string())?;
+        let results = unpacked(&batch.packed)?;
         self.marks.insert(key, batch.to_offset);
         self.acknowledge.push((host, batch.to()));
         let results = self.take_in(state, host, results, now);
@@ -99,7 +95,13 @@ impl Draft {
     }
 
     /// Judges what the host may say, and drops the rest.
-    fn take_in(&mut self, state: &mut State, host: HostId, results: Vec<RunResult>, now: Now) -> Vec<RunResult> {
+    pub(super) fn take_in(
+        &mut self,
+        state: &mut State,
+        host: HostId,
+        results: Vec<RunResult>,
+        now: Now,
+    ) -> Vec<RunResult> {
         let mut admitted = Vec::with_capacity(results.len());
         let (all, mut first_refused) = (results.len(), None);
         for result in results {
@@ -249,6 +251,15 @@ impl Draft {
             self.tell(state, check, stream, Input::Tick, now);
         }
     }
+}
+
+/// What is in a version byte and a pack.
+pub(super) fn unpacked(packed: &[u8]) -> Result<Vec<RunResult>, String> {
+    let (version, packed) = packed.split_first().ok_or("an empty batch")?;
+    if *version != PACK_VERSION {
+        return Err(format!("pack version {version}; this control plane reads {PACK_VERSION}"));
+    }
+    Unpacker::default().read(packed).map_err(|error| error.to_string())
 }
 
 /// One line per transition, with old, new and reason.

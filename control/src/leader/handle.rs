@@ -23,6 +23,9 @@ pub struct HostStatus {
     pub connected: bool,
     /// How long it has been silent, in milliseconds.
     pub silent_ms: i64,
+    /// Whether its neighbours hear it though it is silent here.
+    #[serde(default)]
+    pub contradicted: bool,
     /// Its version, once it said hello.
     pub version: Option<String>,
     /// Its run places, once it said hello.

@@ -18,6 +18,7 @@ use tracing::field::Empty;
 use tracing::{info, info_span, warn};
 
 use super::book::Page;
+use super::carried::ASK_PERIOD_MS;
 use super::commit::{apply, flush_of};
 use super::draft::{Draft, Now};
 use super::handle::{HostStatus, LeaderRequest, LeaderStatus};
@@ -66,6 +67,7 @@ pub(super) struct Reign<'a> {
     looked_at_config: i64,
     shown_at: i64,
     told_at: i64,
+    asked_at: i64,
     tidied_at: i64,
 }
 
@@ -80,6 +82,7 @@ impl<'a> Reign<'a> {
             looked_at_config: 0,
             shown_at: 0,
             told_at: 0,
+            asked_at: 0,
             tidied_at: config.clock.boot().0 - TIDY_PERIOD_MS + FIRST_TIDY_MS,
         }
     }
@@ -145,6 +148,10 @@ impl<'a> Reign<'a> {
         }
         self.state.pass_turns(now.wall);
         views::step(&self.config.store, &mut self.state, now).await?;
+        if now.boot.0 - self.asked_at >= ASK_PERIOD_MS {
+            self.asked_at = now.boot.0;
+            self.state.ask_after_silent(now.boot);
+        }
         self.enforce_revisions(now).await?;
         self.end_checks(now);
         self.state.watch_for_mass_failure(now.wall);
@@ -312,6 +319,7 @@ impl<'a> Reign<'a> {
             let status = HostStatus {
                 connected: session.is_some_and(Session::is_linked),
                 silent_ms: state.fleet.silent_ms(host.id, now.boot),
+                contradicted: state.fleet.is_contradicted(host.id, now.boot),
                 version: session.map(|session| session.version.clone()),
                 run_places: session.map(|session| session.run_places),
                 hears: session.map(|session| session.hears.clone()).unwrap_or_default(),

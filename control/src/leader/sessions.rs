@@ -10,7 +10,7 @@ use farwatch_core::holding::digest_of_all;
 use farwatch_proto::check::Definition;
 use farwatch_proto::id::{BootId, CheckId, HostId};
 use farwatch_proto::link::{FromControl, PAYLOAD_MAX_BYTES};
-use farwatch_proto::time::Stamp;
+use farwatch_proto::time::{BootMs, Stamp};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -43,6 +43,10 @@ pub(super) struct Session {
     pub(super) peer_address: Option<SocketAddr>,
     /// The neighbours it hears.
     pub(super) hears: BTreeSet<HostId>,
+    /// All that it ever heard since this leader leads.
+    pub(super) neighbours: BTreeSet<HostId>,
+    /// When the link began.
+    pub(super) since: BootMs,
     /// Runs in flight.
     pub(super) running: u32,
     /// The largest lag of its loop since the last heartbeat, in milliseconds.
@@ -97,7 +101,14 @@ impl Session {
     ///
     /// A host that holds just that, from whomever it has it, is taken to have been sent it: in a large cell sending all
     /// to everybody would keep a new leader from leading for longer than anything else.
-    pub(super) fn begin(arrival: Arrival, before: Option<Self>, first: Stamp, due: &[(CheckId, u64)]) -> Self {
+    pub(super) fn begin(
+        arrival: Arrival,
+        before: Option<Self>,
+        first: Stamp,
+        due: &[(CheckId, u64)],
+        now: BootMs,
+    ) -> Self {
+        let neighbours = before.as_ref().map(|before| before.neighbours.clone()).unwrap_or_default();
         let held =
             arrival.assigned.and_then(|assigned| sent_before(assigned, before).or_else(|| all_of(assigned, due)));
         let acknowledged = held.as_ref().map(|(to, _)| *to);
@@ -114,6 +125,8 @@ impl Session {
             run_places: arrival.run_places,
             peer_address: arrival.peer_address,
             hears: BTreeSet::new(),
+            neighbours,
+            since: now,
             running: 0,
             loop_lag_ms: 0,
         }

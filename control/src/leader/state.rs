@@ -3,6 +3,7 @@
 //! All of it can be loaded from the database again; nothing in it is ever the only copy of anything.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use farwatch_core::confirm::{Candidate, Panel};
 use farwatch_core::detect::Detector;
@@ -45,6 +46,8 @@ pub(super) struct State {
     pub(super) fleet: Fleet,
     /// Who is linked.
     pub(super) sessions: BTreeMap<HostId, Session>,
+    /// The key of each host's certificate (SubjectPublicKeyInfo, DER), as far as they were linked.
+    pub(super) keys: BTreeMap<HostId, Arc<[u8]>>,
     /// What is held of checks that are not plainly up.
     pub(super) detectors: HashMap<CheckId, Detector>,
     /// The last slot of each stream that the journal holds.

@@ -2,6 +2,7 @@
 //! database.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use anyhow::Context;
 use farwatch_core::detect::Detector;
@@ -70,6 +71,7 @@ pub(super) async fn load(
         views,
         fleet,
         sessions: BTreeMap::new(),
+        keys: keys_of_hosts(store).await?,
         detectors,
         last_slots,
         never_judged,
@@ -126,6 +128,12 @@ async fn load_detectors(store: &Store) -> anyhow::Result<HashMap<CheckId, Detect
 pub(super) async fn registered_hosts(store: &Store) -> anyhow::Result<Vec<(HostId, Registered)>> {
     let hosts = store.hosts().list().await?.into_iter().filter(|host| host.retired.is_none());
     Ok(hosts.map(|host| (host.id, Registered { facts: host.facts, drained: host.drained })).collect())
+}
+
+/// The key by which each host was last known.
+async fn keys_of_hosts(store: &Store) -> anyhow::Result<BTreeMap<HostId, Arc<[u8]>>> {
+    let hosts = store.hosts().list().await?.into_iter().filter(|host| host.retired.is_none());
+    Ok(hosts.filter_map(|host| Some((host.id, host.public_key?.into()))).collect())
 }
 
 /// Revisions as the book keeps them, by check.

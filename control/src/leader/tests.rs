@@ -1,4 +1,5 @@
 mod by_hand;
+mod carried;
 mod census;
 mod evidence;
 mod held;
@@ -73,7 +74,8 @@ impl World {
         let (mut sessions, mut outboxes) = (BTreeMap::new(), BTreeMap::new());
         for host in &newest.hosts {
             let (outbox, messages) = mpsc::channel(64);
-            sessions.insert(host.id, Session::begin(arrival(outbox, None), None, Stamp { era: 1, n: 0 }, &[]));
+            sessions
+                .insert(host.id, Session::begin(arrival(outbox, None), None, Stamp { era: 1, n: 0 }, &[], now.boot));
             outboxes.insert(host.id, messages);
             fleet.hear(host.id, now.boot);
         }
@@ -87,6 +89,7 @@ impl World {
             views,
             fleet,
             sessions,
+            keys: BTreeMap::new(),
             detectors: HashMap::new(),
             last_slots: HashMap::new(),
             never_judged: [CHECK].into(),
@@ -138,7 +141,7 @@ impl World {
         let offset = self.offsets.entry(host).or_insert(16);
         let from = Mark { boot: boot_id(), segment: 0, offset: *offset };
         *offset += packed.len() as u64;
-        Batch { from, to_offset: *offset, via: None, packed }
+        Batch { from, to_offset: *offset, packed }
     }
 
     fn receive(&mut self, host: HostId, result: &RunResult) -> Result<(), String> {

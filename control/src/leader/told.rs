@@ -90,7 +90,8 @@ impl State {
         let first = Stamp { era: u32::try_from(self.epoch.n).unwrap_or(u32::MAX), n: 0 };
         let before = self.sessions.remove(&host);
         let due = self.due_to(host);
-        let mut session = Session::begin(arrival, before, first, &due);
+        self.keys.insert(host, arrival.public_key.clone());
+        let mut session = Session::begin(arrival, before, first, &due, now.boot);
         session.send(
             host,
             FromControl::Welcome {
@@ -146,12 +147,20 @@ impl State {
                     session.loop_lag_ms = loop_lag_ms;
                     session.running = running;
                     session.hears = hears.into_iter().take(FLEET_MAX_HOSTS).collect();
+                    session.neighbours.extend(&session.hears);
+                    self.fleet.hear_of(host, &session.hears);
                 }
             }
             FromHost::Results(batch) => {
                 if let Err(reason) = draft.receive(self, host, &batch, now) {
                     warn!(%host, reason, "batch refused");
                     self.answer_refused_batch(host, batch.from, reason);
+                }
+            }
+            FromHost::Carries(batch) => {
+                if let Err(reason) = draft.receive_carried(self, host, &batch, now) {
+                    warn!(%host, origin = %batch.origin, reason, "results by way of another host refused");
+                    self.refuse(host);
                 }
             }
             FromHost::Holds { assignment, view, unable } => self.acknowledged(host, assignment, view, unable),

@@ -13,17 +13,17 @@ impl Fleet {
         let begins = !newest.hosts.iter().any(|host| host.standing == Standing::Active);
         let hosts = self.hosts.iter().map(|(id, life)| ViewHost {
             id: *id,
-            standing: self.earned(*id, life, newest.standing(*id), begins, now),
+            standing: self.earned(*id, life, newest, begins, now),
             facts: life.registered.facts.clone(),
         });
         View { hosts: hosts.collect(), ..newest.clone() }
     }
 
     /// Where no host owns yet, whoever is heard owns at once: there is nobody to take over from.
-    fn earned(&self, id: HostId, life: &Life, stands: Option<Standing>, begins: bool, now: BootMs) -> Standing {
-        let stands = stands.unwrap_or(Standing::Away);
+    fn earned(&self, id: HostId, life: &Life, newest: &View, begins: bool, now: BootMs) -> Standing {
+        let stands = newest.standing(id).unwrap_or(Standing::Away);
         let heard = self.is_heard(id, VOTER_SILENCE_MS, now);
-        if life.registered.drained {
+        if life.registered.drained || self.is_cut_off(id, newest, now) {
             return Standing::Away;
         }
         match stands {

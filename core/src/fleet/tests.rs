@@ -1,15 +1,19 @@
+use farwatch_proto::fleet::ViewHost;
+
 use super::*;
 use crate::placement::tests::{fleet as placed, host_id};
 
 const STEP_MS: i64 = 250;
 
 /// A leader over hosts that speak or do not, stepped like the real one.
-struct World {
-    fleet: Fleet,
+pub(super) struct World {
+    pub(super) fleet: Fleet,
     views: Vec<View>,
-    speaking: BTreeSet<HostId>,
+    pub(super) speaking: BTreeSet<HostId>,
+    /// Whom those that speak say they hear.
+    pub(super) hearing: BTreeSet<HostId>,
     acknowledging: bool,
-    now: i64,
+    pub(super) now: i64,
     decisions: Vec<(i64, Decision)>,
 }
 
@@ -25,6 +29,7 @@ impl World {
             fleet,
             views: vec![empty],
             speaking: registered.hosts.iter().map(|host| host.id).collect(),
+            hearing: BTreeSet::new(),
             acknowledging: true,
             now: 0,
             decisions: Vec::new(),
@@ -32,14 +37,20 @@ impl World {
     }
 
     /// A fleet whose hosts have all been active for a while.
-    fn settled(count: u8) -> Self {
+    pub(super) fn settled(count: u8) -> Self {
         let mut world = Self::of(count);
         world.run(20_000);
         assert_eq!(world.standings(), vec![Standing::Active; usize::from(count)]);
         world
     }
 
-    fn newest(&self) -> &View {
+    pub(super) fn drain(&mut self, drained: HostId) {
+        let all = self.newest().hosts.clone();
+        let registered = |host: &ViewHost| Registered { facts: host.facts.clone(), drained: host.id == drained };
+        self.fleet.register(all.iter().map(|host| (host.id, registered(host))));
+    }
+
+    pub(super) fn newest(&self) -> &View {
         self.views.last().unwrap()
     }
 
@@ -47,7 +58,7 @@ impl World {
         self.newest().hosts.iter().map(|host| host.standing).collect()
     }
 
-    fn run(&mut self, for_ms: i64) {
+    pub(super) fn run(&mut self, for_ms: i64) {
         let until = self.now + for_ms;
         while self.now < until {
             self.now += STEP_MS;
@@ -59,6 +70,7 @@ impl World {
         let now = BootMs(self.now);
         for host in self.speaking.clone() {
             self.fleet.hear(host, now);
+            self.fleet.hear_of(host, &self.hearing);
         }
         if let (true, Some(plan)) = (self.acknowledging, self.fleet.plan().cloned()) {
             for host in &self.speaking {

@@ -183,6 +183,8 @@ impl<'l> Session<'l> {
             FromControl::Run { orders } => orders.into_iter().for_each(|order| self.pass_on(order)),
             FromControl::Cancel { orders } => self.link.cancel(&orders),
             FromControl::Peers { peers } => self.link.learn_peers(peers),
+            FromControl::HandOver { origins } => self.link.hand_over(origins),
+            FromControl::Received { batch } => self.link.shared.copies.received(batch),
             FromControl::NotLeader { leader } => return Ok(Some(End::NotLeader(leader))),
             FromControl::Unknown => self.link.shared.health.note_unknown_kind(),
             FromControl::Welcome { .. } => debug!("control repeated its welcome"),

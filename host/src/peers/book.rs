@@ -8,10 +8,11 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use farwatch_proto::id::HostId;
 use farwatch_proto::peer::{PeerAddress, Statement};
+use farwatch_proto::run::RunResult;
 use farwatch_proto::time::BootMs;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -27,6 +28,19 @@ const OTHER_DIALS_MS: i64 = 3_000;
 const BACK_OFF_FIRST_MS: i64 = 250;
 const BACK_OFF_MAX_MS: i64 = 5_000;
 
+/// What waits to be said: a statement, and of a slot that was completed what it found.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Word {
+    pub(crate) statement: Statement,
+    pub(crate) result: Option<Arc<RunResult>>,
+}
+
+impl From<Statement> for Word {
+    fn from(statement: Statement) -> Self {
+        Self { statement, result: None }
+    }
+}
+
 /// What is kept on disk.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 struct Kept {
@@ -38,7 +52,7 @@ struct Kept {
 #[derive(Debug)]
 struct Neighbour {
     /// Open links by their number; what is said goes over the newest.
-    links: BTreeMap<u64, mpsc::Sender<Statement>>,
+    links: BTreeMap<u64, mpsc::Sender<Word>>,
     is_dialling: bool,
     /// Not before then.
     dial_at: BootMs,
@@ -52,7 +66,7 @@ struct State {
     neighbours: BTreeMap<HostId, Neighbour>,
     next_link: u64,
     /// Said only once the results kept before are on disk.
-    unwritten: Vec<(Vec<HostId>, Statement)>,
+    unwritten: Vec<(Vec<HostId>, Word)>,
 }
 
 /// All neighbours.
@@ -141,7 +155,7 @@ impl Book {
     }
 
     /// A link to this neighbour is open: its number, and what is to be said on it.
-    pub(super) fn open_link(&self, me: HostId, host: HostId, now: BootMs) -> (u64, mpsc::Receiver<Statement>) {
+    pub(super) fn open_link(&self, me: HostId, host: HostId, now: BootMs) -> (u64, mpsc::Receiver<Word>) {
         let mut state = self.state();
         let number = state.next_link;
         state.next_link += 1;
@@ -162,25 +176,25 @@ impl Book {
     }
 
     /// Says this once the results that were kept before are on disk: what nobody else runs any more must outlive a crash.
-    pub(crate) fn tell_once_written(&self, neighbours: Vec<HostId>, statement: Statement) {
+    pub(crate) fn tell_once_written(&self, neighbours: Vec<HostId>, word: Word) {
         let mut state = self.state();
         if state.unwritten.len() < STATEMENTS_WAITING_MAX {
-            state.unwritten.push((neighbours, statement));
+            state.unwritten.push((neighbours, word));
         }
     }
 
     /// What waits for results to be written; whoever takes it says it, or leaves the slots to the others.
-    pub(crate) fn take_unwritten(&self) -> Vec<(Vec<HostId>, Statement)> {
+    pub(crate) fn take_unwritten(&self) -> Vec<(Vec<HostId>, Word)> {
         std::mem::take(&mut self.state().unwritten)
     }
 
     /// Says this to those neighbours that are linked. Who is not learns of it when it comes back, or from silence.
-    pub(crate) fn tell(&self, neighbours: &[HostId], statement: Statement) {
+    pub(crate) fn tell(&self, neighbours: &[HostId], word: &Word) {
         let state = self.state();
         for host in neighbours {
             if let Some((_, link)) = state.neighbours.get(host).and_then(|neighbour| neighbour.links.last_key_value()) {
                 // A link whose queue is full is as good as none.
-                let _ = link.try_send(statement);
+                let _ = link.try_send(word.clone());
             }
         }
     }
@@ -251,15 +265,15 @@ mod tests {
     fn what_is_said_goes_over_the_newest_link_that_is_open() {
         let (book, _directory) = book();
         let stream = StreamId { check: CheckId::from_bytes([1; 16]), number: 0 };
-        let statement = Statement { stream, slot: UnixMs(7), said: Said::Done };
-        book.tell(&[HIGH], statement);
+        let word = Word::from(Statement { stream, slot: UnixMs(7), said: Said::Done });
+        book.tell(&[HIGH], &word);
         let (_, mut first) = book.open_link(ME, HIGH, BootMs(0));
         let (second_number, mut second) = book.open_link(ME, HIGH, BootMs(0));
-        book.tell(&[HIGH, LOW], statement);
-        assert_eq!((first.try_recv().ok(), second.try_recv().ok()), (None, Some(statement)));
+        book.tell(&[HIGH, LOW], &word);
+        assert_eq!((first.try_recv().ok(), second.try_recv().ok()), (None, Some(word.clone())));
         book.close_link(ME, HIGH, second_number, BootMs(0));
-        book.tell(&[HIGH], statement);
-        assert_eq!(first.try_recv(), Ok(statement));
+        book.tell(&[HIGH], &word);
+        assert_eq!(first.try_recv(), Ok(word));
     }
 
     #[test]

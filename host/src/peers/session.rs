@@ -2,6 +2,7 @@
 //!
 //! Heartbeats come first. Statements wait a moment for company, but what lets another go at once does not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -10,6 +11,7 @@ use farwatch_core::ownership::Receipt;
 use farwatch_proto::id::HostId;
 use farwatch_proto::link::FRAME_MAX_BYTES;
 use farwatch_proto::peer::{FromPeer, PEER_HEARTBEAT_MS, SAYS_MAX, Said, Statement};
+use farwatch_proto::run::RunResult;
 use farwatch_proto::time::BootMs;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,7 +21,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use super::Peering;
+use super::{Peering, Word};
 
 /// A neighbour that has said nothing for this long is gone, whatever its socket says.
 const SILENCE_MS: i64 = 5_000;
@@ -39,6 +41,8 @@ pub(super) struct Session<'p, S> {
     host: HostId,
     socket: WebSocketStream<S>,
     waiting: Vec<Statement>,
+    /// What was found in slots that were completed; it goes before the word that they were.
+    results: Vec<Arc<RunResult>>,
     heard: BootMs,
     is_greeted: bool,
 }
@@ -47,21 +51,21 @@ impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
     /// A link to the neighbour that the certificate at its other end names.
     pub(super) fn new(peering: &'p Peering, host: HostId, socket: WebSocketStream<S>) -> Self {
         let heard = peering.shared.clock.boot();
-        Self { peering, host, socket, waiting: Vec::new(), heard, is_greeted: false }
+        Self { peering, host, socket, waiting: Vec::new(), results: Vec::new(), heard, is_greeted: false }
     }
 
     /// Converses until either side ends.
     pub(super) async fn serve(mut self) -> anyhow::Result<()> {
         let (shared, peering, host) = (self.peering.shared.clone(), self.peering, self.host);
-        let (number, statements) = shared.book.open_link(shared.host, host, shared.clock.boot());
-        let ended = self.converse(statements).await;
+        let (number, words) = shared.book.open_link(shared.host, host, shared.clock.boot());
+        let ended = self.converse(words).await;
         shared.book.close_link(peering.shared.host, host, number, shared.clock.boot());
         // A close that cannot be sent changes nothing.
         let _ = timeout(SEND_LIMIT, self.socket.close(None)).await;
         ended
     }
 
-    async fn converse(&mut self, mut statements: mpsc::Receiver<Statement>) -> anyhow::Result<()> {
+    async fn converse(&mut self, mut words: mpsc::Receiver<Word>) -> anyhow::Result<()> {
         let every = |period: Duration| {
             let mut ticks = interval(period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -80,9 +84,10 @@ impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
                     let received = received.context("the neighbour closed the link")?.context("the link broke")?;
                     self.receive(&received)?;
                 }
-                statement = statements.recv() => {
-                    let statement = statement.context("the link was given up")?;
+                word = words.recv() => {
+                    let Word { statement, result } = word.context("the link was given up")?;
                     self.waiting.push(statement);
+                    self.results.extend(result);
                     if statement.said == Said::Yields || self.waiting.len() >= SAYS_MAX {
                         self.send_waiting().await?;
                     }
@@ -103,11 +108,14 @@ impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
         if clock.boot().since(self.heard) > SILENCE_MS {
             bail!("the neighbour has been silent for {} s", SILENCE_MS / 1000);
         }
-        let wall = clock.uncorrected_wall();
-        self.send(&FromPeer::Heartbeat { wall }).await
+        let (wall, held) = (clock.uncorrected_wall(), Some(self.peering.shared.spool.held()));
+        self.send(&FromPeer::Heartbeat { wall, held }).await
     }
 
     async fn send_waiting(&mut self) -> anyhow::Result<()> {
+        for batch in self.peering.signed(&std::mem::take(&mut self.results))? {
+            self.send(&FromPeer::Results(batch)).await?;
+        }
         while !self.waiting.is_empty() {
             let rest = self.waiting.split_off(self.waiting.len().min(SAYS_MAX));
             let statements = std::mem::replace(&mut self.waiting, rest);
@@ -137,7 +145,14 @@ impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
             }
             FromPeer::Hello { .. } => self.is_greeted = true,
             _ if !self.is_greeted => bail!("the first message must be a hello"),
-            FromPeer::Heartbeat { wall } => shared.clock.hear(Source::Peer(self.host), wall, 0),
+            FromPeer::Heartbeat { wall, held } => {
+                shared.clock.hear(Source::Peer(self.host), wall, 0);
+                held.into_iter().for_each(|mark| shared.copies.held(self.host, mark));
+            }
+            FromPeer::Results(batch) if batch.origin != self.host => {
+                bail!("{} sent results of {} as its own", self.host, batch.origin)
+            }
+            FromPeer::Results(batch) => shared.copies.keep(batch, self.heard),
             FromPeer::Says { statements } => self.take_in(&statements),
             FromPeer::Unknown => shared.health.note_unknown_kind(),
         }

@@ -66,7 +66,6 @@ impl Cursor {
         let batch = (self.from > from).then(|| Batch {
             from: self.mark(from),
             to_offset: self.from as u64,
-            via: None,
             packed: [&[PACK_VERSION], packed.as_slice()].concat(),
         });
         (batch, is_sealed && self.reader.offset() >= bytes.len())

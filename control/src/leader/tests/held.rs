@@ -16,7 +16,7 @@ impl World {
         self.outboxes.insert(host, messages);
         let before = self.state.sessions.remove(&host);
         let due = self.state.due_to(host);
-        let session = Session::begin(arrival(outbox, assigned), before, Stamp { era: 9, n: 0 }, &due);
+        let session = Session::begin(arrival(outbox, assigned), before, Stamp { era: 9, n: 0 }, &due, self.now.boot);
         self.state.sessions.insert(host, session);
         self.state.assign_to(host, &due);
         self.assigned(host)

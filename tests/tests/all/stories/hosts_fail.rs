@@ -137,20 +137,61 @@ fn a_stopped_host_counts_as_dead_and_runs_nothing_late_when_it_wakes() {
     assert!(scene.incidents().unwrap().is_empty());
 }
 
+/// Waits until control has so many results of the site that this host started between these moments.
+fn ran(scene: &Scene, site: &str, host: &str, (from, to): (UnixMs, UnixMs), at_least: usize) {
+    eventually("what the host ran", LIMIT, || {
+        let results = scene.results(site)?;
+        let meanwhile = |result: &&serde_json::Value| {
+            result["host_name"] == host
+                && result["status"] == "up"
+                && moment(&result["started"]).is_ok_and(|at| from < at && at < to)
+        };
+        Ok((results.iter().filter(meanwhile).count() >= at_least).then_some(()))
+    })
+    .unwrap();
+}
+
 #[test]
-fn a_host_that_is_cut_off_counts_as_dead_though_its_socket_stays_open() {
+fn a_host_that_control_alone_does_not_hear_runs_on_and_its_neighbours_bring_its_results() {
     let link = free_address().unwrap();
     let relays: Vec<Relay> = HOSTS.iter().map(|_| Relay::start(link).unwrap()).collect();
     let builder = System::builder().flag("--warmup=2s").link(link);
     let builder = relays.iter().fold(builder, |builder, relay| builder.flag(format!("--link-via={}", relay.address())));
     let scene = Scene::set(&SITES, builder).unwrap();
+    linked(&scene);
     let began = now();
     let victim = scene.runner_of("shop").unwrap();
     let relay = &relays[HOSTS.iter().position(|host| *host == victim).unwrap()];
     relay.cut();
-    taken_over(&scene, "shop", &victim, began);
-    given_up(&scene, &victim);
+    eventually("its neighbours to contradict its silence", LIMIT, || {
+        Ok((scene.host(&victim)?["contradicted"] == true).then_some(()))
+    })
+    .unwrap();
+    ran(&scene, "shop", &victim, (now(), UnixMs(i64::MAX)), 2);
+    assert_eq!(scene.host(&victim).unwrap()["standing"], "active", "nobody accuses a host that others hear");
+    let health = scene.system.api().get("/v1/health").unwrap();
+    assert!(health.to_string().contains("hosts-cut-off"), "{health}");
     relay.heal();
-    returned(&scene, "shop", &victim, now());
     nothing_missed_since(&scene, began);
+    assert!(scene.incidents().unwrap().is_empty());
+}
+
+#[test]
+fn what_a_host_ran_outlives_it_and_its_disk_where_a_neighbour_was_told() {
+    let builder = System::builder().flag("--warmup=2s").flag("--restart-after=60s");
+    let scene = Scene::set(&SITES, builder).unwrap();
+    linked(&scene);
+    let began = now();
+    let victim = scene.runner_of("shop").unwrap();
+    let control = scene.system.control_pid().unwrap();
+    scene.system.signal(control, Signal::STOP).unwrap();
+    let away = now();
+    eventually("two slots to pass", LIMIT, || Ok((now().since(away) > 21_000).then_some(()))).unwrap();
+    scene.system.signal(scene.system.host_pid(&victim).unwrap(), Signal::KILL).unwrap();
+    let died = now();
+    std::fs::remove_dir_all(scene.system.data().join("hosts").join(&victim).join("spool")).unwrap();
+    scene.system.signal(control, Signal::CONT).unwrap();
+    ran(&scene, "shop", &victim, (away, died), 2);
+    nothing_missed_since(&scene, began);
+    assert!(scene.incidents().unwrap().is_empty());
 }

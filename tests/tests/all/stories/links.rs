@@ -93,7 +93,7 @@ fn batch(from: u64, results: &[RunResult]) -> FromHost {
     results.iter().for_each(|result| packer.push(result));
     let packed = [&[PACK_VERSION][..], &packer.take()].concat();
     let from = Mark { boot: BOOT, segment: 0, offset: from };
-    FromHost::Results(Batch { from, to_offset: from.offset + packed.len() as u64, via: None, packed })
+    FromHost::Results(Batch { from, to_offset: from.offset + packed.len() as u64, packed })
 }
 
 fn committed(message: &FromControl) -> Option<Mark> {

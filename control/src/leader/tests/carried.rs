@@ -1,0 +1,87 @@
+//! What a neighbour hands over counts if its origin signed it, and once.
+
+use farwatch_proto::link::FromControl;
+use farwatch_proto::signed::SignedBatch;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+
+use super::*;
+
+/// A host's key, and its certificate's SubjectPublicKeyInfo.
+fn key() -> (EcdsaKeyPair, Vec<u8>) {
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let signing =
+        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pair.serialized_der(), &SystemRandom::new());
+    (signing.unwrap(), rcgen::PublicKeyData::subject_public_key_info(&pair))
+}
+
+fn signed(world: &mut World, origin: HostId, key: &EcdsaKeyPair, result: &RunResult) -> SignedBatch {
+    let batch = world.batch(origin, result);
+    let unsigned =
+        SignedBatch { origin, number: 1, before: batch.to(), packed: batch.packed.clone(), signature: Vec::new() };
+    let signature = key.sign(&SystemRandom::new(), &unsigned.signed()).unwrap();
+    SignedBatch { signature: signature.as_ref().to_vec(), ..unsigned }
+}
+
+#[test]
+fn results_that_a_neighbour_carries_are_their_origins_and_the_carrier_is_told_after_the_commit() {
+    let mut world = World::new();
+    let (origin, carrier) = (world.owner(0), world.owner(1));
+    let (pair, public) = key();
+    world.state.keys.insert(origin, public.into());
+    let result = world.result(Status::Down);
+    let batch = signed(&mut world, origin, &pair, &result);
+    world.draft.receive_carried(&mut world.state, carrier, &batch, world.now).unwrap();
+    assert_eq!((world.draft.sections[0].host, world.draft.results()), (origin, 1));
+    assert!(world.draft.marks.is_empty(), "the origin sends it again should it return");
+    let first_seen = world.draft.detectors[&CHECK].first_failure.as_ref().unwrap().host;
+    assert_eq!(first_seen, origin);
+    assert!(world.sent(carrier).is_empty());
+    world.commit();
+    let told = world.sent(carrier);
+    assert!(matches!(told[..], [FromControl::Received { batch: id }, ..] if id == batch.id()), "{told:?}");
+}
+
+#[test]
+fn what_its_origin_did_not_sign_is_refused_and_not_asked_for_again() {
+    let mut world = World::new();
+    let (origin, carrier) = (world.owner(0), world.owner(1));
+    let (pair, public) = key();
+    let result = world.result(Status::Down);
+    let batch = signed(&mut world, origin, &pair, &result);
+    world.draft.receive_carried(&mut world.state, carrier, &batch, world.now).unwrap();
+    assert!(world.draft.is_empty(), "of a host whose key is not known nothing is taken, and nothing given up");
+    world.state.keys.insert(origin, public.into());
+    let other_slot = RunResult { slot: result.slot + 10_000, ..result };
+    let altered = SignedBatch { packed: world.batch(origin, &other_slot).packed, ..batch.clone() };
+    let relabelled = SignedBatch { origin: carrier, ..batch };
+    world.state.keys.insert(carrier, key().1.into());
+    for forged in [altered, relabelled] {
+        let refused = world.draft.receive_carried(&mut world.state, carrier, &forged, world.now);
+        assert!(refused.unwrap_err().contains("did not sign"));
+    }
+    assert_eq!((world.draft.results(), world.draft.received.len()), (0, 2));
+}
+
+#[test]
+fn neighbours_are_asked_after_a_host_that_falls_silent_and_everybody_where_nobody_heard_it() {
+    let mut world = World::new();
+    let silent = host_id(1);
+    let hears = |world: &mut World, host: u8, others: &[HostId]| {
+        world.state.sessions.get_mut(&host_id(host)).unwrap().neighbours.extend(others);
+    };
+    hears(&mut world, 2, &[silent]);
+    let later = BootMs(world.now.boot.0 + 20_000);
+    (2..=5).for_each(|n| world.state.fleet.hear(host_id(n), later));
+    world.state.ask_after_silent(later);
+    let asked = |world: &mut World, n: u8| {
+        world
+            .sent(host_id(n))
+            .iter()
+            .any(|said| matches!(said, FromControl::HandOver { origins } if origins == &[silent]))
+    };
+    assert_eq!([2, 3, 4].map(|n| asked(&mut world, n)), [true, false, false]);
+    world.state.sessions.get_mut(&host_id(2)).unwrap().neighbours.clear();
+    world.state.ask_after_silent(later);
+    assert_eq!([2, 3, 4].map(|n| asked(&mut world, n)), [true, true, true]);
+}
