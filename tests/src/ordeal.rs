@@ -5,6 +5,7 @@
 
 mod account;
 mod controls;
+mod instants;
 mod kills;
 
 use std::collections::BTreeSet;
@@ -125,11 +126,16 @@ impl Ordeal {
         self.told(step).len() >= self.outages.len()
     }
 
-    /// The incidents of which this was told. A recovery may tell of an opening that could not be delivered.
+    /// The incidents of which this was told. A recovery may tell of an opening that could not be delivered, and of an
+    /// outage that nobody could judge while it lasted.
     fn told(&self, step: Step) -> BTreeSet<String> {
         let bodies = self.scene.webhooks.requests().into_iter().filter_map(|request| request.json().ok());
         let tells = |body: &Value| match step {
-            Step::Opened => body["type"] == "incident.opened" || body["data"]["includes_opening"] == true,
+            Step::Opened => {
+                let data = &body["data"];
+                let tells_both = data["includes_opening"] == true || data["seen_afterwards"] == true;
+                body["type"] == "incident.opened" || tells_both
+            }
             Step::Resolved => body["type"] == "incident.resolved",
         };
         bodies.filter(tells).map(|body| text(&body["data"]["incident_id"])).collect()

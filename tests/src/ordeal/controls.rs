@@ -7,13 +7,15 @@ use farwatch_proto::time::UnixMs;
 use rustix::process::Signal;
 use serde_json::json;
 
+use super::instants::Instants;
 use super::{Account, Ordeal};
 use crate::clock::now;
 use crate::postgres::{Durability, Postgres};
 use crate::relay::Relay;
 use crate::system::System;
-use crate::wait::eventually;
+use crate::wait::{eventually, leave_alone};
 
+const SEED: u64 = 20_261_124;
 /// The other one leads by then, whatever happened.
 const LEAD_LIMIT: Duration = Duration::from_secs(60);
 /// The one that was struck serves again by then.
@@ -36,6 +38,7 @@ pub enum Blow {
 pub struct Controls {
     ordeal: Ordeal,
     relays: Vec<Relay>,
+    instants: Instants,
     /// Ended last, for everybody else needs it.
     _postgres: Postgres,
 }
@@ -50,7 +53,12 @@ impl Controls {
         let via: Vec<String> = relays.iter().map(|relay| postgres.url_via(&url, relay.address())).collect();
         let system = System::builder().controls(relays.len(), &via[0]).flag("--restart-at-most=1s");
         let system = via.iter().fold(system, |system, via| system.flag(format!("--database-via={via}")));
-        Ok(Self { ordeal: Ordeal::begin(system)?, relays: relays.into(), _postgres: postgres })
+        Ok(Self {
+            ordeal: Ordeal::begin(system)?,
+            relays: relays.into(),
+            instants: Instants::of(SEED),
+            _postgres: postgres,
+        })
     }
 
     /// The ordeal that they stand.
@@ -69,10 +77,11 @@ impl Controls {
         health.is_ok_and(|(_, health)| health["leads"] == true)
     }
 
-    /// Strikes the leader, waits until another leads, and lets the struck one return. Returns how long nobody led, in
+    /// Leaves the leader alone for a while, strikes it, waits until another leads, and lets the struck one return. Returns how long nobody led, in
     /// milliseconds.
     pub fn strike(&mut self, blow: Blow) -> anyhow::Result<i64> {
         self.ordeal.keep_schedule()?;
+        leave_alone(self.instants.alone());
         let leader = self.leader()?;
         let struck = now();
         self.deal(blow, leader)?;
@@ -130,7 +139,7 @@ impl Controls {
     /// The account of it all.
     pub fn account(self) -> anyhow::Result<Account> {
         // The database and the relays stay until it is taken.
-        let Self { ordeal, relays: _relays, _postgres } = self;
+        let Self { ordeal, relays: _relays, _postgres, .. } = self;
         ordeal.account()
     }
 }

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::instants::Instants;
 use super::{Account, Ordeal};
 use crate::clock::now;
 use crate::system::SystemBuilder;
@@ -27,8 +28,6 @@ const TELLING_POINTS: usize = 2;
 const POINT_LIMIT: Duration = Duration::from_secs(15);
 /// Control leads again by then: on PostgreSQL its own lease must stand still first.
 const LEAD_LIMIT: Duration = Duration::from_secs(60);
-/// The longest while that control is left alone. Short enough that most kills meet work half done.
-const ALONE_MAX_MS: u64 = 3_000;
 
 /// How far in the past the ordeal has its first act, so that its hour is over and folds when the second begins.
 const LONG_AGO_MS: i64 = 2 * 3_600_000;
@@ -46,7 +45,7 @@ pub struct Kills {
     long_ago: (UnixMs, UnixMs),
     /// How often control died at each point; the last is no point in particular.
     pub died_at: [usize; CRASH_POINTS.len() + 1],
-    random: u64,
+    instants: Instants,
 }
 
 impl Kills {
@@ -65,7 +64,7 @@ impl Kills {
         let long_ago = (began, began + FIRST_ACT_MS);
         ordeal.await_slots_after(long_ago.1)?;
         let died_at = [0; CRASH_POINTS.len() + 1];
-        Ok(Self { ordeal, folder, long_ago, died_at, random: seed | 1 })
+        Ok(Self { ordeal, folder, long_ago, died_at, instants: Instants::of(seed) })
     }
 
     /// Lets two hours pass, and has control die so often while it makes the blocks of the first act.
@@ -98,8 +97,7 @@ impl Kills {
     /// Leaves control alone for a while, kills it, and demands that the next one holds what the database does.
     pub fn strike(&mut self) -> anyhow::Result<()> {
         self.ordeal.keep_schedule()?;
-        let alone_ms = self.draw() % ALONE_MAX_MS;
-        leave_alone(Duration::from_millis(alone_ms));
+        leave_alone(self.instants.alone());
         let point = self.choose_point();
         let died_at = if self.die_at(point)? { point } else { CRASH_POINTS.len() };
         self.died_at[died_at] += 1;
@@ -109,7 +107,7 @@ impl Kills {
     /// Where control dies next. While somebody is to be told it dies where that is decided and done; otherwise as often
     /// at no point in particular as at one.
     fn choose_point(&mut self) -> usize {
-        let draw = self.draw() as usize;
+        let draw = self.instants.draw() as usize;
         if self.ordeal.is_told() {
             TELLING_POINTS + draw % (2 * (FOLD - TELLING_POINTS))
         } else {
@@ -171,13 +169,5 @@ impl Kills {
 
     fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
-    }
-
-    /// The next number of a xorshift generator (Marsaglia, 2003): the same seed makes the same ordeal.
-    fn draw(&mut self) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random
     }
 }
