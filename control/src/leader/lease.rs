@@ -1,16 +1,14 @@
 //! Who leads: by a lease row that its holder keeps renewing.
 //!
-//! The holder fences itself after three seconds without success; a follower takes over when it has
-//! itself seen the counter stand still for five. Both by CLOCK_BOOTTIME, so that neither clocks nor
-//! suspended machines matter. What a fenced leader might still write, the journal's chain refuses.
-//! A process that is alone on its database by a lock has nobody to wait for: whoever held the lease is gone.
+//! When the holder fences itself and when a follower takes over is decided in `core/lease.rs`. What a fenced leader might
+//! still write, the journal's chain refuses. A process that is alone on its database by a lock has nobody to wait for: whoever held the lease is gone.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use farwatch_core::lease::{FENCE_MS, RENEW_LIMIT_MS, RENEW_PERIOD_MS, Tenure, WATCH_PERIOD_MS, Watch, is_free};
 use farwatch_proto::id::ProcessId;
-use farwatch_proto::time::BootMs;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tracing::field::Empty;
@@ -32,16 +30,9 @@ use crate::tasks::{TaskList, TaskReport};
 
 /// The task that leads or follows.
 pub(crate) const LEADER_TASK: &str = "leader";
-/// The lease is renewed this often.
-const RENEW_PERIOD: Duration = Duration::from_secs(1);
-/// A renewal that takes longer has failed.
-const RENEW_LIMIT: Duration = Duration::from_millis(900);
-/// A leader that has not renewed for this long does not lead any more.
-const FENCE_MS: i64 = 3_000;
-/// A lease whose counter has stood still for this long is free.
-const STILL_MS: i64 = 5_000;
-/// A follower looks at the lease this often.
-const WATCH_PERIOD: Duration = Duration::from_millis(500);
+const RENEW_PERIOD: Duration = Duration::from_millis(RENEW_PERIOD_MS.unsigned_abs());
+const RENEW_LIMIT: Duration = Duration::from_millis(RENEW_LIMIT_MS.unsigned_abs());
+const WATCH_PERIOD: Duration = Duration::from_millis(WATCH_PERIOD_MS.unsigned_abs());
 
 /// What leading needs.
 #[derive(Clone)]
@@ -105,7 +96,7 @@ async fn follow(
     let mut watched = Watched::default();
     while !stopping.is_requested() {
         let led = match watched.acquire(&config).await {
-            Ok(Some(epoch)) => lead(&config, epoch, &mut requests, &destination).await,
+            Ok(Some((epoch, tenure))) => lead(&config, epoch, tenure, &mut requests, &destination).await,
             Ok(None) => Ok(()),
             Err(error) => Err(error.into()),
         };
@@ -125,15 +116,16 @@ async fn follow(
 async fn lead(
     config: &LeaderConfig,
     epoch: Epoch,
+    tenure: Tenure,
     requests: &mut mpsc::Receiver<LeaderRequest>,
     destination: &watch::Sender<Destination>,
 ) -> anyhow::Result<()> {
     let (lost, reigning) = watch::channel(false);
     let lost = Arc::new(lost);
-    config.spawner.spawn("lease", renew(config.clone(), epoch, lost.clone()));
+    config.spawner.spawn("lease", renew(config.clone(), epoch, tenure, lost.clone()));
     let now = Now { wall: config.clock.wall(), boot: config.clock.boot() };
     let result = async {
-        let taken = take_over(&config.store, epoch, config.warmup_ms, now);
+        let taken = take_over(&config.store, epoch, config.warmup_ms, config.is_sole, now);
         let state = within(info_span!("takeover", epoch = epoch.n, error = Empty), taken).await;
         config.metrics.took_over(if state.is_ok() { "led" } else { "failed" });
         let state = state?;
@@ -152,19 +144,18 @@ async fn lead(
 }
 
 /// Renews the lease until it is lost or given up.
-async fn renew(config: LeaderConfig, epoch: Epoch, lost: Arc<watch::Sender<bool>>) {
-    let mut renewed = config.clock.boot();
+async fn renew(config: LeaderConfig, epoch: Epoch, mut tenure: Tenure, lost: Arc<watch::Sender<bool>>) {
     let mut gone = lost.subscribe();
     loop {
         tokio::select! {
             _ = gone.wait_for(|lost| *lost) => return,
             () = sleep(RENEW_PERIOD) => {}
         }
-        let began = config.clock.boot();
+        let asked = config.clock.boot();
         match timeout(RENEW_LIMIT, config.store.lease().renew(epoch)).await {
             Ok(Ok(_)) => {
                 config.metrics.renewed("renewed");
-                renewed = began;
+                tenure.renewed(asked);
             }
             Ok(Err(StoreError::StaleLeader)) => {
                 info!(epoch = epoch.n, "another process leads now");
@@ -180,7 +171,7 @@ async fn renew(config: LeaderConfig, epoch: Epoch, lost: Arc<watch::Sender<bool>
                 warn!("the lease was not renewed in time");
             }
         }
-        if config.clock.boot().since(renewed) >= FENCE_MS {
+        if tenure.is_over(config.clock.boot()) {
             warn!(epoch = epoch.n, unrenewed_ms = FENCE_MS, "stepping down");
             lost.send_replace(true);
         }
@@ -190,33 +181,30 @@ async fn renew(config: LeaderConfig, epoch: Epoch, lost: Arc<watch::Sender<bool>
 /// The lease as this process has seen it.
 #[derive(Default)]
 struct Watched {
-    seen: Option<(Lease, BootMs)>,
+    seen: Option<Lease>,
+    watch: Watch,
 }
 
 impl Watched {
-    /// The epoch to lead in, if the lease is free or its holder has stood still.
-    async fn acquire(&mut self, config: &LeaderConfig) -> Result<Option<Epoch>, StoreError> {
+    /// The epoch to lead in, if the lease is free or its holder has stood still, and how long that holds at first.
+    async fn acquire(&mut self, config: &LeaderConfig) -> Result<Option<(Epoch, Tenure)>, StoreError> {
         let lease = config.store.lease().read().await?;
-        let now = config.clock.boot();
-        let since = match &self.seen {
-            Some((before, since)) if before.counter == lease.counter => *since,
-            _ => now,
-        };
-        self.seen = Some((lease.clone(), since));
-        let free = config.is_sole || lease.holder.is_none() || now.since(since) >= STILL_MS;
-        if !free {
+        let asked = config.clock.boot();
+        let stood_still_ms = self.watch.see(lease.counter, asked);
+        self.seen = Some(lease.clone());
+        if !config.is_sole && !is_free(lease.holder.is_some(), stood_still_ms) {
             return Ok(None);
         }
         let random = u64::from_be_bytes(random_bytes());
         let held = config.store.lease().acquire(&lease, config.process, &config.link_address, random).await?;
         if let Some(held) = &held {
-            info!(epoch = held.epoch.n, stood_still_ms = now.since(since), "the lease was free and is taken");
+            info!(epoch = held.epoch.n, stood_still_ms, "the lease was free and is taken");
         }
-        Ok(held.map(|held| held.epoch))
+        Ok(held.map(|held| (held.epoch, Tenure::begin(asked))))
     }
 
     fn leader_address(&self, config: &LeaderConfig) -> Option<String> {
-        let (lease, _) = self.seen.as_ref()?;
+        let lease = self.seen.as_ref()?;
         let another = lease.holder.is_some_and(|holder| holder != config.process);
         another.then(|| lease.address.clone())
     }

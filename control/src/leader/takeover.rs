@@ -27,14 +27,24 @@ use crate::store::{Epoch, FlushId, JournalHead, Revision, Store, Takeover};
 /// Views of slots this old may still be asked for by spools that come back.
 const VIEW_MEMORY_MS: i64 = 25 * 3_600_000;
 
-/// Writes the takeover row and loads all that the leader holds.
-pub(super) async fn take_over(store: &Store, epoch: Epoch, warmup_ms: i64, now: Now) -> anyhow::Result<State> {
+/// Writes the takeover row and loads all that the leader holds. A database that no other process uses is one file on one
+/// disk, and loses nothing that it said; any other may have failed over to one that lacks the last views.
+pub(super) async fn take_over(
+    store: &Store,
+    epoch: Epoch,
+    warmup_ms: i64,
+    is_sole: bool,
+    now: Now,
+) -> anyhow::Result<State> {
     let before = store.journal().head().await?;
     let takeover = Takeover { id: FlushId(random_bytes()), after: before, epoch, committed: now.wall };
     let head = store.journal().takeover(&takeover).await?;
     crash::pass(CrashPoint::Takeover);
     settle_plans(store, epoch, now.wall).await?;
-    let state = load(store, epoch, head, warmup_ms, now).await?;
+    let mut state = load(store, epoch, head, warmup_ms, now).await?;
+    if !is_sole && state.newest.number.n > 0 {
+        state.fleet.count_on_from(state.newest.number);
+    }
     info!(epoch = epoch.n, checks = state.book.pages().count(), not_up = state.detectors.len(), "leading");
     Ok(state)
 }

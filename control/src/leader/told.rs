@@ -87,6 +87,7 @@ impl State {
         let marks: Vec<Mark> = store.host_marks().of_host(host).await?;
         self.take_marks(host, &marks);
         info!(%host, version = arrival.version, boot = %arrival.boot, "host linked");
+        let held = arrival.view;
         let first = Stamp { era: u32::try_from(self.epoch.n).unwrap_or(u32::MAX), n: 0 };
         let before = self.sessions.remove(&host);
         let due = self.due_to(host);
@@ -108,6 +109,7 @@ impl State {
         if let (Some(view), Some(session)) = (plan, self.sessions.get_mut(&host)) {
             session.send(host, FromControl::Plan { view });
         }
+        self.hear_number(host, held);
         self.repeat_orders(host);
         self.introduce(host);
         self.fleet.hear(host, now.boot);
@@ -220,6 +222,16 @@ impl State {
         }
         session.unable = unable.into_iter().collect();
         session.acknowledge(assignment, view);
+        self.hear_number(host, view);
+    }
+
+    /// A host says which view it holds: perhaps one that the database has lost.
+    fn hear_number(&mut self, host: HostId, view: Option<Stamp>) {
+        let Some(held) = view else { return };
+        if !self.fleet.hear_number(held, &self.newest) {
+            warn!(%host, view = %held, "a host holds a view that nobody gave");
+            self.refuse(host);
+        }
     }
 
     /// Hosts that were asked something and have been silent too long to wait for.

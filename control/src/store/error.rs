@@ -66,11 +66,11 @@ pub enum StoreError {
     /// Somebody else leads; the caller must step down and reload.
     #[error("this process does not lead any more")]
     StaleLeader,
-    /// A view must bear the number after the last one.
-    #[error("the next view must bear the number {wanted}")]
+    /// A view must bear a later number than the last one.
+    #[error("the next view must bear the number {next} or a later one of that era")]
     ViewOutOfOrder {
-        /// The number it must bear.
-        wanted: farwatch_proto::time::Stamp,
+        /// The least that it may bear.
+        next: farwatch_proto::time::Stamp,
     },
     /// The fleet holds as many hosts as a view can carry.
     #[error("the fleet is full: it may register {most} hosts")]

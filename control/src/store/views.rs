@@ -199,7 +199,7 @@ impl Views<'_> {
                     if is_there(tx, view.number, body).await? {
                         return tx.created_before(Entity::View(view.number)).await;
                     }
-                    demand_next_number(tx, stamp.era, view.number).await?;
+                    demand_later_number(tx, stamp.era, view.number).await?;
                     if state == ViewState::InForce {
                         withdraw_plans(tx, now).await?;
                     }
@@ -234,13 +234,16 @@ async fn is_there(tx: &mut Tx<'_>, number: Stamp, body: &str) -> Result<bool, St
     Ok(row.is_some())
 }
 
-/// Numbers count on through eras; the era is that of the config, which a restore raises.
-async fn demand_next_number(tx: &mut Tx<'_>, era: u32, number: Stamp) -> Result<(), StoreError> {
+/// Numbers grow through eras; the era is that of the config, which a restore raises. A leader passes over those that the
+/// database may have lost with its tail.
+async fn demand_later_number(tx: &mut Tx<'_>, era: u32, number: Stamp) -> Result<(), StoreError> {
     let row =
         sqlx::query("select n from view order by era desc, n desc limit 1").fetch_optional(&mut *tx.connection).await?;
     let last: u64 = row.map_or(Ok(0), |row| row.number("n"))?;
-    let wanted = Stamp { era, n: last + 1 };
-    if number == wanted { Ok(()) } else { Err(StoreError::ViewOutOfOrder { wanted }) }
+    if number.era == era && number.n > last {
+        return Ok(());
+    }
+    Err(StoreError::ViewOutOfOrder { next: Stamp { era, n: last + 1 } })
 }
 
 /// Withdraws every plan, each with an entry of its own in the config log.
