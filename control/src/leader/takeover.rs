@@ -43,7 +43,7 @@ pub(super) async fn take_over(
     settle_plans(store, epoch, now.wall).await?;
     let mut state = load(store, epoch, head, warmup_ms, now).await?;
     if !is_sole && state.newest.number.n > 0 {
-        state.fleet.count_on_from(state.newest.number);
+        state.fleet.count_on_from(state.newest.number, epoch.random);
     }
     info!(epoch = epoch.n, checks = state.book.pages().count(), not_up = state.detectors.len(), "leading");
     Ok(state)

@@ -38,7 +38,8 @@ impl Panel<'_> {
     /// n: how many vantage points decide, the first one included. A first one that has been retired
     /// meanwhile still counts itself.
     pub(super) fn size(&self, first: HostId) -> u8 {
-        let others = self.candidates.iter().filter(|candidate| candidate.host.id != first).count();
+        let is_counted = |candidate: &&Candidate<'_>| candidate.reachable || !cfg!(mutant = "n_shrinks");
+        let others = self.candidates.iter().filter(|candidate| candidate.host.id != first).filter(is_counted).count();
         u8::try_from(others + 1).unwrap_or(VOTERS_MAX).min(VOTERS_MAX)
     }
 

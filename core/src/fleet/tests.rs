@@ -258,7 +258,7 @@ fn after_a_lost_tail(last: u64) -> World {
     let mut world = World::settled(5);
     let number = Stamp { era: 1, n: last };
     let newest = View { number, ..world.newest().clone() };
-    world.fleet.count_on_from(number);
+    world.fleet.count_on_from(number, 0);
     world.views = vec![newest];
     world
 }
@@ -294,9 +294,24 @@ fn a_leader_whose_hosts_hold_what_the_database_knows_tells_nothing_and_gives_no_
 fn a_number_that_nobody_can_have_given_is_left_alone() {
     let mut world = after_a_lost_tail(7);
     let newest = world.newest().clone();
-    for (era, n) in [(1, 7 + LOST_VIEWS_MAX + 1), (2, 1)] {
+    for (era, n) in [(1, 7 + LOST_VIEWS_MAX * 1_000_001 + 1), (2, 1)] {
         assert!(!world.fleet.hear_number(Stamp { era, n }, &newest));
     }
     world.run(5_000);
     assert_eq!(world.views.len(), 1);
+}
+
+#[test]
+fn a_view_that_was_lost_with_the_leader_who_gave_it_has_a_number_of_its_own() {
+    let (mut world, mut other) = (after_a_lost_tail(7), after_a_lost_tail(7));
+    other.fleet.count_on_from(Stamp { era: 1, n: 7 }, 5);
+    for world in [&mut world, &mut other] {
+        world.silence(2);
+        world.until(2, Standing::Away);
+    }
+    let (lost, newest) = (other.newest().number, world.newest().clone());
+    assert!(lost > newest.number);
+    assert!(world.fleet.hear_number(lost, &newest), "another leader, of whom nothing is left, may have given it");
+    world.run(STEP_MS);
+    assert_eq!(world.newest().number, lost.next());
 }

@@ -13,7 +13,7 @@ use farwatch_proto::id::HostId;
 use farwatch_proto::time::{Stamp, UnixMs};
 
 use crate::faults::Counts;
-use crate::fleet::{BEGIN, HOSTS, Watched};
+use crate::fleet::{BEGIN, HOSTS, Watched, index_of};
 use crate::host::Found;
 use crate::incidents::judge_incidents;
 use crate::world::{CALM_MS, World};
@@ -81,7 +81,18 @@ pub(crate) fn account(world: &World) -> Account {
         judge_stream(world, index, &views, period, &mut account);
     }
     judge_incidents(world, &mut account);
+    check_views(world, &mut account);
     account
+}
+
+/// Once everything works again, all hosts hold the view that the database holds as the newest.
+fn check_views(world: &World, account: &mut Account) {
+    let newest = world.store.tables.in_force().next_back();
+    for host in world.hosts.iter().filter(|host| host.is_up() && host.views().newest() != newest) {
+        let (index, number) = (index_of(host.id), host.views().newest().map(|view| view.number));
+        let told = format!("host {index} holds another view {number:?} than {:?}", newest.map(|view| view.number));
+        account.violations.push(told);
+    }
 }
 
 fn on_record((host, found): &(HostId, Found)) -> RunOnRecord {

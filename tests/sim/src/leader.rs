@@ -59,7 +59,7 @@ impl Leader {
     pub(crate) fn load(tables: &Tables, acquired: i64, now: i64) -> Self {
         let mut fleet = Fleet::new(WARMUP_MS, BootMs(now));
         register(&mut fleet, &tables.drained);
-        fleet.count_on_from(tables.last_number());
+        fleet.count_on_from(tables.last_number(), tables.head.epoch.random);
         let mut last_slots: BTreeMap<StreamId, UnixMs> = BTreeMap::new();
         for (_, found) in tables.results.values().flatten() {
             let last = last_slots.entry(found.stream).or_insert(found.slot);

@@ -87,11 +87,15 @@ impl Record {
         self.completed.entry((watched, found.slot.0)).or_default().push(host);
     }
 
-    /// A host acts by this view from now on, if it is newer than what it held.
+    /// A host is told of this view, and acts by it from now on if it is newer than what it held. A number names one view
+    /// for ever, whatever the database has lost.
     pub(crate) fn learns(&mut self, host: usize, view: &View, now: i64) {
+        let known = self.views.entry(view.number).or_insert_with(|| view.clone());
+        if known != view {
+            self.violations.push(format!("two views bear the number {}, at {now}", view.number));
+        }
         if self.learned[host].last().is_none_or(|(_, held)| *held < view.number) {
             self.learned[host].push((now, view.number));
-            self.views.entry(view.number).or_insert_with(|| view.clone());
         }
     }
 
