@@ -7,6 +7,7 @@
 
 mod hearsay;
 mod numbers;
+mod strain;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use farwatch_proto::time::{BootMs, Stamp, UnixMs};
 pub use hearsay::{ASK_AFTER_MS, ASK_FOR_MS, BRAKE_MS, CUT_OFF_MS};
 use numbers::Beginning;
 pub use numbers::{LOST_VIEWS_MAX, is_lost};
+use strain::Slots;
 
 /// A host this long silent is dead, unless its neighbours hear it.
 pub const SILENCE_MS: i64 = 5_000;
@@ -61,6 +63,8 @@ struct Life {
     last_death: Option<BootMs>,
     /// Deaths in succession, each within [`FLAP_MEMORY_MS`] of the one before.
     flaps: u32,
+    /// How its slots were run of late.
+    slots: Slots,
     /// Whom it says it hears.
     hears: BTreeSet<HostId>,
     /// Whom it ever said to hear, to this leader.
@@ -68,13 +72,14 @@ struct Life {
 }
 
 impl Life {
-    const fn of(registered: Registered) -> Self {
+    fn of(registered: Registered) -> Self {
         Self {
             registered,
             heard: None,
             steady_since: None,
             last_death: None,
             flaps: 0,
+            slots: Slots::default(),
             hears: BTreeSet::new(),
             neighbours: BTreeSet::new(),
         }
@@ -93,13 +98,14 @@ impl Life {
         self.steady_since.is_some_and(|since| now.since(since) >= for_ms)
     }
 
-    const fn died(&mut self, now: BootMs) {
+    fn died(&mut self, now: BootMs) {
         self.flaps = match self.last_death {
             Some(before) if now.since(before) < FLAP_MEMORY_MS => self.flaps.saturating_add(1),
             _ => 1,
         };
         self.last_death = Some(now);
         self.steady_since = None;
+        self.slots = Slots::default();
     }
 }
 
@@ -216,6 +222,7 @@ impl Fleet {
         if let Some(decisions) = self.settle_lost(newest, wall) {
             return decisions;
         }
+        self.heed_strain(newest, now);
         let dead = self.newly_dead(newest, now);
         if !dead.is_empty() {
             return self.bury(&dead, newest, now, wall);

@@ -106,7 +106,16 @@ impl RecentViews {
     }
 }
 
-/// Whether `host` may say this at `now`.
+/// As what a host says something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SaidAs {
+    /// It was ordered to.
+    Voter,
+    /// It owns the slot, at this rank; the other is the first of its owners.
+    Owner { rank: usize, first: HostId },
+}
+
+/// Whether `host` may say this at `now`, and as what.
 pub(super) fn admit(
     host: HostId,
     result: &RunResult,
@@ -114,9 +123,9 @@ pub(super) fn admit(
     views: &RecentViews,
     orders: &Orders,
     now: UnixMs,
-) -> Result<(), Refusal> {
+) -> Result<SaidAs, Refusal> {
     if let Purpose::Vote(order) = result.purpose {
-        return if orders.was_given(order, host) { Ok(()) } else { Err(Refusal::NotOrdered) };
+        return if orders.was_given(order, host) { Ok(SaidAs::Voter) } else { Err(Refusal::NotOrdered) };
     }
     let page = book.page(result.stream.check).ok_or(Refusal::UnknownCheck)?;
     let entry = page.entries.iter().find(|entry| entry.definition.revision == result.terms.revision);
@@ -136,6 +145,10 @@ pub(super) fn admit(
         return Err(Refusal::FromTheFuture);
     }
     let window_end = window_end(result.slot, definition.interval);
-    let owned = views.rightful(result.slot, window_end).any(|view| page.owners_of(result.stream, view).contains(&host));
-    if owned { Ok(()) } else { Err(Refusal::NotAnOwner) }
+    let as_owner = |view: &View| {
+        let owners = page.owners_of(result.stream, view);
+        let rank = owners.iter().position(|owner| *owner == host)?;
+        Some(SaidAs::Owner { rank, first: owners[0] })
+    };
+    views.rightful(result.slot, window_end).find_map(as_owner).ok_or(Refusal::NotAnOwner)
 }

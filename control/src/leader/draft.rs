@@ -19,13 +19,16 @@ use farwatch_proto::time::{BootMs, UnixMs};
 use serde_json::json;
 use tracing::{debug, info, warn};
 
-use super::admission::admit;
+use super::admission::{SaidAs, admit};
 use super::checkpoint::{LastSlots, remember};
 use super::evidence::occasion_of_answer;
 use super::journal_body::HostResults;
 use super::state::{SegmentKey, State};
 use crate::refusals::{Culprit, Refusal};
 use crate::store::{EvidencePiece, SlotRange};
+
+/// Who ran a slot counts for how its host does if it is told within this time.
+const RUNNERS_COUNT_FOR_MS: i64 = 60_000;
 
 /// The moment a draft is made at, by both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +109,8 @@ impl Draft {
         let (all, mut first_refused) = (results.len(), None);
         for result in results {
             match admit(host, &result, &state.book, &state.views, &state.orders, now.wall) {
-                Ok(()) => {
+                Ok(said_as) => {
+                    note_runner(state, said_as, &result, now);
                     self.judge(state, host, &result, now);
                     admitted.push(result);
                 }
@@ -250,6 +254,17 @@ impl Draft {
             }
             self.tell(state, check, stream, Input::Tick, now);
         }
+    }
+}
+
+/// Counts who ran a slot: its first owner, or a standby in its stead. What is told late is no sign of how it goes now.
+fn note_runner(state: &mut State, said_as: SaidAs, result: &RunResult, now: Now) {
+    let is_new = now.wall.since(result.slot) < RUNNERS_COUNT_FOR_MS;
+    if let SaidAs::Owner { rank, first } = said_as
+        && is_new
+        && result.outcome.status.covers()
+    {
+        state.fleet.note_slot(first, rank > 0, now.boot);
     }
 }
 

@@ -86,6 +86,9 @@ fn log_standings(before: &View, after: &View) {
         let (name, to, view) = (&facts.name, standing.word(), after.number);
         match standing {
             _ if from == to => {}
+            Standing::Warming if from == Standing::Active.word() => {
+                warn!(%host, name, from, to, %view, "host overloaded");
+            }
             Standing::Away => warn!(%host, name, from, to, %view, "host away"),
             Standing::Warming | Standing::Active => info!(%host, name, from, to, %view, "host back"),
         }

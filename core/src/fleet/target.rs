@@ -11,10 +11,12 @@ impl Fleet {
     /// the newest view's own, so that no difference means equality.
     pub(super) fn target(&self, newest: &View, now: BootMs) -> View {
         let begins = !newest.hosts.iter().any(|host| host.standing == Standing::Active);
-        let hosts = self.hosts.iter().map(|(id, life)| ViewHost {
-            id: *id,
-            standing: self.earned(*id, life, newest, begins, now),
-            facts: life.registered.facts.clone(),
+        let strained = self.strained(newest, now);
+        let hosts = self.hosts.iter().map(|(id, life)| {
+            let earned = self.earned(*id, life, newest, begins, now);
+            let is_strained = earned == Standing::Active && strained.contains(id);
+            let standing = if is_strained { Standing::Warming } else { earned };
+            ViewHost { id: *id, standing, facts: life.registered.facts.clone() }
         });
         View { hosts: hosts.collect(), ..newest.clone() }
     }
