@@ -15,6 +15,7 @@ use farwatch_proto::peer::{Said, Statement};
 use farwatch_proto::time::{BootMs, UnixMs};
 
 use crate::fleet::{BEGIN, Watched, host_id};
+use crate::word::Report;
 
 /// Results are on disk after this long; what a crash finds in memory is gone.
 pub(crate) const WRITTEN_AFTER_MS: i64 = 200;
@@ -256,6 +257,11 @@ impl Host {
 
     pub(crate) const fn views(&self) -> &Views {
         &self.disk.views
+    }
+
+    /// What it says to control of itself and of those it hears.
+    pub(crate) fn beat(&self, now: i64) -> Report {
+        Report::Beat(self.disk.views.newest_number(), self.peers.heard(self.boot_time(now)).collect())
     }
 
     /// A sign of life of another host.

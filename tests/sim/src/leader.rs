@@ -193,11 +193,13 @@ impl Leader {
             let id = host_id(host);
             self.fleet.hear(id, BootMs(now));
             match report {
-                Report::Beat(Some(view)) => {
-                    self.fleet.hear_number(view, &self.newest);
-                    self.fleet.acknowledge(id, view);
+                Report::Beat(view, hears) => {
+                    self.fleet.hear_of(id, &hears);
+                    if let Some(view) = view {
+                        self.fleet.hear_number(view, &self.newest);
+                        self.fleet.acknowledge(id, view);
+                    }
                 }
-                Report::Beat(None) => {}
                 Report::Results { from, found } => draft.receive(self, watched, id, from, &found, now),
                 Report::Declined(order) => draft.declined(self, watched, order, now),
             }

@@ -1,7 +1,9 @@
 //! What simulated machines say to each other.
 
+use std::collections::BTreeSet;
+
 use farwatch_proto::fleet::View;
-use farwatch_proto::id::OrderId;
+use farwatch_proto::id::{HostId, OrderId};
 use farwatch_proto::link::Order;
 use farwatch_proto::peer::Statement;
 use farwatch_proto::time::{Stamp, UnixMs};
@@ -24,8 +26,8 @@ pub(crate) enum Word {
 /// What a host says to control.
 #[derive(Clone, Debug)]
 pub(crate) enum Report {
-    /// It lives, and holds this view.
-    Beat(Option<Stamp>),
+    /// It lives, holds this view, and hears these.
+    Beat(Option<Stamp>, BTreeSet<HostId>),
     /// What lies in its spool from this place on.
     Results { from: usize, found: Vec<Found> },
     /// It has no place for this.

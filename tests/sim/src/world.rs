@@ -328,8 +328,8 @@ impl World {
         for other in (0..HOSTS).filter(|other| *other != host) {
             self.send(host, other, Word::Beat(wall));
         }
-        let view = self.hosts[host].views().newest_number();
-        self.report(host, Report::Beat(view));
+        let beat = self.hosts[host].beat(self.now);
+        self.report(host, beat);
         self.send_spool(host);
         self.at(self.now + HEARTBEAT_MS, Event::Beat { host, boot });
     }

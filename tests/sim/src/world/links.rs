@@ -140,8 +140,8 @@ impl World {
             }
             Told::Plan(view) => {
                 self.hosts[host].change_views(&self.watched, now, |views| views.put_plan(view));
-                let held = self.hosts[host].views().newest_number();
-                self.report(host, Report::Beat(held));
+                let beat = self.hosts[host].beat(now);
+                self.report(host, beat);
             }
             Told::Withdraw(number) => {
                 self.hosts[host].change_views(&self.watched, now, |views| views.withdraw(number));
