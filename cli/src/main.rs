@@ -65,7 +65,7 @@ available, 70 failed, 73 a file cannot be made, 77 not allowed.";
 
 /// An uptime monitor that is itself up
 #[derive(Parser, Debug)]
-#[command(name = "farwatch", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "farwatch", version = farwatch_proto::VERSION, after_help = EXAMPLES, max_term_width = 100)]
 struct Line {
     #[command(subcommand)]
     word: Word,

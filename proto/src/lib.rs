@@ -9,6 +9,12 @@ pub mod time;
 pub mod interval;
 pub mod outcome;
 
+/// The version of this build. `FARWATCH_VERSION` in the environment of the compiler names another.
+pub const VERSION: &str = match option_env!("FARWATCH_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 pub mod check;
 pub mod fleet;
 pub mod run;

@@ -176,7 +176,7 @@ fn detail_of(
     tail: Option<TailStatus>,
 ) -> DetailView {
     DetailView {
-        version: env!("CARGO_PKG_VERSION"),
+        version: farwatch_proto::VERSION,
         reasons: found.into_iter().map(ReasonView::from).collect(),
         leads: leader.leads,
         view: leader.view,

@@ -82,7 +82,7 @@ impl<W: Write> Writer<W> {
     /// Begins with the header.
     pub fn begin(out: W, header: &Header) -> io::Result<Self> {
         let mut writer = Self { out: GzEncoder::new(out, Compression::default()), digest: Sha256::new(), rows: 0 };
-        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let version = farwatch_proto::VERSION.to_owned();
         let Header { made, versions, history } = header.clone();
         writer.line(&HeaderLine { farwatch_backup: FORM, made_ms: made.0, version, schema: versions, history })?;
         Ok(writer)

@@ -55,7 +55,7 @@ pub struct Seen {
 
 impl Seen {
     pub(super) fn register(&self, registry: &mut Registry) {
-        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        let build = Info::new([("version", farwatch_proto::VERSION)]);
         registry.register("build", "Which Farwatch this is", build);
         self.register_leader(registry);
         self.register_tasks(registry);

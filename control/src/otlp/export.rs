@@ -160,7 +160,7 @@ impl Export {
     fn resource(&self) -> Resource {
         let attributes = vec![
             KeyValue::text("service.name", SERVICE),
-            KeyValue::text("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::text("service.version", farwatch_proto::VERSION),
             KeyValue::text("service.instance.id", &self.exporter.process.to_string()),
         ];
         Resource { attributes }
@@ -169,7 +169,7 @@ impl Export {
 
 /// Who made spans and metrics: this crate, for all of them.
 fn scope() -> Scope {
-    Scope { name: "farwatch".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    Scope { name: "farwatch".to_owned(), version: farwatch_proto::VERSION.to_owned() }
 }
 
 fn nanoseconds(at: UnixMs) -> u64 {

@@ -48,7 +48,7 @@ pub(in super::super) fn document(routes: &[Entry]) -> Document {
     }
     let whole = json!({
         "openapi": "3.1.0",
-        "info": {"title": "Farwatch", "version": env!("CARGO_PKG_VERSION"), "description": ABOUT},
+        "info": {"title": "Farwatch", "version": farwatch_proto::VERSION, "description": ABOUT},
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
