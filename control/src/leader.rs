@@ -13,6 +13,7 @@ mod census;
 mod checkpoint;
 mod commit;
 mod draft;
+mod draining;
 mod evidence;
 pub mod handle;
 pub mod journal_body;

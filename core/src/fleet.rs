@@ -195,6 +195,11 @@ impl Fleet {
         now.since(heard.unwrap_or(self.watching_since))
     }
 
+    /// The hosts that an operator has taken out.
+    pub fn drained(&self) -> impl Iterator<Item = HostId> {
+        self.hosts.iter().filter(|(_, life)| life.registered.drained).map(|(id, _)| *id)
+    }
+
     /// The pending plan, which holders must hold definitions for as well.
     pub fn plan(&self) -> Option<&View> {
         self.plan.as_ref().map(|plan| &plan.view)

@@ -1,11 +1,14 @@
-//! `farwatch host list`, `show`, `invite`, `register` and `edit`: the machines that run checks.
+//! `farwatch host list`, `show`, `invite`, `register`, `edit` and the verbs that take hosts out and in: the machines
+//! that run checks.
 
+mod duty;
 mod invite;
 mod register;
 
 use clap::Subcommand;
 use serde_json::Value;
 
+use self::duty::DrainArgs;
 use self::invite::InviteArgs;
 use self::register::RegisterArgs;
 use super::edit::Changes;
@@ -63,6 +66,42 @@ pub(crate) enum HostVerb {
         #[command(flatten)]
         changes: Changes,
     },
+    /// Take a host out of the fleet, and wait until others own what it owned
+    #[command(after_help = "Examples:
+  farwatch host drain fra-1
+  farwatch host drain fra-1 --limit 10min
+  farwatch host drain fra-1 --no-wait --json
+
+It ends with 69 when the host still owns streams at the limit; it goes on being drained.")]
+    Drain {
+        #[command(flatten)]
+        client: ClientArgs,
+        #[command(flatten)]
+        drain: DrainArgs,
+    },
+    /// Take a drained host back into the fleet
+    #[command(after_help = "Example:\n  farwatch host undrain fra-1")]
+    Undrain {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Its name or id
+        #[arg(value_name = "HOST")]
+        host: String,
+    },
+    /// Take a host out of the fleet for good
+    #[command(after_help = "Examples:
+  farwatch host drain fra-1 && farwatch host retire fra-1
+  farwatch host retire fra-1 --force    # it is gone and comes never back")]
+    Retire {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Its name or id
+        #[arg(value_name = "HOST")]
+        host: String,
+        /// Also while it owns streams: it is as if it died
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 impl HostVerb {
@@ -90,18 +129,32 @@ impl HostVerb {
                 let id = id_of(&client.connection, HOST, host)?;
                 client.show(&changes.make(&client, &format!("/v1/hosts/{id}"))?, shown)
             }
+            Self::Drain { client, drain } => duty::drain(&Client::open(client)?, drain),
+            Self::Undrain { client, host } => duty::undrain(&Client::open(client)?, host),
+            Self::Retire { client, host, force } => duty::retire(&Client::open(client)?, host, *force),
         }
     }
 }
 
 fn listed(hosts: &Value, look: Look) -> String {
-    let mut table =
-        Table::new(&["name", "standing", "link", "provider", "region", "country", "independent", "refuted", "id"]);
+    let mut table = Table::new(&[
+        "name",
+        "standing",
+        "link",
+        "version",
+        "provider",
+        "region",
+        "country",
+        "independent",
+        "refuted",
+        "id",
+    ]);
     for host in items(hosts) {
         table.row(vec![
             text(host, "name").into(),
             standing(host),
             link(host),
+            text(host, "version").into(),
             text(host, "provider").into(),
             text(host, "region").into(),
             text(host, "country").into(),
@@ -113,8 +166,12 @@ fn listed(hosts: &Value, look: Look) -> String {
     table.shown(look, "no hosts")
 }
 
+/// How it stands; one that an operator took out says so.
 fn standing(host: &Value) -> Cell {
     match host["standing"].as_str() {
+        _ if !host["retired"].is_null() => Cell::plain("retired"),
+        Some("away") if host["drained"] == true => Cell::plain("drained"),
+        Some(_) if host["drained"] == true => Cell::toned("draining", Tone::Doubtful),
         Some(word) => Cell::word(word),
         None => Cell::word("not_in_a_view_yet"),
     }
@@ -156,6 +213,7 @@ fn shown(host: &Value, look: Look) -> String {
         ("link", link(host)),
         ("version", text(host, "version").into()),
         ("run places", text(host, "run_places").into()),
+        ("owns", text(host, "owns").into()),
         ("running", text(host, "running").into()),
         ("hears", host["hears"].as_array().map_or(0, Vec::len).to_string().into()),
         ("loop lag", host["loop_lag_ms"].as_i64().map_or_else(String::new, length).into()),
@@ -184,12 +242,24 @@ mod tests {
     #[test]
     fn a_host_that_shares_its_machine_is_shown_as_such() {
         let hosts = json!({"items": [{
-            "name": "fra", "standing": "active", "connected": false, "silent_ms": 6100, "provider": "p",
+            "name": "fra", "standing": "active", "connected": false, "silent_ms": 6100, "provider": "p", "version": "1.0.0",
             "region": "eu", "country": "DE", "independent": false, "id": "hst_1",
             "rounds_refuted": 3, "rounds_confirmed": 1,
         }]});
         let shown = listed(&hosts, Look::PLAIN);
         let line = shown.lines().nth(1).unwrap();
-        assert_eq!(line, "fra   active    silent 6.1 s  p         eu      DE       no           3 of 4   hst_1");
+        assert_eq!(
+            line,
+            "fra   active    silent 6.1 s  1.0.0    p         eu      DE       no           3 of 4   hst_1"
+        );
+    }
+
+    #[test]
+    fn who_was_taken_out_is_shown_as_such() {
+        let words = |host: Value| standing(&host);
+        assert_eq!(words(json!({"standing": "active", "drained": true})), Cell::toned("draining", Tone::Doubtful));
+        assert_eq!(words(json!({"standing": "away", "drained": true})), Cell::plain("drained"));
+        assert_eq!(words(json!({"standing": "away", "drained": false})), Cell::word("away"));
+        assert_eq!(words(json!({"standing": "away", "drained": true, "retired": 1})), Cell::plain("retired"));
     }
 }

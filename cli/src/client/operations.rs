@@ -8,7 +8,7 @@ use farwatch_control::api::routes;
 use crate::{Line, command};
 
 /// The operations, each with a line that asks for it.
-const WORDS: [(&str, &str, &str); 47] = [
+const WORDS: [(&str, &str, &str); 50] = [
     ("GET", "/metrics", "metrics"),
     ("GET", "/v1/audit", "audit"),
     ("DELETE", "/v1/channels/{id}", "channel delete chn_1"),
@@ -42,6 +42,9 @@ const WORDS: [(&str, &str, &str); 47] = [
     ("POST", "/v1/hosts/join-tokens", "host invite --provider p --region eu"),
     ("GET", "/v1/hosts/{id}", "host show fra-1"),
     ("PATCH", "/v1/hosts/{id}", "host edit fra-1 weight=3"),
+    ("POST", "/v1/hosts/{id}/drain", "host drain fra-1"),
+    ("POST", "/v1/hosts/{id}/retire", "host retire fra-1"),
+    ("POST", "/v1/hosts/{id}/undrain", "host undrain fra-1"),
     ("GET", "/v1/incidents", "incident list"),
     ("GET", "/v1/incidents/{id}", "incident show inc_1"),
     ("GET", "/v1/ledger", "ledger --since 24h"),

@@ -3,16 +3,18 @@
 //! What is stored and what is seen are kept apart in the store and shown together here: standing is the newest
 //! view's word, silence and version are the leader's.
 
+mod duty;
 mod facts;
 mod join_tokens;
+mod seen;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use farwatch_proto::fleet::{HostFacts, Standing, WEIGHT_MAX};
-use farwatch_proto::id::{CheckId, HostId};
+use farwatch_proto::id::HostId;
 use farwatch_proto::time::UnixMs;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,11 +28,12 @@ use super::revision::{IfMatch, Tagged};
 use super::routes::Routes;
 use super::token::Scope;
 use super::{Api, Deed};
-use crate::leader::handle::{HostStatus, LeaderStatus};
+use crate::leader::handle::LeaderStatus;
 use crate::secret::random_bytes;
 use crate::spec::{FieldProblem, labels_schema, name_schema};
 use crate::store::{Change, Host};
 use facts::{HostWish, LABELS_MAX, facts_problems, judge, one_ticket};
+use seen::SeenView;
 
 pub(super) fn routes() -> Routes {
     Routes::default()
@@ -44,6 +47,7 @@ pub(super) fn routes() -> Routes {
         .about("Changes the name, labels or weight of a host")
         .post("/v1/hosts/join-tokens", join_tokens::create)
         .about("Makes a token by which one machine joins the fleet; its text is shown this once")
+        .merge(duty::routes())
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -68,63 +72,8 @@ struct HostView {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct SeenView {
-    connected: bool,
-    silent_ms: i64,
-    /// Whether its neighbours hear it though the leader does not: it runs its checks, and nothing is placed anew.
-    contradicted: bool,
-    version: Option<String>,
-    run_places: Option<u32>,
-    /// The neighbours it hears; it stands by without control for those alone.
-    hears: BTreeSet<HostId>,
-    running: u32,
-    loop_lag_ms: u32,
-    refused: u64,
-    /// Outages that it saw first and that others confirmed, since the leader took office.
-    rounds_confirmed: u64,
-    /// Failures that it saw and that others refuted.
-    rounds_refuted: u64,
-    /// The share of these among both; absent while there are none.
-    refuted_share: Option<f64>,
-    unable: BTreeMap<CheckId, String>,
-}
-
-#[derive(Serialize, JsonSchema)]
 struct HostsView {
     items: Vec<HostView>,
-}
-
-impl From<HostStatus> for SeenView {
-    fn from(status: HostStatus) -> Self {
-        let HostStatus {
-            connected,
-            silent_ms,
-            contradicted,
-            version,
-            run_places,
-            hears,
-            running,
-            loop_lag_ms,
-            refused,
-            rounds,
-            unable,
-        } = status;
-        Self {
-            connected,
-            silent_ms,
-            contradicted,
-            version,
-            run_places,
-            hears,
-            running,
-            loop_lag_ms,
-            refused,
-            rounds_confirmed: rounds.confirmed,
-            rounds_refuted: rounds.refuted,
-            refuted_share: rounds.refuted_share(),
-            unable,
-        }
-    }
 }
 
 /// A host that was registered: now, or before with the same facts.

@@ -92,7 +92,7 @@ impl RecentViews {
     }
 
     /// The view in force at this slot.
-    fn at(&self, slot: UnixMs) -> Option<&View> {
+    pub(super) fn at(&self, slot: UnixMs) -> Option<&View> {
         self.in_force.iter().rev().find(|view| view.in_force_from <= slot)
     }
 

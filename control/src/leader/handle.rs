@@ -30,6 +30,9 @@ pub struct HostStatus {
     pub version: Option<String>,
     /// Its run places, once it said hello.
     pub run_places: Option<u32>,
+    /// The streams it still owns; counted while it is drained.
+    #[serde(default)]
+    pub owns: Option<u32>,
     /// The neighbours it heard when it last said.
     #[serde(default)]
     pub hears: BTreeSet<HostId>,

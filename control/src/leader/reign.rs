@@ -314,6 +314,7 @@ impl<'a> Reign<'a> {
 
     fn status(&self, now: Now) -> LeaderStatus {
         let state = &self.state;
+        let owned = state.owned_by_drained(now.wall);
         let hosts = state.newest.hosts.iter().map(|host| {
             let session = state.sessions.get(&host.id);
             let status = HostStatus {
@@ -322,6 +323,7 @@ impl<'a> Reign<'a> {
                 contradicted: state.fleet.is_contradicted(host.id, now.boot),
                 version: session.map(|session| session.version.clone()),
                 run_places: session.map(|session| session.run_places),
+                owns: owned.get(&host.id).copied(),
                 hears: session.map(|session| session.hears.clone()).unwrap_or_default(),
                 running: session.map_or(0, |session| session.running),
                 loop_lag_ms: session.map_or(0, |session| session.loop_lag_ms),

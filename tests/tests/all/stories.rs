@@ -5,6 +5,7 @@ mod afterwards;
 mod by_hand;
 mod control_dies;
 mod crashes;
+mod drains;
 mod edits;
 mod followers;
 mod hangs;

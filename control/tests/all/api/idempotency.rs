@@ -33,6 +33,11 @@ async fn wishes(house: &House) -> Vec<(String, &'static str, Value)> {
         ("/v1/contacts".to_owned(), "/v1/contacts", json!({"name": "ops"})),
         (format!("/v1/contacts/{contact}/channels"), "/v1/contacts/{id}/channels", hook),
         ("/v1/hosts".to_owned(), "/v1/hosts", host_wish("fra-1")),
+        (
+            "/v1/hosts/join-tokens".to_owned(),
+            "/v1/hosts/join-tokens",
+            json!({"provider": "hetzner", "region": "eu-central", "country": "DE", "continent": "EU"}),
+        ),
         ("/v1/tokens".to_owned(), "/v1/tokens", json!({"name": "t", "scope": "operator"})),
         ("/v1/tenants".to_owned(), "/v1/tenants", json!({"name": "acme"})),
     ]
@@ -45,6 +50,13 @@ async fn whatever_makes_something_makes_it_once(house: House) {
         "/v1/deliveries/{id}/drop",
         "/v1/deliveries/{id}/release",
         "/v1/deliveries/{id}/retry",
+        "/v1/fleet/upgrade",
+        "/v1/fleet/upgrade/resume",
+        "/v1/fleet/upgrade/stop",
+        "/v1/hosts/{id}/drain",
+        "/v1/hosts/{id}/retire",
+        "/v1/hosts/{id}/undrain",
+        "/v1/releases",
         "/v1/self-check",
     ];
     for route in routes().iter().filter(|route| route.method == "POST") {

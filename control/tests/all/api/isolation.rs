@@ -39,6 +39,7 @@ async fn neighbours(house: &House) -> Neighbours {
             ("/v1/deliveries", delivery),
             ("/v1/hosts", host),
             ("/v1/incidents", incident),
+            ("/v1/releases", format!("rel_{}", "0".repeat(64))),
             ("/v1/tenants", acme),
             ("/v1/tokens", token),
         ],
@@ -50,6 +51,7 @@ async fn neighbours(house: &House) -> Neighbours {
 fn body_of(route: &Route) -> Option<Value> {
     match (route.method, route.path) {
         ("POST", "/v1/contacts/{id}/channels") => Some(json!({"kind": "email", "address": "a@b.org"})),
+        ("POST", "/v1/hosts/{id}/retire") => Some(json!({})),
         ("PATCH", _) => Some(json!({"name": "mine now"})),
         _ => None,
     }

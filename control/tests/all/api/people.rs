@@ -1,5 +1,6 @@
 //! Contacts, channels, hosts, modules and tasks, as they are meant to be used.
 
+use http::Method;
 use serde_json::json;
 
 use super::house::{House, host_wish};
@@ -8,6 +9,7 @@ on_both_engines!(
     a_contact_lives_and_dies_with_its_channels,
     a_list_is_read_page_by_page,
     a_host_is_registered_once_and_shows_whom_it_shares_with,
+    a_host_is_drained_before_it_is_retired,
     modules_and_tasks_are_shown,
 );
 
@@ -72,6 +74,30 @@ async fn a_host_is_registered_once_and_shows_whom_it_shares_with(house: House) {
     assert_eq!((&shown["independent"], &shown["standing"]), (&json!(false), &json!(null)));
     let listed = house.get("/v1/hosts").await.expect(200);
     assert_eq!(listed["items"].as_array().unwrap().len(), 2);
+}
+
+async fn a_host_is_drained_before_it_is_retired(house: House) {
+    let path = format!("/v1/hosts/{}", house.host("fra-1").await);
+    let verb = |verb: &str| format!("{path}/{verb}");
+    let hasty = house.post(&verb("retire"), json!({})).await;
+    assert_eq!((hasty.status.as_u16(), hasty.text("pointer")), (409, "/force".to_owned()));
+    assert!(hasty.text("detail").contains("drain it first"), "{}", hasty.body);
+    for (word, drained, revision) in [("drain", true, 2), ("drain", true, 2), ("undrain", false, 3), ("drain", true, 4)]
+    {
+        let told = house.post(&verb(word), json!({})).await.expect(200);
+        assert_eq!((&told["drained"], &told["revision"]), (&json!(drained), &json!(revision)), "{word}");
+    }
+    let read = house.token("tenant").await;
+    assert_eq!(house.ask(&read, Method::POST, &verb("undrain"), None).await.status, 403);
+    assert!(house.post(&verb("retire"), json!({"now": true})).await.status.is_client_error());
+    // No view has it, so it owns nothing.
+    let retired = house.post(&verb("retire"), json!({})).await.expect(200);
+    assert!(retired["retired"].is_i64());
+    assert_eq!(house.post(&verb("retire"), json!({})).await.expect(200)["retired"], retired["retired"]);
+    assert_eq!(house.post(&verb("drain"), json!({})).await.status, 409);
+    assert_eq!(house.get("/v1/hosts").await.expect(200)["items"], json!([]));
+    let in_use = format!("/v1/hosts/{}", house.host("fra-1").await);
+    house.post(&format!("{in_use}/retire"), json!({"force": true})).await.expect(200);
 }
 
 async fn modules_and_tasks_are_shown(house: House) {

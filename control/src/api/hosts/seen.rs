@@ -1,0 +1,68 @@
+//! What the leader sees of a host, as the API shows it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use farwatch_proto::id::{CheckId, HostId};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::leader::handle::HostStatus;
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct SeenView {
+    connected: bool,
+    silent_ms: i64,
+    /// Whether its neighbours hear it though the leader does not: it runs its checks, and nothing is placed anew.
+    contradicted: bool,
+    version: Option<String>,
+    run_places: Option<u32>,
+    /// The streams it still owns; counted while it is drained.
+    owns: Option<u32>,
+    /// The neighbours it hears; it stands by without control for those alone.
+    hears: BTreeSet<HostId>,
+    running: u32,
+    loop_lag_ms: u32,
+    refused: u64,
+    /// Outages that it saw first and that others confirmed, since the leader took office.
+    rounds_confirmed: u64,
+    /// Failures that it saw and that others refuted.
+    rounds_refuted: u64,
+    /// The share of these among both; absent while there are none.
+    refuted_share: Option<f64>,
+    unable: BTreeMap<CheckId, String>,
+}
+
+impl From<HostStatus> for SeenView {
+    fn from(status: HostStatus) -> Self {
+        let HostStatus {
+            connected,
+            silent_ms,
+            contradicted,
+            version,
+            run_places,
+            owns,
+            hears,
+            running,
+            loop_lag_ms,
+            refused,
+            rounds,
+            unable,
+        } = status;
+        Self {
+            connected,
+            silent_ms,
+            contradicted,
+            version,
+            run_places,
+            owns,
+            hears,
+            running,
+            loop_lag_ms,
+            refused,
+            rounds_confirmed: rounds.confirmed,
+            rounds_refuted: rounds.refuted,
+            refuted_share: rounds.refuted_share(),
+            unable,
+        }
+    }
+}
