@@ -22,6 +22,7 @@ use join::JoinArgs;
 const EXAMPLES: &str = "Examples:
   farwatch host --data /var/lib/farwatch-host --control control-a.example:8401 --control control-b.example:8401
   farwatch host join --token fwj_… --provider hetzner --region eu-central --data /var/lib/farwatch-host
+  farwatch host --data /var/lib/farwatch-host --control control-a.example:8401 --succeed
   farwatch host list";
 
 /// Runs a host; or lists and shows the fleet's hosts
@@ -74,6 +75,9 @@ struct RunArgs {
     /// PEM certificates that probes trust besides the system's.
     #[arg(long, env = "FARWATCH_PROBE_CA_FILE", value_name = "FILE")]
     probe_ca_file: Option<PathBuf>,
+    /// Take over from the process that runs on this data already: it finishes what it began, and nothing is missed.
+    #[arg(long)]
+    succeed: bool,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -115,6 +119,7 @@ fn serve(args: RunArgs) -> Result<(), Failure> {
         extra_roots: args.probe_ca_file,
         compile: compile_command()?,
         spool: SpoolLimits::USUAL,
+        succeeds: args.succeed,
     };
     let config = HostConfig::try_new(settings).or_fail(USAGE)?;
     let runtime = housekeeping_runtime().or_fail(UNAVAILABLE)?;

@@ -44,6 +44,9 @@ pub(crate) struct UpArgs {
     /// How many hosts to run.
     #[arg(long, env = "FARWATCH_HOSTS", default_value_t = 5, value_name = "N")]
     hosts: usize,
+    /// Registers the hosts and makes their certificates, but leaves running them to `farwatch host`.
+    #[arg(long)]
+    hosts_apart: bool,
     /// Where the API listens; once for every control process.
     #[arg(
         long,
@@ -150,6 +153,9 @@ async fn start_fleet(
         let id = places::id_in(&directory).or_fail(CANNOT_CREATE)?;
         authority.certify_host(id, &directory.join("identity")).or_fail(CANNOT_CREATE)?;
         registrar.register(id, &facts)?;
+        if args.hosts_apart {
+            continue;
+        }
         let role = host_role(args, data, &facts.name, &links, index);
         children.push(Supervised::start(role, args.restarts()).or_fail(UNAVAILABLE)?);
     }
@@ -172,7 +178,15 @@ fn host_role(args: &UpArgs, data: &Path, name: &str, links: &[String], index: us
 #[allow(clippy::print_stdout, reason = "this is what the person at the terminal waits for")]
 fn tell_ready(args: &UpArgs, data: &Path) {
     let api = std::fs::read_to_string(data.join("api.url")).unwrap_or_default();
-    println!("farwatch is up: {} hosts (not independent: they share this machine)", args.hosts);
+    let (hosts, folder) = (args.hosts, data.join("hosts"));
+    if args.hosts_apart {
+        println!(
+            "farwatch is up: {hosts} hosts are registered; run each with farwatch host --data {}/NAME",
+            folder.display()
+        );
+    } else {
+        println!("farwatch is up: {hosts} hosts (not independent: they share this machine)");
+    }
     println!("  API    {}", api.trim());
     println!("  token  {}", data.join("admin.token").display());
     println!("  logs   {}", data.join("log").display());

@@ -10,6 +10,7 @@ mod lists;
 mod peers;
 mod receipts;
 mod rule;
+mod tenure;
 mod views;
 
 use farwatch_proto::time::{BootMs, UnixMs};
@@ -17,6 +18,7 @@ use farwatch_proto::time::{BootMs, UnixMs};
 pub use desk::{Act, Desk, Ended, Facilities, Lack, Readiness, Run};
 pub use peers::{PEER_SILENCE_MS, Peers, SETTLE_MS};
 pub use receipts::Receipt;
+pub use tenure::{BORDER_AHEAD_MS, Tenure, border};
 pub use views::{KnownView, VIEW_KEEP_MS, Views};
 
 /// One moment by both clocks of a host: slots go by the wall, silences by CLOCK_BOOTTIME.

@@ -25,6 +25,7 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
+use crate::handover::Pen;
 use crate::holdings::Holdings;
 use crate::modules::{Loading, ModuleFailure};
 use crate::spawn::Spawner;
@@ -75,6 +76,7 @@ pub(crate) struct Assignment {
     views: Views,
     incoming: Option<Incoming>,
     loading: Loading,
+    pen: Pen,
     under_way: BTreeSet<ModuleHash>,
     holdings: watch::Sender<Arc<Holdings>>,
     acknowledged: watch::Sender<Acknowledged>,
@@ -91,7 +93,12 @@ pub(crate) struct Readers {
 
 impl Assignment {
     /// Reads what an earlier process left on disk.
-    pub(crate) fn open(directory: PathBuf, clock: Clock, loading: Loading) -> anyhow::Result<(Self, Readers)> {
+    pub(crate) fn open(
+        directory: PathBuf,
+        clock: Clock,
+        loading: Loading,
+        pen: Pen,
+    ) -> anyhow::Result<(Self, Readers)> {
         let shown = directory.display().to_string();
         let opened = Disk::open(directory).with_context(|| format!("cannot use {shown}"))?;
         let (disk, reached, definitions, kept) = opened;
@@ -112,6 +119,7 @@ impl Assignment {
             views,
             incoming: None,
             loading,
+            pen,
             under_way: BTreeSet::new(),
             holdings,
             acknowledged,
@@ -141,21 +149,26 @@ impl Assignment {
     }
 
     fn take_in(&mut self, message: FromControl) {
+        // Held until it is done, so that a successor which reads the disk reads all of it or nothing.
+        let pen = self.pen.clone();
+        let is_laid_down = pen.is_laid_down();
         match message {
             FromControl::View { view } if can_place(&view) => {
                 info!(view = %view.number, planned = view.planned, "view in force");
                 self.views.put_in_force(view, self.clock.wall());
-                self.publish_views();
+                self.publish_views(*is_laid_down);
             }
             FromControl::Plan { view } if can_place(&view) => {
                 self.views.put_plan(view);
-                self.publish_views();
+                self.publish_views(*is_laid_down);
             }
             FromControl::View { view } | FromControl::Plan { view } => refuse_view(&view),
             FromControl::Withdraw { view } => {
                 self.views.withdraw(view);
-                self.publish_views();
+                self.publish_views(*is_laid_down);
             }
+            // A successor is told instead.
+            FromControl::Assign { .. } if *is_laid_down => self.incoming = None,
             FromControl::Assign { since, to, last, put, forget } => {
                 self.gather(since, to, put, forget);
                 if last {
@@ -222,9 +235,13 @@ impl Assignment {
         self.holdings.send_replace(Arc::new(next));
     }
 
-    fn publish_views(&mut self) {
+    /// Views count at once; where a successor keeps them, they are not written here.
+    fn publish_views(&mut self, by_successor: bool) {
         let before = self.holdings.borrow().clone();
         self.holdings.send_replace(Arc::new(before.with_views(self.views.clone())));
+        if by_successor {
+            return;
+        }
         let (in_force, plans) = self.views.parts();
         let kept = KeptViews { in_force, plans };
         if let Err(error) = self.disk.write_views(&kept) {

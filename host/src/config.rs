@@ -19,7 +19,7 @@ const ALLOW_NETS_MAX: usize = 64;
 /// What an operator says, unchecked.
 #[derive(Clone, Debug)]
 pub struct HostSettings {
-    /// Where everything is kept. One host process at a time may use it.
+    /// Where everything is kept. One host process at a time may use it, or two while one succeeds the other.
     pub data: PathBuf,
     /// The directory of `host.pem`, `host.key` and `ca.pem`. The certificate says which host this is.
     pub identity: PathBuf,
@@ -43,6 +43,8 @@ pub struct HostSettings {
     pub compile: (PathBuf, Vec<String>),
     /// How much room the spool may take.
     pub spool: SpoolLimits,
+    /// Takes over from the process that runs on the data already, if one does.
+    pub succeeds: bool,
 }
 
 impl HostSettings {
@@ -141,6 +143,7 @@ mod tests {
             extra_roots: None,
             compile: ("farwatch".into(), vec!["compile-module".to_owned()]),
             spool: SpoolLimits::USUAL,
+            succeeds: false,
         }
     }
 

@@ -10,6 +10,7 @@ mod shelf;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use farwatch_proto::id::HostId;
@@ -20,7 +21,7 @@ use farwatch_proto::time::BootMs;
 use shelf::{Shelf, Stored, Tail};
 
 /// Copies lie in memory for so long: control acknowledges results within a second.
-const MEMORY_MS: i64 = 10_000;
+pub(crate) const MEMORY_MS: i64 = 10_000;
 /// Copies are kept for as long as the ledger takes in late results, and an hour.
 const KEEP_MS: i64 = 25 * 3_600_000;
 /// What one origin has here on disk at most: some hours of a busy host that is cut off, which has it all itself as well.
@@ -45,17 +46,32 @@ struct Origin {
 pub(crate) struct Copies {
     shelf: Shelf,
     origins: Mutex<BTreeMap<HostId, Origin>>,
+    /// Whether no other process writes in the directory.
+    is_sole: AtomicBool,
 }
 
 impl Copies {
     /// Copies in this directory, with those that an earlier process kept.
     pub(crate) fn open(directory: PathBuf, now: BootMs) -> io::Result<Self> {
-        let shelf = Shelf::open(directory)?;
-        let mut origins: BTreeMap<HostId, Origin> = BTreeMap::new();
-        for (origin, stored) in shelf.find(now)? {
+        let copies = Self::open_beside(directory)?;
+        copies.adopt(now)?;
+        Ok(copies)
+    }
+
+    /// Copies beside another process that still writes in the directory: they stay in memory until [`Copies::adopt`].
+    pub(crate) fn open_beside(directory: PathBuf) -> io::Result<Self> {
+        Ok(Self { shelf: Shelf::open(directory)?, origins: Mutex::default(), is_sole: AtomicBool::new(false) })
+    }
+
+    /// Takes over those that an earlier process kept. From now on the directory is this process's.
+    pub(crate) fn adopt(&self, now: BootMs) -> io::Result<()> {
+        let found = self.shelf.find(now)?;
+        let mut origins = self.origins();
+        for (origin, stored) in found {
             origins.entry(origin).or_default().stored.push_back(stored);
         }
-        Ok(Self { shelf, origins: Mutex::new(origins) })
+        self.is_sole.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     fn origins(&self) -> MutexGuard<'_, BTreeMap<HostId, Origin>> {
@@ -129,6 +145,9 @@ impl Copies {
     /// Writes what has lain in memory for long enough, and deletes what is too old, too much or no longer wanted. It
     /// blocks on the disk, with the lock free meanwhile. Only one may do so at a time.
     pub(crate) fn write_out(&self, now: BootMs) -> io::Result<()> {
+        if !self.is_sole.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let mut written = Ok(());
         for (origin, tail, batches) in self.take_old(now) {
             let (files, ended) = self.shelf.append(origin, tail, &batches, now);

@@ -6,8 +6,9 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use farwatch_core::hash::hash64;
-use farwatch_core::ownership::Desk;
+use farwatch_core::ownership::{Desk, Tenure};
 use farwatch_proto::id::{CheckId, HostId};
+use farwatch_proto::time::UnixMs;
 
 /// One desk for each shard.
 #[derive(Clone)]
@@ -19,6 +20,13 @@ impl Desks {
     /// Empty desks of this host for so many shards.
     pub(crate) fn new(host: HostId, shards: usize) -> Self {
         Self { desks: (0..shards.max(1)).map(|_| Mutex::new(Desk::new(host))).collect() }
+    }
+
+    /// The same, none of whose slots are this process's yet.
+    #[must_use]
+    pub(crate) fn of_a_successor(self, now: UnixMs) -> Self {
+        self.all().for_each(|mut desk| desk.serve_in(Tenure::NOTHING_YET, now));
+        self
     }
 
     /// The desk of this shard.

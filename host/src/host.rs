@@ -3,21 +3,19 @@
 //! Guests run on threads of their own, one runtime each; everything else runs on the runtime of whoever
 //! calls [`run`], so that no guest keeps a heartbeat waiting.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
 use farwatch_core::ownership::Peers;
-use farwatch_proto::id::BootId;
+use farwatch_proto::VERSION;
+use farwatch_proto::id::{BootId, HostId};
 use farwatch_proto::link::Order;
 use farwatch_sandbox::{CompileCommand, Sandbox, SandboxConfig};
-use rustix::fs::{FlockOperation, flock};
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -26,16 +24,18 @@ use tracing::{debug, info, warn};
 use crate::assignment::{Assignment, Readers};
 use crate::clock::Clock;
 use crate::config::{HostConfig, HostSettings};
-use crate::copies::Copies;
+use crate::copies::{self, Copies};
 use crate::desks::Desks;
 use crate::entropy;
+use crate::handover::{self, Claim, Pen, Post, Succeeded, Succession, begun_after};
 use crate::health::Health;
 use crate::identity::Identity;
 use crate::link::{self, ASSIGNMENTS_WAITING_MAX, Link, TO_SAY_MAX};
 use crate::listeners;
 use crate::modules::Loading;
+use crate::notify;
 use crate::orders::Orders;
-use crate::peers::{self, Book, Numbers, Peering};
+use crate::peers::{self, Book, Door, Numbers, Peering};
 use crate::probe::{LOOKUPS_MAX, ProbeSettings, Prober};
 use crate::remembered_time::RememberedTime;
 use crate::runner::Shared;
@@ -64,48 +64,78 @@ pub fn housekeeping_runtime() -> io::Result<Runtime> {
         .build()
 }
 
-/// Runs a host until `stop` returns. Call it on [`housekeeping_runtime`].
+/// Runs a host until `stop` returns, or a successor has taken over. Call it on [`housekeeping_runtime`].
 pub async fn run(config: HostConfig, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let settings = config.settings();
-    let _lock = lock(&settings.data)?;
+    let data = config.settings().data.clone();
+    let claim = handover::claim(&data, config.settings().succeeds).await?;
     let (guests, services) = (Spawner::default(), Spawner::default());
-    let spool = start(&config, &guests, &services)?;
-    stop.await;
+    let post = start(&config, &guests, &services, &claim)?;
+    // Dropped last: whoever has the lock finds everything written.
+    let mut lock = None;
+    let ended = tokio::select! {
+        () = stop => Ok(None),
+        ended = serve(&post, claim, &data, &mut lock) => ended.map(Some),
+    };
+    let successor = ended.as_ref().ok().and_then(Option::as_ref);
+    if let Some(pid) = successor.and_then(|successor| successor.pid) {
+        notify::main_process_is(pid);
+    }
     info!("stopping");
     guests.stop(GUESTS_GRACE).await;
     services.stop(SERVICES_GRACE).await;
-    write_out(&spool, Clock::default()).await;
+    write_out(&post.shared.spool, Clock::default()).await;
+    write_copies(&post.shared, copies::MEMORY_MS).await;
+    if let Some(successor) = ended? {
+        successor.finish(post.shared.spool.marks()).await;
+    }
     Ok(())
 }
 
-fn start(config: &HostConfig, guests: &Spawner, services: &Spawner) -> anyhow::Result<Spool> {
+/// Takes over where there is a predecessor, and then waits for a successor.
+async fn serve(post: &Post, claim: Claim, data: &Path, lock: &mut Option<File>) -> anyhow::Result<Succeeded> {
+    *lock = Some(match claim {
+        Claim::Sole(lock) => {
+            notify::ready();
+            lock
+        }
+        Claim::Succeeds(succession) => handover::take_over(post, *succession, data).await?,
+    });
+    let listener = handover::listen(data).context("cannot listen for a successor")?;
+    Ok(handover::serve(post, listener).await)
+}
+
+fn start(config: &HostConfig, guests: &Spawner, services: &Spawner, claim: &Claim) -> anyhow::Result<Post> {
     let settings = config.settings();
+    let predecessor = claim.predecessor();
     let identity = Identity::from_directory(&settings.identity)?;
     let time = RememberedTime::open(settings.data.join("clock.json"));
     let clock = Clock::new(time.known());
-    let boot = BootId::new(clock.wall(), entropy::bytes());
-    info!(host = %identity.host, %boot, version = env!("CARGO_PKG_VERSION"), "starting");
+    let begun = predecessor.map_or(clock.wall(), |before| begun_after(before.boot, clock.wall()));
+    let boot = BootId::new(begun, entropy::bytes());
+    info!(host = %identity.host, %boot, version = VERSION, "starting");
     let sandbox = sandbox(settings)?;
-    let spool = Spool::open(settings.data.join("spool"), boot, settings.spool, clock.boot())
-        .context("cannot use the spool's directory")?;
+    let spool = spool(settings, boot, &clock, predecessor.is_some()).context("cannot use the spool's directory")?;
     let copies =
-        Copies::open(settings.data.join("copies"), clock.boot()).context("cannot use the directory of the copies")?;
+        open_copies(settings, &clock, predecessor.is_some()).context("cannot use the directory of the copies")?;
     let (linked, control) = watch::channel(None);
-    let loading = Loading { sandbox: sandbox.clone(), identity: identity.clone(), control };
-    let (assignment, readers) = Assignment::open(settings.data.join("assignment"), clock.clone(), loading)?;
+    let loading = Loading { sandbox: sandbox.clone(), identity: identity.clone(), control: control.clone() };
+    let pen = Pen::default();
+    let (assignment, readers) =
+        Assignment::open(settings.data.join("assignment"), clock.clone(), loading, pen.clone())?;
     let (to_say, say) = mpsc::channel(TO_SAY_MAX);
-    let book = Book::open(peers::file_in(&settings.data));
-    let peer_listener = settings.peer_listen.map(peers::listen).transpose()?;
-    let peer_address = advertised(settings, peer_listener.as_ref())?;
+    let (book, desks) = neighbourhood(config, identity.host, &clock, predecessor.is_some());
+    let (is_open, opened) = watch::channel(predecessor.is_none());
+    let door = door(settings, predecessor, opened)?;
+    let listens_at = door.as_ref().map(|door| door.address);
     let shared = Arc::new(Shared {
         host: identity.host,
         prober: prober(settings, clock.clone(), &book)?,
         clock: clock.clone(),
         sandbox,
-        spool: spool.clone(),
+        spool,
         health: Arc::new(Health::default()),
         orders: Orders::default(),
-        desks: Desks::new(identity.host, config.guest_threads()),
+        desks,
         peers: Mutex::new(Peers::new(book.linked(), clock.boot())),
         book,
         copies: Arc::new(copies),
@@ -125,13 +155,13 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner) -> anyhow::R
         numbers: Numbers::default(),
         spawner: services.clone(),
     };
-    services.task("peers", peering.serve(peer_listener, readers.holdings.clone()));
+    services.task("peers", peering.serve(door, readers.holdings.clone()));
     let link = Link {
-        shared,
+        shared: shared.clone(),
         identity,
         boot,
         run_places: settings.run_places,
-        peer_address,
+        peer_address: listens_at.map(|bound| settings.peer_address.unwrap_or(bound)),
         controls: settings.controls.clone(),
         allow_nets: settings.allow_nets.clone(),
         listeners_file: settings.data.join("listeners.json"),
@@ -139,13 +169,46 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner) -> anyhow::R
         to_shards,
         to_say: say,
         acknowledged: readers.acknowledged,
-        relink: readers.relink,
+        relink: readers.relink.clone(),
         linked,
         spawner: services.clone(),
         stopping: services.stopping(),
     };
     services.task("link", link.serve());
-    Ok(spool)
+    let (relink, holdings) = (readers.relink, readers.holdings);
+    Ok(Post { shared, boot, listens_at, is_open, pen, relink, holdings, linked: control })
+}
+
+fn spool(settings: &HostSettings, boot: BootId, clock: &Clock, is_successor: bool) -> io::Result<Spool> {
+    let open = if is_successor { Spool::open_beside } else { Spool::open };
+    open(settings.data.join("spool"), boot, settings.spool, clock.boot())
+}
+
+fn open_copies(settings: &HostSettings, clock: &Clock, is_successor: bool) -> io::Result<Copies> {
+    let directory = settings.data.join("copies");
+    if is_successor { Copies::open_beside(directory) } else { Copies::open(directory, clock.boot()) }
+}
+
+fn neighbourhood(config: &HostConfig, host: HostId, clock: &Clock, is_successor: bool) -> (Book, Desks) {
+    let book = Book::open(peers::file_in(&config.settings().data));
+    let desks = Desks::new(host, config.guest_threads());
+    if is_successor { (book.of_a_successor(), desks.of_a_successor(clock.wall())) } else { (book, desks) }
+}
+
+/// Where neighbours are told to dial. A successor opens it once its predecessor has closed it.
+fn door(
+    settings: &HostSettings,
+    predecessor: Option<&Succession>,
+    is_open: watch::Receiver<bool>,
+) -> anyhow::Result<Option<Door>> {
+    let Some(said) = settings.peer_listen else { return Ok(None) };
+    let Some(predecessor) = predecessor else {
+        let listener = peers::listen(said)?;
+        return Ok(Some(Door { address: listener.local_addr()?, listener: Some(listener), is_open }));
+    };
+    // A port that the system chose stays the same.
+    let address = if said.port() == 0 { predecessor.listens_at.unwrap_or(said) } else { said };
+    Ok(Some(Door { address, listener: None, is_open }))
 }
 
 fn sandbox(settings: &HostSettings) -> anyhow::Result<Sandbox> {
@@ -156,12 +219,6 @@ fn sandbox(settings: &HostSettings) -> anyhow::Result<Sandbox> {
         loaded_modules: SandboxConfig::LOADED_MODULES,
         compile: CompileCommand { program, arguments, wall: CompileCommand::WALL },
     })?)
-}
-
-/// Where neighbours are told to dial. Control fills in an address that is not known here.
-fn advertised(settings: &HostSettings, listener: Option<&TcpListener>) -> anyhow::Result<Option<SocketAddr>> {
-    let bound = listener.map(TcpListener::local_addr).transpose()?;
-    Ok(bound.map(|bound| settings.peer_address.unwrap_or(bound)))
 }
 
 fn prober(settings: &HostSettings, clock: Clock, book: &Book) -> anyhow::Result<Prober> {
@@ -197,7 +254,7 @@ async fn keep_writing(shared: Arc<Shared>, mut time: RememberedTime, stopping: S
             () = stopping.requested() => return,
             _ = ticks.tick() => {
                 write_and_tell(&shared).await;
-                write_copies(&shared).await;
+                write_copies(&shared, 0).await;
                 if let Err(error) = time.remember(shared.clock.ahead()) {
                     debug!(%error, "the fleet's time cannot be remembered");
                 }
@@ -215,9 +272,10 @@ async fn write_and_tell(shared: &Shared) {
 }
 
 /// Copies of what neighbours ran are second to everything this host ran itself.
-async fn write_copies(shared: &Shared) {
+/// Those count that will have lain in memory for long enough after so many milliseconds.
+async fn write_copies(shared: &Shared, ahead_ms: i64) {
     let (copies, clock) = (shared.copies.clone(), shared.clock.clone());
-    match blocking(move || copies.write_out(clock.boot())).await {
+    match blocking(move || copies.write_out(clock.boot() + ahead_ms)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(%error, "copies of what neighbours ran cannot be written"),
         Err(error) => warn!(%error, "writing copies failed"),
@@ -234,13 +292,4 @@ async fn write_out(spool: &Spool, clock: Clock) -> bool {
             false
         }
     }
-}
-
-/// Two hosts in one directory would spoil each other's spools.
-fn lock(data: &Path) -> anyhow::Result<File> {
-    fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
-    let file = File::create(data.join("lock")).with_context(|| format!("cannot write in {}", data.display()))?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive)
-        .with_context(|| format!("another host already runs on {}", data.display()))?;
-    Ok(file)
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farwatch_core::egress::Policy;
+use farwatch_proto::VERSION;
 use farwatch_proto::id::{BootId, HostId, OrderId};
 use farwatch_proto::join::is_endpoint;
 use farwatch_proto::link::{FromControl, FromHost, Order};
@@ -110,7 +111,7 @@ impl Link {
         FromHost::Hello {
             host: self.shared.host,
             boot: self.boot,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: VERSION.to_owned(),
             features: Vec::new(),
             run_places: self.run_places,
             peer_address: self.peer_address,

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use farwatch_proto::VERSION;
 use farwatch_proto::id::{BootId, HostId};
 use farwatch_proto::peer::FromPeer;
 use tokio::net::TcpListener;
@@ -26,6 +27,7 @@ use crate::holdings::Holdings;
 use crate::identity::Identity;
 use crate::runner::Shared;
 use crate::spawn::Spawner;
+pub(crate) use accept::Door;
 pub(crate) use book::{Book, Word};
 pub(crate) use copying::Numbers;
 
@@ -44,9 +46,9 @@ pub(crate) struct Peering {
 
 impl Peering {
     /// Listens for neighbours and dials them until the host stops.
-    pub(crate) async fn serve(self, listener: Option<TcpListener>, mut holdings: watch::Receiver<Arc<Holdings>>) {
-        if let Some(listener) = listener {
-            self.spawner.task("peer listener", accept::serve(self.clone(), listener));
+    pub(crate) async fn serve(self, door: Option<Door>, mut holdings: watch::Receiver<Arc<Holdings>>) {
+        if let Some(door) = door {
+            self.spawner.task("peer listener", door.serve(self.clone()));
         }
         let stopping = self.spawner.stopping();
         let mut ticks = interval(TEND_EVERY);
@@ -86,7 +88,7 @@ impl Peering {
     }
 
     fn hello(&self) -> FromPeer {
-        FromPeer::Hello { host: self.shared.host, boot: self.boot, version: env!("CARGO_PKG_VERSION").to_owned() }
+        FromPeer::Hello { host: self.shared.host, boot: self.boot, version: VERSION.to_owned() }
     }
 
     /// Something came from this neighbour.

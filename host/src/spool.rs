@@ -84,10 +84,33 @@ struct State {
 impl Spool {
     /// Opens the spool in this directory for a new boot, and finds what earlier boots left there.
     pub fn open(directory: PathBuf, boot: BootId, limits: SpoolLimits, now: BootMs) -> io::Result<Self> {
+        let spool = Self::open_beside(directory, boot, limits, now)?;
+        spool.adopt(&[], now)?;
+        Ok(spool)
+    }
+
+    /// Opens the spool for a new boot beside another process that still writes there: what that one and earlier boots
+    /// left is not looked at before [`Spool::adopt`].
+    pub fn open_beside(directory: PathBuf, boot: BootId, limits: SpoolLimits, now: BootMs) -> io::Result<Self> {
         let shelf = Shelf::open(directory)?;
-        let growing = Growing::new(SegmentKey { boot, number: 0 }, now);
-        let mut sealed = BTreeMap::new();
-        for found in shelf.find()? {
+        let state = State {
+            growing: Growing::new(SegmentKey { boot, number: 0 }, now),
+            growing_held_to: HEADER_BYTES,
+            sealed: BTreeMap::new(),
+            written: BTreeMap::new(),
+            sent: BTreeSet::new(),
+            is_degraded: false,
+            dropped_results: 0,
+        };
+        Ok(Self { state: Arc::new(Mutex::new(state)), shelf, limits })
+    }
+
+    /// Takes over what other boots left, of which the database holds what these marks say.
+    pub fn adopt(&self, marks: &[Mark], now: BootMs) -> io::Result<()> {
+        let found = self.shelf.find()?;
+        let mut state = self.state();
+        let own = state.growing.key.boot;
+        for found in found.into_iter().filter(|found| found.key.boot != own) {
             let held_to = if found.is_held { found.end } else { HEADER_BYTES };
             let segment = Sealed {
                 end: found.end,
@@ -97,22 +120,33 @@ impl Spool {
                 bytes: None,
                 is_named_held: found.is_held,
             };
-            sealed.insert(found.key, segment);
+            state.sealed.insert(found.key, segment);
         }
-        let left: usize = sealed.values().map(|segment| segment.end - segment.held_to).sum();
+        marks.iter().filter(|mark| mark.boot != own).for_each(|mark| state.hold(*mark, now));
+        let others = state.sealed.iter().filter(|(key, _)| key.boot != own);
+        let left: usize = others.map(|(_, segment)| segment.end.saturating_sub(segment.held_to)).sum();
         if left > 0 {
-            info!(segments = sealed.len(), bytes = left, "the spool holds results of earlier boots");
+            info!(segments = state.sealed.len(), bytes = left, "the spool holds results of earlier boots");
         }
-        let state = State {
-            growing,
-            growing_held_to: HEADER_BYTES,
-            sealed,
-            written: BTreeMap::new(),
-            sent: BTreeSet::new(),
-            is_degraded: false,
-            dropped_results: 0,
-        };
-        Ok(Self { state: Arc::new(Mutex::new(state)), shelf, limits })
+        Ok(())
+    }
+
+    /// How far the database holds each segment whose name on disk does not say that it holds it whole.
+    pub fn marks(&self) -> Vec<Mark> {
+        let state = self.state();
+        let mark = |key: &SegmentKey, to: usize| Mark { boot: key.boot, segment: key.number, offset: to as u64 };
+        let sealed = state.sealed.iter().filter(|(_, segment)| !segment.is_named_held);
+        let sealed = sealed.map(|(key, segment)| mark(key, segment.held_to));
+        sealed.chain([mark(&state.growing.key, state.growing_held_to)]).collect()
+    }
+
+    /// Whether the database holds everything.
+    pub fn is_delivered(&self) -> bool {
+        let mut state = self.state();
+        state.growing.close_frame();
+        let State { growing, growing_held_to, sealed, .. } = &*state;
+        let is_held = |segment: &Sealed| segment.held_to >= segment.end;
+        (growing.is_blank() || *growing_held_to >= growing.bytes().len()) && sealed.values().all(is_held)
     }
 
     /// Keeps a result. It touches no disk and never fails.

@@ -118,6 +118,14 @@ typed_id!(
 typed_id!(
     /// One start of a host's process.
     BootId, "boo");
+impl BootId {
+    /// When it was made, by the clock of whoever made it.
+    pub fn made_at(&self) -> UnixMs {
+        let ms = self.as_bytes()[..6].iter().fold(0_i64, |ms, byte| ms << 8 | i64::from(*byte));
+        UnixMs(ms)
+    }
+}
+
 typed_id!(
     /// One outage of one check; follows from the check and its first failed slot.
     IncidentId, "inc");

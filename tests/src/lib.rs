@@ -7,6 +7,7 @@ pub mod postgres;
 pub mod api;
 pub mod certificate;
 pub mod clock;
+pub mod host_apart;
 pub mod link;
 pub mod mail_server;
 pub mod nginx;

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::api::Api;
+use crate::host_apart::HostApart;
 use crate::nginx::free_address;
 use crate::wait::eventually;
 
@@ -31,12 +32,14 @@ pub struct SystemBuilder {
     environment: Vec<(String, String)>,
     program: Option<PathBuf>,
     data: Option<PathBuf>,
+    apart: bool,
 }
 
 impl Default for SystemBuilder {
     fn default() -> Self {
         let flags = vec!["--allow-net=127.0.0.0/8".to_owned()];
-        Self { hosts: 5, controls: 1, link: None, flags, environment: Vec::new(), program: None, data: None }
+        let environment = Vec::new();
+        Self { hosts: 5, controls: 1, link: None, flags, environment, program: None, data: None, apart: false }
     }
 }
 
@@ -53,6 +56,13 @@ impl SystemBuilder {
     pub fn controls(mut self, controls: usize, database: &str) -> Self {
         self.controls = controls;
         self.flag(format!("--database={database}"))
+    }
+
+    /// Its hosts are processes of their own, which may hand over to others.
+    #[must_use]
+    pub fn hosts_apart(mut self) -> Self {
+        self.apart = true;
+        self.flag("--hosts-apart")
     }
 
     /// One more variable in the environment of all its processes.
@@ -119,8 +129,12 @@ impl SystemBuilder {
             .stderr(output)
             .spawn()
             .context("cannot start farwatch")?;
-        let mut system = System { child, data, folder: Some(folder), apis: Vec::new() };
-        system.await_ready(self.hosts, self.controls)?;
+        let mut system = System { apart: Vec::new(), child, data, folder: Some(folder), apis: Vec::new() };
+        system.await_apis(self.controls)?;
+        if self.apart {
+            system.apart = HostApart::start_all(&system, self.hosts)?;
+        }
+        system.await_hosts(self.hosts)?;
         Ok(system)
     }
 }
@@ -128,6 +142,7 @@ impl SystemBuilder {
 /// A running system.
 #[derive(Debug)]
 pub struct System {
+    apart: Vec<HostApart>,
     child: Child,
     data: PathBuf,
     folder: Option<TempDir>,
@@ -216,7 +231,13 @@ impl System {
         anyhow::bail!("no {word} runs on {}", data.display())
     }
 
-    fn await_ready(&mut self, hosts: usize, controls: usize) -> anyhow::Result<()> {
+    /// The host of this name, where hosts are processes of their own.
+    pub fn apart(&mut self, name: &str) -> anyhow::Result<&mut HostApart> {
+        let found = self.apart.iter_mut().find(|host| host.name() == name);
+        found.with_context(|| format!("no host {name} runs apart"))
+    }
+
+    fn await_apis(&mut self, controls: usize) -> anyhow::Result<()> {
         let read = |path: PathBuf| -> anyhow::Result<String> { Ok(fs::read_to_string(path)?.trim().to_owned()) };
         for index in 0..controls {
             let (data, token) = (self.control_data(index), self.data.join("admin.token"));
@@ -226,6 +247,10 @@ impl System {
             })?;
             self.apis.push(api);
         }
+        Ok(())
+    }
+
+    fn await_hosts(&self, hosts: usize) -> anyhow::Result<()> {
         let api = self.apis[0].clone();
         eventually("every host to own", START_LIMIT, || {
             let listed = api.get("/v1/hosts")?;
@@ -255,6 +280,7 @@ impl System {
 impl Drop for System {
     #[allow(clippy::print_stderr, reason = "whoever reads the failed test wants to know")]
     fn drop(&mut self) {
+        self.apart.clear();
         if self.stop().is_err() {
             // Its children end with it.
             let _ = self.child.kill();

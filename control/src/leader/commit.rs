@@ -160,7 +160,9 @@ pub(super) fn apply(state: &mut State, draft: Draft, head: JournalHead, now: Now
         log_incident(state, *check, event, now);
     }
     for (host, mark) in draft.acknowledge {
-        send(state, host, FromControl::Committed { mark });
+        if let Some(session) = state.sessions.get_mut(&host) {
+            session.send_to(host, mark.boot, FromControl::Committed { mark });
+        }
     }
     for (carrier, batch) in draft.received {
         send(state, carrier, FromControl::Received { batch });

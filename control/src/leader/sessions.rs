@@ -1,6 +1,9 @@
 //! The hosts that are linked, what each was sent, and what each has acknowledged.
 //!
-//! A host that comes back with all it was ever sent gets changes only; any other gets the whole.
+//! A host that comes back with all it was ever sent gets changes only; any other gets the whole. A host whose process
+//! hands over to another has two links for a while: the newer boot is told and asked, results of both are taken.
+
+mod leaving;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -14,6 +17,9 @@ use farwatch_proto::time::{BootMs, Stamp};
 use tokio::sync::mpsc;
 use tracing::warn;
 
+use leaving::Leaving;
+pub(super) use leaving::Speaker;
+
 /// What JSON adds to a definition beside its prepared config, in bytes, at the most.
 const DEFINITION_FRAME_BYTES: usize = 1_500;
 
@@ -24,8 +30,12 @@ type SentChecks = BTreeMap<CheckId, (u64, Stamp)>;
 #[derive(Debug)]
 pub(super) struct Session {
     /// Which connection; 0 while there is none.
-    pub(super) connection: u64,
+    connection: u64,
+    /// The start of its process.
+    boot: BootId,
     outbox: Option<mpsc::Sender<FromControl>>,
+    /// The link of the process before, while that is not over.
+    leaving: Option<Leaving>,
     sent: SentChecks,
     /// The last assignment sent.
     sent_to: Stamp,
@@ -109,13 +119,16 @@ impl Session {
         now: BootMs,
     ) -> Self {
         let neighbours = before.as_ref().map(|before| before.neighbours.clone()).unwrap_or_default();
+        let leaving = before.as_ref().and_then(|before| Leaving::of(before, arrival.boot));
         let held =
             arrival.assigned.and_then(|assigned| sent_before(assigned, before).or_else(|| all_of(assigned, due)));
         let acknowledged = held.as_ref().map(|(to, _)| *to);
         let (sent_to, sent) = held.unwrap_or((first, SentChecks::new()));
         Self {
             connection: arrival.connection,
+            boot: arrival.boot,
             outbox: Some(arrival.outbox),
+            leaving,
             acknowledged,
             sent,
             sent_to,
@@ -137,8 +150,8 @@ impl Session {
         self.outbox.is_some()
     }
 
-    /// The connection is gone.
-    pub(super) fn end(&mut self) {
+    /// The link is given up.
+    fn end(&mut self) {
         self.outbox = None;
         self.connection = 0;
     }

@@ -2,6 +2,7 @@ mod by_hand;
 mod carried;
 mod census;
 mod evidence;
+mod handover;
 mod held;
 mod marks;
 mod outages;
@@ -29,7 +30,7 @@ use super::census::Census;
 use super::commit::apply;
 use super::draft::{Draft, Now};
 use super::outages::Outages;
-use super::sessions::{Arrival, Assigned, Session};
+use super::sessions::{Arrival, Assigned, Session, Speaker};
 use super::state::State;
 use crate::store::{Epoch, FlushId, JournalHead};
 

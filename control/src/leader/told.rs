@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use farwatch_core::detect::Input;
+use farwatch_proto::VERSION;
 use farwatch_proto::fleet::FLEET_MAX_HOSTS;
 use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::link::{Declined, FromControl, FromHost, Mark};
@@ -13,7 +14,7 @@ use serde_json::json;
 use tracing::{debug, info, warn};
 
 use super::draft::{Draft, Now};
-use super::sessions::{Arrival, Assigned, Session};
+use super::sessions::{Arrival, Assigned, Session, Speaker};
 use super::state::State;
 use crate::links::LinkEvent;
 use crate::refusals::{Culprit, Refusal};
@@ -44,8 +45,10 @@ impl State {
             }
             LinkEvent::Said { host, connection, received, message } => {
                 self.fleet.hear(host, received);
-                if self.sessions.get(&host).is_some_and(|session| session.connection == connection) {
-                    self.hear(draft, host, message, now);
+                match self.sessions.get(&host).and_then(|session| session.speaker(connection)) {
+                    Some(Speaker::Current) => self.hear(draft, host, message, now),
+                    Some(Speaker::Leaving) if is_of_both(&message) => self.hear(draft, host, message, now),
+                    Some(Speaker::Leaving) | None => {}
                 }
             }
             LinkEvent::Unreadable { host, received, reason } => {
@@ -54,8 +57,8 @@ impl State {
                 self.refuse(host);
             }
             LinkEvent::Left { host, connection } => {
-                if let Some(session) = self.sessions.get_mut(&host).filter(|session| session.connection == connection) {
-                    session.end();
+                if let Some(session) = self.sessions.get_mut(&host) {
+                    session.left(connection);
                 }
             }
         }
@@ -88,21 +91,20 @@ impl State {
         self.take_marks(host, &marks);
         info!(%host, version = arrival.version, boot = %arrival.boot, "host linked");
         let held = arrival.view;
+        self.keys.insert(host, arrival.public_key.clone());
+        let (version, fleet_listeners) = (VERSION.to_owned(), listeners.to_vec());
+        let welcome = FromControl::Welcome { version, wall: now.wall, marks, fleet_listeners };
+        let view = FromControl::View { view: self.newest.clone() };
+        if let Some(session) = self.sessions.get_mut(&host).filter(|session| session.outranks(arrival.boot)) {
+            session.admit_leaving(arrival, [welcome, view]);
+            return Ok(());
+        }
         let first = Stamp { era: u32::try_from(self.epoch.n).unwrap_or(u32::MAX), n: 0 };
         let before = self.sessions.remove(&host);
         let due = self.due_to(host);
-        self.keys.insert(host, arrival.public_key.clone());
         let mut session = Session::begin(arrival, before, first, &due, now.boot);
-        session.send(
-            host,
-            FromControl::Welcome {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                wall: now.wall,
-                marks,
-                fleet_listeners: listeners.to_vec(),
-            },
-        );
-        session.send(host, FromControl::View { view: self.newest.clone() });
+        session.send(host, welcome);
+        session.send(host, view);
         let plan = self.fleet.plan().cloned();
         self.sessions.insert(host, session);
         self.assign_to(host, &due);
@@ -203,9 +205,9 @@ impl State {
         self.refuse(host);
         let held = self.marks.get(&(host, from.boot, from.segment)).copied();
         let Some(session) = self.sessions.get_mut(&host) else { return };
-        session.send(host, FromControl::Refused { reason });
+        session.send_to(host, from.boot, FromControl::Refused { reason });
         if let Some(offset) = held {
-            session.send(host, FromControl::Committed { mark: Mark { offset, ..from } });
+            session.send_to(host, from.boot, FromControl::Committed { mark: Mark { offset, ..from } });
         }
     }
 
@@ -241,6 +243,11 @@ impl State {
         let hosts = asked.flat_map(|round| round.open_orders().map(|vote| vote.host));
         hosts.filter(|host| !self.fleet.is_heard(*host, farwatch_core::fleet::VOTER_SILENCE_MS, now)).collect()
     }
+}
+
+/// Whether it is heard from a process that hands over to its successor, too: what it found, and what it will not run.
+const fn is_of_both(message: &FromHost) -> bool {
+    matches!(message, FromHost::Results(_) | FromHost::DeclinesOrder { .. })
 }
 
 /// Where neighbours dial a host: what it says, from where it is linked when it does not know itself.

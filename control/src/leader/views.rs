@@ -97,6 +97,6 @@ fn log_standings(before: &View, after: &View) {
 
 fn tell_all(state: &mut State, message: &FromControl) {
     for (host, session) in &mut state.sessions {
-        session.send(*host, message.clone());
+        session.send_to_all(*host, message.clone());
     }
 }

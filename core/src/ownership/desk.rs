@@ -21,6 +21,7 @@ use super::lists::Lists;
 use super::peers::Peers;
 use super::receipts::Receipt;
 use super::rule::{Better, Moment, last_backstop, moment};
+use super::tenure::Tenure;
 use super::views::Views;
 use crate::held::Held;
 use crate::placement::holders;
@@ -47,6 +48,7 @@ struct Wanted {
 #[derive(Clone, Debug)]
 pub struct Desk {
     me: HostId,
+    tenure: Tenure,
     views: Arc<Views>,
     lines: Vec<Line>,
     index: HashMap<StreamId, u32>,
@@ -59,6 +61,7 @@ impl Desk {
     pub fn new(me: HostId) -> Self {
         Self {
             me,
+            tenure: Tenure::WHOLE,
             views: Arc::default(),
             lines: Vec::new(),
             index: HashMap::new(),
@@ -79,19 +82,57 @@ impl Desk {
         self.lines = lines.collect();
         self.lines.shrink_to_fit();
         self.index = (0..).zip(&self.lines).map(|(index, line)| (line.stream, index)).collect();
-        self.due.clear();
-        for index in 0..self.lines.len() as u32 {
-            let line = &self.lines[index as usize];
-            if let Some(slot) = line.slot {
-                self.wake(index, slot.max(now));
-            }
-        }
+        self.begin();
+        self.wake_all(now);
         self.due.shrink_to_fit();
         let (lines, by_stream) = (&self.lines, &self.index);
         self.lists.retain(|check, revision| {
             let line = by_stream.get(&StreamId { check, number: 0 }).map(|index| &lines[*index as usize]);
             line.is_some_and(|line| line.held.revision(revision).is_some())
         });
+    }
+
+    /// From now on these slots are this process's, and no others.
+    pub fn serve_in(&mut self, tenure: Tenure, now: UnixMs) {
+        self.tenure = tenure;
+        self.begin();
+        self.wake_all(now);
+    }
+
+    /// Whether every slot of its tenure that this host owns is decided; never so before its border.
+    pub fn owes_nothing(&mut self, now: UnixMs) -> bool {
+        (0..self.lines.len() as u32).all(|index| {
+            let line = &self.lines[index as usize];
+            let Some(slot) = line.slot.filter(|slot| !self.tenure.is_over_at(*slot)) else { return true };
+            line.own == Own::Nothing && self.orders(index, slot, now).mine.is_empty()
+        })
+    }
+
+    /// The predecessor has died before its slots were decided: what is open of them is this process's, too.
+    pub fn inherit(&mut self, now: UnixMs) {
+        if let Some(border) = self.tenure.begins() {
+            self.lines.iter_mut().for_each(|line| line.reopen(border, now));
+        }
+        self.serve_in(Tenure::WHOLE, now);
+    }
+
+    /// Slots before the tenure are somebody else's.
+    fn begin(&mut self) {
+        if let Some(border) = self.tenure.begins() {
+            self.lines.iter_mut().for_each(|line| line.begin_at(border));
+        }
+    }
+
+    /// Looks at everything anew.
+    fn wake_all(&mut self, now: UnixMs) {
+        self.due.clear();
+        for index in 0..self.lines.len() as u32 {
+            let line = &mut self.lines[index as usize];
+            line.wake = None;
+            if let Some(slot) = line.slot {
+                self.wake(index, slot.max(now));
+            }
+        }
     }
 
     /// The clock by which all this was planned was set: nothing of it means anything.
@@ -228,6 +269,9 @@ impl Desk {
     ) {
         let line = &self.lines[index as usize];
         let Some((slot, window_end)) = line.slot.and_then(|slot| Some((slot, line.window_end(slot)?))) else { return };
+        if !self.tenure.has(slot) {
+            return;
+        }
         if now.wall < slot {
             return self.wake(index, slot);
         }

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use farwatch_proto::id::HostId;
+use farwatch_proto::id::{BootId, HostId};
 use farwatch_proto::peer::{PeerAddress, Statement};
 use farwatch_proto::run::RunResult;
 use farwatch_proto::time::BootMs;
@@ -51,17 +51,27 @@ struct Kept {
 /// One neighbour's links and attempts.
 #[derive(Debug)]
 struct Neighbour {
-    /// Open links by their number; what is said goes over the newest.
-    links: BTreeMap<u64, mpsc::Sender<Word>>,
+    /// Open links by their number; what is said goes over the newest of each process.
+    links: BTreeMap<u64, OpenLink>,
     is_dialling: bool,
     /// Not before then.
     dial_at: BootMs,
     back_off_ms: i64,
 }
 
+/// One open link.
+#[derive(Debug)]
+struct OpenLink {
+    /// The process at the other end, once it has said so: two while one hands over to the other.
+    boot: Option<BootId>,
+    to_say: mpsc::Sender<Word>,
+}
+
 #[derive(Debug, Default)]
 struct State {
     kept: Kept,
+    /// Neighbours are linked to another process of this host, and dial this one no more.
+    dials_all: bool,
     companions: BTreeSet<HostId>,
     neighbours: BTreeMap<HostId, Neighbour>,
     next_link: u64,
@@ -81,6 +91,13 @@ impl Book {
     pub(crate) fn open(file: PathBuf) -> Self {
         let kept = serde_json::from_slice(&fs::read(&file).unwrap_or_default()).unwrap_or_default();
         Self { file, state: Mutex::new(State { kept, ..State::default() }) }
+    }
+
+    /// The same for a process that takes over from another: it dials every neighbour itself, at once.
+    #[must_use]
+    pub(crate) fn of_a_successor(self) -> Self {
+        self.state().dials_all = true;
+        self
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -134,7 +151,9 @@ impl Book {
         let state = &mut *self.state();
         let mut to_dial = Vec::new();
         for known in state.kept.addresses.iter().filter(|known| state.companions.contains(&known.host)) {
-            let neighbour = state.neighbours.entry(known.host).or_insert_with(|| Neighbour::new(me, known.host, now));
+            let dials_first = state.dials_all || me < known.host;
+            let dial_at = if dials_first { now } else { now + OTHER_DIALS_MS };
+            let neighbour = state.neighbours.entry(known.host).or_insert_with(|| Neighbour::new(dial_at));
             if neighbour.links.is_empty() && !neighbour.is_dialling && neighbour.dial_at <= now {
                 neighbour.is_dialling = true;
                 to_dial.push((known.host, known.address));
@@ -160,9 +179,18 @@ impl Book {
         let number = state.next_link;
         state.next_link += 1;
         let (sender, receiver) = mpsc::channel(STATEMENTS_WAITING_MAX);
-        let neighbour = state.neighbours.entry(host).or_insert_with(|| Neighbour::new(me, host, now));
-        neighbour.links.insert(number, sender);
+        let neighbour = state.neighbours.entry(host).or_insert_with(|| Neighbour::new(first_dial(me, host, now)));
+        neighbour.links.insert(number, OpenLink { boot: None, to_say: sender });
         (number, receiver)
+    }
+
+    /// The process at the other end of that link has said which it is.
+    pub(super) fn greeted(&self, host: HostId, number: u64, boot: BootId) {
+        let mut state = self.state();
+        let link = state.neighbours.get_mut(&host).and_then(|neighbour| neighbour.links.get_mut(&number));
+        if let Some(link) = link {
+            link.boot = Some(boot);
+        }
     }
 
     /// That link is gone.
@@ -191,8 +219,8 @@ impl Book {
     /// Says this to those neighbours that are linked. Who is not learns of it when it comes back, or from silence.
     pub(crate) fn tell(&self, neighbours: &[HostId], word: &Word) {
         let state = self.state();
-        for host in neighbours {
-            if let Some((_, link)) = state.neighbours.get(host).and_then(|neighbour| neighbour.links.last_key_value()) {
+        for neighbour in neighbours.iter().filter_map(|host| state.neighbours.get(host)) {
+            for link in neighbour.newest_links() {
                 // A link whose queue is full is as good as none.
                 let _ = link.try_send(word.clone());
             }
@@ -201,9 +229,15 @@ impl Book {
 }
 
 impl Neighbour {
-    fn new(me: HostId, host: HostId, now: BootMs) -> Self {
-        let (links, is_dialling, dial_at) = (BTreeMap::new(), false, first_dial(me, host, now));
-        Self { links, is_dialling, dial_at, back_off_ms: BACK_OFF_FIRST_MS }
+    const fn new(dial_at: BootMs) -> Self {
+        Self { links: BTreeMap::new(), is_dialling: false, dial_at, back_off_ms: BACK_OFF_FIRST_MS }
+    }
+
+    /// The newest link to each of its processes: each has slots of its own while one hands over to the other.
+    fn newest_links(&self) -> Vec<&mpsc::Sender<Word>> {
+        let mut boots = BTreeSet::new();
+        let newest_first = self.links.values().rev();
+        newest_first.filter(|link| boots.insert(link.boot)).map(|link| &link.to_say).collect()
     }
 }
 
@@ -274,6 +308,33 @@ mod tests {
         book.close_link(ME, HIGH, second_number, BootMs(0));
         book.tell(&[HIGH], &word);
         assert_eq!(first.try_recv(), Ok(word));
+    }
+
+    #[test]
+    fn each_process_of_a_neighbour_that_hands_over_is_told() {
+        let (book, _directory) = book();
+        let stream = StreamId { check: CheckId::from_bytes([1; 16]), number: 0 };
+        let word = Word::from(Statement { stream, slot: UnixMs(7), said: Said::Done });
+        let (old, mut to_old) = book.open_link(ME, HIGH, BootMs(0));
+        book.greeted(HIGH, old, BootId::from_bytes([1; 16]));
+        let (new, mut to_new) = book.open_link(ME, HIGH, BootMs(0));
+        book.greeted(HIGH, new, BootId::from_bytes([2; 16]));
+        book.tell(&[HIGH], &word);
+        assert_eq!((to_old.try_recv().ok(), to_new.try_recv().ok()), (Some(word.clone()), Some(word.clone())));
+        let (again, mut to_new_again) = book.open_link(ME, HIGH, BootMs(0));
+        book.greeted(HIGH, again, BootId::from_bytes([2; 16]));
+        book.tell(&[HIGH], &word);
+        assert_eq!((to_new.try_recv().ok(), to_new_again.try_recv().ok()), (None, Some(word)));
+    }
+
+    #[test]
+    fn a_successor_dials_everybody_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let book = Book::open(directory.path().join("peers.json")).of_a_successor();
+        let peers = [LOW, HIGH].map(|host| PeerAddress { host, address: "127.0.0.1:8402".parse().unwrap() });
+        book.learn(peers.to_vec()).unwrap();
+        book.set_companions([LOW, HIGH].into());
+        assert_eq!(dialled(&book, 0), [LOW, HIGH]);
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(super) struct Session<'p, S> {
     peering: &'p Peering,
     host: HostId,
     socket: WebSocketStream<S>,
+    /// The link's number in the book, once it is open.
+    number: u64,
     waiting: Vec<Statement>,
     /// What was found in slots that were completed; it goes before the word that they were.
     results: Vec<Arc<RunResult>>,
@@ -51,13 +53,15 @@ impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
     /// A link to the neighbour that the certificate at its other end names.
     pub(super) fn new(peering: &'p Peering, host: HostId, socket: WebSocketStream<S>) -> Self {
         let heard = peering.shared.clock.boot();
-        Self { peering, host, socket, waiting: Vec::new(), results: Vec::new(), heard, is_greeted: false }
+        let (waiting, results) = (Vec::new(), Vec::new());
+        Self { peering, host, socket, number: 0, waiting, results, heard, is_greeted: false }
     }
 
     /// Converses until either side ends.
     pub(super) async fn serve(mut self) -> anyhow::Result<()> {
         let (shared, peering, host) = (self.peering.shared.clone(), self.peering, self.host);
         let (number, words) = shared.book.open_link(shared.host, host, shared.clock.boot());
+        self.number = number;
         let ended = self.converse(words).await;
         shared.book.close_link(peering.shared.host, host, number, shared.clock.boot());
         // A close that cannot be sent changes nothing.
@@ -143,7 +147,10 @@ impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
             FromPeer::Hello { host, .. } if host != self.host => {
                 bail!("the certificate names {}, but the hello {host}", self.host)
             }
-            FromPeer::Hello { .. } => self.is_greeted = true,
+            FromPeer::Hello { boot, .. } => {
+                self.is_greeted = true;
+                shared.book.greeted(self.host, self.number, boot);
+            }
             _ if !self.is_greeted => bail!("the first message must be a hello"),
             FromPeer::Heartbeat { wall, held } => {
                 shared.clock.hear(Source::Peer(self.host), wall, 0);

@@ -62,6 +62,7 @@ impl World {
             extra_roots: None,
             compile: compile_command(),
             spool: SpoolLimits::USUAL,
+            succeeds: false,
         })
         .unwrap();
         let (stop, stopped) = oneshot::channel();

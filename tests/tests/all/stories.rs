@@ -8,6 +8,7 @@ mod crashes;
 mod drains;
 mod edits;
 mod followers;
+mod handovers;
 mod hangs;
 mod hosts_fail;
 mod links;

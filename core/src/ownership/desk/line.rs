@@ -95,6 +95,27 @@ impl Line {
         covered.into_iter().chain(self.slot.zip(own)).collect()
     }
 
+    /// Slots before this border are another process's.
+    pub(super) fn begin_at(&mut self, border: UnixMs) {
+        if self.from < border {
+            self.from = border;
+            self.own = Own::Nothing;
+            self.receipts.forget_before(border);
+            self.slot = self.held.next_slot(self.stream, border);
+        }
+    }
+
+    /// The slots before this border whose windows are open are this process's after all, unless it has come further. What
+    /// others did of them is not known, as after any start.
+    pub(super) fn reopen(&mut self, border: UnixMs, now: UnixMs) {
+        let has_begun = self.from != border || self.own != Own::Nothing;
+        let from = open_since(&self.held, now);
+        if !has_begun && from < border {
+            self.from = from;
+            self.slot = self.held.next_slot(self.stream, from);
+        }
+    }
+
     /// A run begins. Answers how many there were before it.
     pub(super) const fn begin(&mut self) -> u32 {
         let before = match self.own {
