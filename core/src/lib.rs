@@ -43,6 +43,7 @@ pub mod partition;
 
 pub mod incident;
 
+pub mod upgrade;
 pub mod uptime;
 
 pub mod delivery;

@@ -172,75 +172,95 @@ fn parse_uuid(prefix: &'static str, text: &str) -> Result<Uuid, NotAnId> {
     }
 }
 
-/// The SHA-256 of a module's bytes, its only name that counts.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ModuleHash(pub [u8; 32]);
+macro_rules! typed_hash {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 32]);
 
-impl ModuleHash {
-    /// The hash of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
+        impl $name {
+            /// The hash of these bytes.
+            pub fn of(bytes: &[u8]) -> Self {
+                Self(Sha256::digest(bytes).into())
+            }
 
-    /// The 64 hex digits without the prefix, as file names use them.
-    pub fn hex(&self) -> String {
-        use fmt::Write;
-        self.0.iter().fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-    }
-}
-
-impl fmt::Display for ModuleHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mod_{}", self.hex())
-    }
-}
-
-impl fmt::Debug for ModuleHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for ModuleHash {
-    type Err = NotAnId;
-
-    fn from_str(text: &str) -> Result<Self, NotAnId> {
-        let wrong = NotAnId { prefix: "mod", digits: 64 };
-        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        let digits = text.strip_prefix("mod_").filter(|digits| digits.len() == 64 && digits.bytes().all(is_digit));
-        let digits = digits.ok_or(wrong.clone())?;
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(0..) {
-            *byte = u8::from_str_radix(&digits[pair * 2..pair * 2 + 2], 16).map_err(|_| wrong.clone())?;
+            /// The 64 hex digits without the prefix, as file names use them.
+            pub fn hex(&self) -> String {
+                hex_of(&self.0)
+            }
         }
-        Ok(Self(bytes))
-    }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "_{}"), self.hex())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                parse_hash($prefix, text).map(Self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({"type": "string", "pattern": concat!("^", $prefix, "_[0-9a-f]{64}$")})
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
 }
 
-impl Serialize for ModuleHash {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
+typed_hash!(
+    /// The SHA-256 of a module's bytes, its only name that counts.
+    ModuleHash, "mod");
+typed_hash!(
+    /// The SHA-256 of a program: a release that hosts may run.
+    ReleaseHash, "rel");
+
+fn hex_of(bytes: &[u8; 32]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
-impl JsonSchema for ModuleHash {
-    fn schema_name() -> Cow<'static, str> {
-        "ModuleHash".into()
+fn parse_hash(prefix: &'static str, text: &str) -> Result<[u8; 32], NotAnId> {
+    let wrong = NotAnId { prefix, digits: 64 };
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let digits = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_'));
+    let digits = digits.filter(|digits| digits.len() == 64 && digits.bytes().all(is_digit));
+    let digits = digits.ok_or(wrong.clone())?;
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(0..) {
+        *byte = u8::from_str_radix(&digits[pair * 2..pair * 2 + 2], 16).map_err(|_| wrong.clone())?;
     }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^mod_[0-9a-f]{64}$"})
-    }
-}
-
-impl<'de> Deserialize<'de> for ModuleHash {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
+    Ok(bytes)
 }
 
 #[cfg(test)]
