@@ -2,8 +2,11 @@
 
 mod join;
 
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use clap::{Args, Subcommand};
 use farwatch_host::config::{HostConfig, HostSettings};
@@ -17,7 +20,11 @@ use crate::compile::compile_command;
 use crate::exit::{Failure, OrFail, UNAVAILABLE, USAGE, code_of};
 use crate::log::LogArgs;
 use crate::stop::told_to_stop;
+use crate::up::EXIT_WITH_PARENT;
 use join::JoinArgs;
+
+/// The flag of a process that takes over from another.
+const SUCCEED: &str = "--succeed";
 
 const EXAMPLES: &str = "Examples:
   farwatch host --data /var/lib/farwatch-host --control control-a.example:8401 --control control-b.example:8401
@@ -93,7 +100,27 @@ impl HostArgs {
     }
 }
 
+/// What a successor of this process is started with: the same words. One that ends with its parent has none.
+fn successor_words() -> Option<Vec<OsString>> {
+    if std::env::var_os(EXIT_WITH_PARENT).is_some() {
+        return None;
+    }
+    let words = std::env::args_os().skip(1).filter(|word| word != SUCCEED);
+    Some(words.chain([SUCCEED.into()]).collect())
+}
+
+/// Becomes the release that took over from this program, where one did: what is installed is older than it.
+fn become_chosen(data: &Path) -> Result<(), Failure> {
+    let Some((program, own)) = farwatch_host::chosen(data) else { return Ok(()) };
+    let words = std::env::args_os().skip(1);
+    let error = Command::new(&program).args(words).env(farwatch_host::INSTALLED, own.to_string()).exec();
+    Err(Failure::new(UNAVAILABLE, format_args!("cannot run the release {}: {error}", program.display())))
+}
+
 fn serve(args: RunArgs) -> Result<(), Failure> {
+    if successor_words().is_some() && !args.succeed {
+        become_chosen(&args.data)?;
+    }
     args.log.start(None)?;
     let network = |text: &String| -> Result<IpNet, Failure> {
         let why = || Failure::new(USAGE, format_args!("--allow-net {text}: write a network as 192.168.1.0/24"));
@@ -119,6 +146,7 @@ fn serve(args: RunArgs) -> Result<(), Failure> {
         extra_roots: args.probe_ca_file,
         compile: compile_command()?,
         spool: SpoolLimits::USUAL,
+        successor: successor_words(),
         succeeds: args.succeed,
     };
     let config = HostConfig::try_new(settings).or_fail(USAGE)?;

@@ -31,11 +31,13 @@ use client::check::CheckArgs;
 use client::contact::ContactArgs;
 use client::delivery::DeliveryArgs;
 use client::explain::ExplainArgs;
+use client::fleet::FleetArgs;
 use client::health::HealthArgs;
 use client::incident::IncidentArgs;
 use client::ledger::LedgerArgs;
 use client::module::ModuleArgs;
 use client::raw::{MetricsArgs, OpenapiArgs};
+use client::release::ReleaseArgs;
 use client::self_check::SelfCheckArgs;
 use client::status::StatusArgs;
 use client::tasks::TasksArgs;
@@ -76,6 +78,8 @@ enum Word {
     Up(UpArgs),
     Control(ControlArgs),
     Host(HostArgs),
+    Fleet(FleetArgs),
+    Release(ReleaseArgs),
     Check(CheckArgs),
     Incident(IncidentArgs),
     Delivery(DeliveryArgs),
@@ -104,6 +108,8 @@ impl Word {
             Self::Up(args) => up::run(&args),
             Self::Control(args) => control::run(args),
             Self::Host(args) => args.run(),
+            Self::Fleet(args) => args.run(),
+            Self::Release(args) => args.run(),
             Self::Check(args) => args.run(),
             Self::Incident(args) => args.run(),
             Self::Delivery(args) => args.run(),
@@ -197,6 +203,9 @@ mod tests {
             "farwatch host drain fra-1 --limit 10min",
             "farwatch host undrain fra-1",
             "farwatch host retire fra-1 --force",
+            "farwatch release push farwatch --as 1.4.0",
+            "farwatch fleet upgrade --to 1.4.0 --max-unavailable 3",
+            "farwatch fleet upgrade --resume --no-wait",
             "farwatch tenant edit acme name=corp",
             "farwatch audit --limit 200",
             "farwatch delivery list --dead --json",
@@ -226,6 +235,8 @@ mod tests {
             "farwatch delivery release",
             "farwatch delivery drop dlv_1 --all",
             "farwatch backup",
+            "farwatch fleet upgrade",
+            "farwatch fleet upgrade --to 1.4.0 --stop",
             "farwatch sing",
         ] {
             assert!(!is_taken(line), "{line}");

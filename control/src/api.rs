@@ -13,6 +13,7 @@ mod created;
 mod deliveries;
 mod evidence;
 mod extract;
+mod fleet;
 mod gate;
 mod health;
 mod held;
@@ -28,6 +29,7 @@ mod modules;
 mod openapi;
 mod problem;
 mod refusals;
+mod releases;
 mod results;
 mod revision;
 mod routes;
@@ -147,6 +149,7 @@ fn all_routes() -> Routes {
         .merge(checks::routes())
         .merge(contacts::routes())
         .merge(deliveries::routes())
+        .merge(fleet::routes())
         .merge(health::routes())
         .merge(held::routes())
         .merge(hosts::routes())
@@ -156,6 +159,7 @@ fn all_routes() -> Routes {
         .merge(metrics::routes())
         .merge(modules::routes())
         .merge(openapi::routes())
+        .merge(releases::routes())
         .merge(tasks::routes())
         .merge(tenants::routes())
         .merge(tokens::routes())

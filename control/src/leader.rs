@@ -29,6 +29,7 @@ mod takeover;
 mod telling;
 mod testing;
 mod told;
+pub(crate) mod upgrades;
 mod views;
 
 #[cfg(test)]

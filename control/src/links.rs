@@ -8,6 +8,7 @@ mod grace;
 mod identity;
 mod join;
 mod modules;
+mod releases;
 mod session;
 
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use farwatch_proto::id::{BootId, HostId};
 use farwatch_proto::join::{AuthorityDigest, JOIN_BODY_MAX_BYTES, JOIN_PATH};
-use farwatch_proto::link::{FromControl, FromHost, LINK_PATH, MODULE_PATH};
+use farwatch_proto::link::{FromControl, FromHost, LINK_PATH, MODULE_PATH, RELEASE_PATH};
 use farwatch_proto::time::BootMs;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
@@ -162,6 +163,7 @@ impl Doors {
         let hosts = Router::new()
             .route(LINK_PATH, get(session::upgrade))
             .route(&format!("{MODULE_PATH}/{{hash}}"), get(modules::fetch))
+            .route(&format!("{RELEASE_PATH}/{{hash}}"), get(releases::fetch))
             .with_state(links.clone());
         let joining = Router::new()
             .route(JOIN_PATH, post(join::join))

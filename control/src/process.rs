@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::ControlConfig;
 use crate::file::write_whole;
 use crate::fold;
-use crate::leader::{self, LeaderConfig, LeaderHandle, afterwards, questions};
+use crate::leader::{self, LeaderConfig, LeaderHandle, afterwards, questions, upgrades};
 use crate::links::{self, Entrance, LinkIdentity, Links, Signing};
 use crate::metrics::{Metrics, Sight};
 use crate::otlp::{self, Exporter, FinishedSpans};
@@ -185,6 +185,7 @@ async fn serve(
     retention::start(spawner, &tasks, store.clone(), clock);
     let tail = Tail::new(store.clone(), clock);
     tail.start(spawner, &tasks, handle.journal_grew.clone());
+    upgrades::start(spawner, &tasks, store.clone(), tail.clone(), (clock, handle.clone()));
     fold::start(spawner, &tasks, store.clone(), (clock, process), (tail.clone(), handle.clone()));
 
     if let (Some(to), Some(spans)) = (config.otlp.clone(), spans) {

@@ -1,5 +1,6 @@
 //! What an operator decides about one host, complete and valid before anything starts.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -43,6 +44,8 @@ pub struct HostSettings {
     pub compile: (PathBuf, Vec<String>),
     /// How much room the spool may take.
     pub spool: SpoolLimits,
+    /// The words that a successor of this process is started with, where it may take releases.
+    pub successor: Option<Vec<OsString>>,
     /// Takes over from the process that runs on the data already, if one does.
     pub succeeds: bool,
 }
@@ -143,6 +146,7 @@ mod tests {
             extra_roots: None,
             compile: ("farwatch".into(), vec!["compile-module".to_owned()]),
             spool: SpoolLimits::USUAL,
+            successor: None,
             succeeds: false,
         }
     }

@@ -128,6 +128,17 @@ impl Pen {
     }
 }
 
+/// How far this process is with its own successor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Its predecessor has not ended yet.
+    Succeeding,
+    /// It has all slots that are its own.
+    Serving,
+    /// A successor was told its border.
+    HandedOver,
+}
+
 /// All of a process that a handover touches.
 pub(crate) struct Post {
     pub(crate) shared: Arc<Shared>,
@@ -137,6 +148,7 @@ pub(crate) struct Post {
     /// Whether it listens there.
     pub(crate) is_open: watch::Sender<bool>,
     pub(crate) pen: Pen,
+    pub(crate) phase: watch::Sender<Phase>,
     /// Asks for a new link to control.
     pub(crate) relink: Arc<Notify>,
     pub(crate) holdings: watch::Receiver<Arc<Holdings>>,
@@ -154,6 +166,7 @@ impl Post {
     /// Every slot is this process's again.
     fn resume(&self) {
         *self.pen.is_laid_down() = false;
+        self.phase.send_replace(Phase::Serving);
         self.serve_in(Tenure::WHOLE);
         self.is_open.send_replace(true);
         // What was assigned meanwhile was not taken.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use farwatch_core::ownership::Peers;
 use farwatch_proto::VERSION;
-use farwatch_proto::id::{BootId, HostId};
+use farwatch_proto::id::{BootId, HostId, ReleaseHash};
 use farwatch_proto::link::Order;
 use farwatch_sandbox::{CompileCommand, Sandbox, SandboxConfig};
 use tokio::runtime::{Builder, Runtime};
@@ -27,7 +27,7 @@ use crate::config::{HostConfig, HostSettings};
 use crate::copies::{self, Copies};
 use crate::desks::Desks;
 use crate::entropy;
-use crate::handover::{self, Claim, Pen, Post, Succeeded, Succession, begun_after};
+use crate::handover::{self, Claim, Pen, Phase, Post, Succeeded, Succession, begun_after};
 use crate::health::Health;
 use crate::identity::Identity;
 use crate::link::{self, ASSIGNMENTS_WAITING_MAX, Link, TO_SAY_MAX};
@@ -37,11 +37,13 @@ use crate::notify;
 use crate::orders::Orders;
 use crate::peers::{self, Book, Door, Numbers, Peering};
 use crate::probe::{LOOKUPS_MAX, ProbeSettings, Prober};
+use crate::release::{self, Releases};
 use crate::remembered_time::RememberedTime;
 use crate::runner::Shared;
 use crate::shard::{ORDERS_WAITING_MAX, Shard};
 use crate::spawn::{Spawner, Stopping, blocking};
 use crate::spool::Spool;
+use crate::upgrade::{self, UpgradeOrder, Upgrader};
 
 /// Results are on disk after this long at the latest.
 const WRITE_EVERY: Duration = Duration::from_millis(200);
@@ -121,7 +123,7 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner, claim: &Clai
     let loading = Loading { sandbox: sandbox.clone(), identity: identity.clone(), control: control.clone() };
     let pen = Pen::default();
     let (assignment, readers) =
-        Assignment::open(settings.data.join("assignment"), clock.clone(), loading, pen.clone())?;
+        Assignment::open(settings.data.join("assignment"), clock.clone(), loading.clone(), pen.clone())?;
     let (to_say, say) = mpsc::channel(TO_SAY_MAX);
     let (book, desks) = neighbourhood(config, identity.host, &clock, predecessor.is_some());
     let (is_open, opened) = watch::channel(predecessor.is_none());
@@ -156,6 +158,8 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner, claim: &Clai
         spawner: services.clone(),
     };
     services.task("peers", peering.serve(door, readers.holdings.clone()));
+    let (phase, phases) = watch::channel(if predecessor.is_some() { Phase::Succeeding } else { Phase::Serving });
+    let (to_upgrader, release) = upgrader(settings, services, &shared, &loading, phases);
     let link = Link {
         shared: shared.clone(),
         identity,
@@ -170,13 +174,39 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner, claim: &Clai
         to_say: say,
         acknowledged: readers.acknowledged,
         relink: readers.relink.clone(),
+        to_upgrader,
+        release,
         linked,
         spawner: services.clone(),
         stopping: services.stopping(),
     };
     services.task("link", link.serve());
     let (relink, holdings) = (readers.relink, readers.holdings);
-    Ok(Post { shared, boot, listens_at, is_open, pen, relink, holdings, linked: control })
+    Ok(Post { shared, boot, listens_at, is_open, pen, phase, relink, holdings, linked: control })
+}
+
+/// Takes releases where a successor may be started; and which program this is, once it is known.
+fn upgrader(
+    settings: &HostSettings,
+    services: &Spawner,
+    shared: &Arc<Shared>,
+    loading: &Loading,
+    phase: watch::Receiver<Phase>,
+) -> (Option<mpsc::Sender<UpgradeOrder>>, watch::Receiver<Option<ReleaseHash>>) {
+    let (known, own) = watch::channel(None);
+    let Some(words) = settings.successor.clone() else { return (None, own) };
+    services.task("release", async move {
+        match blocking(release::own).await {
+            Ok(Ok(own)) => drop(known.send_replace(Some(own))),
+            Ok(Err(error)) => warn!(%error, "this host does not say which program it runs"),
+            Err(error) => warn!(%error, "this host does not say which program it runs"),
+        }
+    });
+    let (to_upgrader, orders) = mpsc::channel(upgrade::ORDERS_WAITING_MAX);
+    let (shared, loading, releases) = (shared.clone(), loading.clone(), Releases::below(&settings.data));
+    let upgrader = Upgrader { shared, loading, releases, words, own: own.clone(), phase };
+    services.task("upgrade", upgrader.serve(orders, services.stopping()));
+    (Some(to_upgrader), own)
 }
 
 fn spool(settings: &HostSettings, boot: BootId, clock: &Clock, is_successor: bool) -> io::Result<Spool> {

@@ -28,9 +28,12 @@ mod orders;
 mod outcome;
 mod peers;
 mod private_file;
+mod release;
 mod remembered_time;
 mod runner;
 mod shard;
 mod spawn;
+mod upgrade;
 
 pub use host::{housekeeping_runtime, run};
+pub use release::{INSTALLED, chosen};

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use farwatch_core::egress::Policy;
 use farwatch_proto::VERSION;
-use farwatch_proto::id::{BootId, HostId, OrderId};
+use farwatch_proto::id::{BootId, HostId, OrderId, ReleaseHash};
 use farwatch_proto::join::is_endpoint;
-use farwatch_proto::link::{FromControl, FromHost, Order};
+use farwatch_proto::link::{FEATURE_UPGRADE, FromControl, FromHost, Order};
 use farwatch_proto::peer::PeerAddress;
 use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, watch};
@@ -29,6 +29,7 @@ use crate::identity::Identity;
 use crate::listeners;
 use crate::runner::Shared;
 use crate::spawn::{Spawner, Stopping, blocking};
+use crate::upgrade::UpgradeOrder;
 use greeting::converse;
 use session::End;
 
@@ -60,6 +61,10 @@ pub(crate) struct Link {
     pub(crate) to_say: mpsc::Receiver<FromHost>,
     pub(crate) acknowledged: watch::Receiver<Acknowledged>,
     pub(crate) relink: Arc<Notify>,
+    /// Takes orders to take a release, where this process may.
+    pub(crate) to_upgrader: Option<mpsc::Sender<UpgradeOrder>>,
+    /// The program this process runs.
+    pub(crate) release: watch::Receiver<Option<ReleaseHash>>,
     /// Where control is linked, for those who fetch from it.
     pub(crate) linked: watch::Sender<Option<String>>,
     pub(crate) spawner: Spawner,
@@ -73,6 +78,10 @@ impl Link {
         let (mut turn, mut back_off_ms, mut pointers) = (0, BACK_OFF_FIRST_MS, 0);
         let mut pointed: Option<String> = None;
         let mut is_told = false;
+        if self.to_upgrader.is_some() {
+            // Where its program cannot be read, nobody ever says which it is.
+            let _ = self.release.wait_for(Option::is_some).await;
+        }
         loop {
             let address = pointed.take().unwrap_or_else(|| self.controls[turn % self.controls.len()].clone());
             let was_linked = match converse(&mut self, &address).await {
@@ -112,7 +121,8 @@ impl Link {
             host: self.shared.host,
             boot: self.boot,
             version: VERSION.to_owned(),
-            features: Vec::new(),
+            features: self.to_upgrader.iter().map(|_| FEATURE_UPGRADE.to_owned()).collect(),
+            release: *self.release.borrow(),
             run_places: self.run_places,
             peer_address: self.peer_address,
             assignment: told.reached.map(|reached| reached.to),

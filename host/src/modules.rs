@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use bytes::Bytes;
+use anyhow::{Context, bail, ensure};
+use bytes::{Bytes, BytesMut};
 use farwatch_proto::id::ModuleHash;
 use farwatch_proto::link::{CONTROL_NAME, MODULE_PATH};
 use farwatch_sandbox::{MODULE_BYTES_MAX, Module, ModuleError, Sandbox};
 use http::{Request, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
@@ -57,27 +57,53 @@ impl Loading {
     }
 
     async fn fetch(&self, hash: ModuleHash) -> anyhow::Result<Bytes> {
+        let mut bytes = BytesMut::new();
+        let path = format!("{MODULE_PATH}/{}", hash.hex());
+        self.fetch_pieces(&path, |piece| {
+            ensure!(bytes.len() + piece.len() <= MODULE_BYTES_MAX, "it has more than {MODULE_BYTES_MAX} bytes");
+            bytes.extend_from_slice(piece);
+            Ok(())
+        })
+        .await?;
+        Ok(bytes.freeze())
+    }
+
+    /// Fetches what control has at this path, piece by piece.
+    pub(crate) async fn fetch_pieces(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&Bytes) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let mut control = self.control.clone();
         let linked = control.wait_for(Option::is_some).await.context("the host stops")?.clone();
         let address = linked.context("control is not linked")?;
         let stream = dial::connect(&address, &self.identity).await?;
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
-        let request = Request::get(format!("{MODULE_PATH}/{}", hash.hex()))
+        let request = Request::get(path)
             .header(header::HOST, CONTROL_NAME)
             .header(header::CONNECTION, "close")
             .body(Empty::<Bytes>::new())?;
         let exchange = async {
-            let response = sender.send_request(request).await?;
+            let mut response = sender.send_request(request).await?;
             if !response.status().is_success() {
                 bail!("control at {address} answered {}", response.status());
             }
-            let body = Limited::new(response.into_body(), MODULE_BYTES_MAX).collect().await;
-            body.map(http_body_util::Collected::to_bytes).map_err(|error| anyhow::anyhow!("{error}"))
+            while let Some(frame) = response.body_mut().frame().await {
+                if let Ok(piece) = frame?.into_data() {
+                    take(&piece)?;
+                }
+            }
+            Ok(())
         };
-        // The connection has nothing more to say once the exchange is over.
+        tokio::pin!(connection);
+        tokio::pin!(exchange);
+        // The connection has nothing more to say once the exchange is over; one that ends first ends it.
         tokio::select! {
-            bytes = exchange => bytes,
-            Err(error) = connection => Err(error.into()),
+            done = &mut exchange => done,
+            ended = &mut connection => match ended {
+                Ok(()) => exchange.await,
+                Err(error) => Err(error.into()),
+            },
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::{Definition, StreamId};
 use crate::fleet::View;
-use crate::id::{BootId, CheckId, HostId, OrderId};
+use crate::id::{BootId, CheckId, HostId, OrderId, ReleaseHash};
 use crate::peer::PeerAddress;
 use crate::signed::{SignedBatch, SignedBatchId};
 use crate::time::{Stamp, UnixMs};
@@ -30,6 +30,12 @@ pub const HEARTBEAT_MS: u64 = 500;
 pub const LINK_PATH: &str = "/link/v1";
 /// The path under which a module is fetched by its hash, on the same address.
 pub const MODULE_PATH: &str = "/link/v1/modules";
+/// The path under which a release is fetched by its hash, on the same address.
+pub const RELEASE_PATH: &str = "/link/v1/releases";
+/// The largest release: twice our program with all that helps to debug it.
+pub const RELEASE_MAX_BYTES: u64 = 512 << 20;
+/// The feature of a host that takes releases and hands over to them.
+pub const FEATURE_UPGRADE: &str = "upgrade";
 
 /// A place in a host's spool: all before it is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -100,6 +106,9 @@ pub enum FromHost {
         version: String,
         /// What it can do beyond the first version of this treaty.
         features: Vec<String>,
+        /// The program it runs, by its bytes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<ReleaseHash>,
         /// How many runs it has places for.
         run_places: u32,
         /// Where peers may dial it. An address that is not specified stands for the one it is linked from.
@@ -153,6 +162,13 @@ pub enum FromHost {
         order: OrderId,
         /// Why.
         reason: Declined,
+    },
+    /// It could not take the release it was told to; it goes on with the one it runs.
+    UpgradeFailed {
+        /// Which order to take one.
+        ordered_at: UnixMs,
+        /// Why.
+        reason: String,
     },
     /// A kind this version does not know.
     #[serde(other)]
@@ -230,6 +246,15 @@ pub enum FromControl {
     Cancel {
         /// The orders.
         orders: Vec<OrderId>,
+    },
+    /// Take this release, and hand over to it. Whoever runs it, or is at it, has nothing to do.
+    Upgrade {
+        /// Which.
+        release: ReleaseHash,
+        /// Its length.
+        size_bytes: u64,
+        /// When it was decided; the same order is said again until the host runs the release.
+        ordered_at: UnixMs,
     },
     /// Results are committed up to here; they need not be sent again.
     Committed {

@@ -159,6 +159,7 @@ pub fn hello(host: HostId, boot: BootId) -> FromHost {
         boot,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         features: Vec::new(),
+        release: None,
         run_places: 8,
         peer_address: None,
         assignment: None,

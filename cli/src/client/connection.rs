@@ -1,10 +1,12 @@
 //! The one way to the API: requests with a token and a limit, and refusals as failures.
 
+use std::fs::File;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use ureq::Agent;
+use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response, StatusCode};
+use ureq::{Agent, AsSendBody};
 
 use super::ClientArgs;
 use super::answer::refusal;
@@ -15,6 +17,8 @@ use crate::exit::{FAILED, Failure, UNAVAILABLE};
 const LIMIT: Duration = Duration::from_secs(30);
 /// A run by hand takes as long as the check's timeout, and that is at most a minute.
 const LONG_LIMIT: Duration = Duration::from_secs(90);
+/// The largest release over a slow line.
+const UPLOAD_LIMIT: Duration = Duration::from_secs(3600);
 /// The largest answer: a full page of the largest items is below it.
 const ANSWER_MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// Items of one page.
@@ -46,6 +50,14 @@ impl Connection {
     /// Posts what takes as long as a run of a check.
     pub(super) fn post_and_wait(&self, path: &str) -> Result<Value, Failure> {
         self.done(Method::POST, path, None, LONG_LIMIT)
+    }
+
+    /// Posts a whole file, which takes as long as the line allows.
+    pub(super) fn upload(&self, path: &str, file: File) -> Result<Value, Failure> {
+        let request = self.request(Method::POST, path, "application/octet-stream").body(file);
+        let (status, answer) = self.send(request, UPLOAD_LIMIT)?;
+        let answer = json_of(&answer);
+        if status.is_success() { Ok(answer) } else { Err(refusal(status.as_u16(), &answer)) }
     }
 
     pub(super) fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
@@ -102,17 +114,30 @@ impl Connection {
         body: Option<&Value>,
         limit: Duration,
     ) -> Result<(StatusCode, String), Failure> {
+        let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
+        self.send(self.request(method, path, "application/json").body(body), limit)
+    }
+
+    fn request(&self, method: Method, path: &str, media: &str) -> Builder {
         let Credentials { api, token, tenant } = &self.credentials;
-        let mut request = Request::builder()
+        let request = Request::builder()
             .method(method)
             .uri(format!("{api}{path}"))
             .header("authorization", format!("Bearer {token}"))
-            .header("content-type", "application/json");
-        if let Some(tenant) = tenant {
-            request = request.header("farwatch-tenant", tenant);
+            .header("content-type", media);
+        match tenant {
+            Some(tenant) => request.header("farwatch-tenant", tenant),
+            None => request,
         }
-        let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
-        let request = request.body(body).map_err(|error| Failure::new(FAILED, error))?;
+    }
+
+    fn send(
+        &self,
+        request: Result<Request<impl AsSendBody>, ureq::http::Error>,
+        limit: Duration,
+    ) -> Result<(StatusCode, String), Failure> {
+        let api = &self.credentials.api;
+        let request = request.map_err(|error| Failure::new(FAILED, error))?;
         let request = self.agent.configure_request(request).timeout_global(Some(limit)).build();
         let answered = self.agent.run(request).map_err(|error| unreachable(api, &error))?;
         read(answered).map_err(|error| unreachable(api, &error))

@@ -8,7 +8,7 @@ use farwatch_control::api::routes;
 use crate::{Line, command};
 
 /// The operations, each with a line that asks for it.
-const WORDS: [(&str, &str, &str); 50] = [
+const WORDS: [(&str, &str, &str); 57] = [
     ("GET", "/metrics", "metrics"),
     ("GET", "/v1/audit", "audit"),
     ("DELETE", "/v1/channels/{id}", "channel delete chn_1"),
@@ -36,6 +36,10 @@ const WORDS: [(&str, &str, &str); 50] = [
     ("POST", "/v1/deliveries/{id}/drop", "delivery drop dlv_1"),
     ("POST", "/v1/deliveries/{id}/release", "delivery release dlv_1"),
     ("POST", "/v1/deliveries/{id}/retry", "delivery retry dlv_1"),
+    ("GET", "/v1/fleet/upgrade", "fleet upgrade --status"),
+    ("POST", "/v1/fleet/upgrade", "fleet upgrade --to 1.4.0"),
+    ("POST", "/v1/fleet/upgrade/resume", "fleet upgrade --resume"),
+    ("POST", "/v1/fleet/upgrade/stop", "fleet upgrade --stop"),
     ("GET", "/v1/health", "health"),
     ("GET", "/v1/hosts", "host list"),
     ("POST", "/v1/hosts", "host register a --provider p --asn 1 --country DE --continent EU --region eu"),
@@ -50,6 +54,9 @@ const WORDS: [(&str, &str, &str); 50] = [
     ("GET", "/v1/ledger", "ledger --since 24h"),
     ("GET", "/v1/modules", "module list"),
     ("GET", "/v1/openapi.json", "openapi"),
+    ("GET", "/v1/releases", "release list"),
+    ("POST", "/v1/releases", "release push farwatch"),
+    ("DELETE", "/v1/releases/{id}", "release delete rel_1"),
     ("POST", "/v1/self-check", "self-check"),
     ("GET", "/v1/tasks", "tasks"),
     ("GET", "/v1/tenants", "tenant list"),

@@ -4,8 +4,10 @@ mod body;
 mod cursor;
 mod id;
 mod params;
+mod stream;
 
 pub(crate) use body::{Body, patched};
 pub(crate) use cursor::{AuditPlace, Cursor, PageView, page_of};
 pub(crate) use id::Id;
 pub(crate) use params::Params;
+pub(crate) use stream::Stream;

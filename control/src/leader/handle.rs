@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 
-use farwatch_proto::id::{CheckId, HostId, OrderId};
+use farwatch_proto::id::{CheckId, HostId, OrderId, ReleaseHash};
 use farwatch_proto::run::RunResult;
 use farwatch_proto::time::{Stamp, UnixMs};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,15 @@ pub struct HostStatus {
     pub contradicted: bool,
     /// Its version, once it said hello.
     pub version: Option<String>,
+    /// The program it runs, where it said so.
+    #[serde(default)]
+    pub release: Option<ReleaseHash>,
+    /// Whether it takes releases.
+    #[serde(default)]
+    pub can_upgrade: bool,
+    /// The order to take a release that it could not carry out last, by its moment, and why.
+    #[serde(default)]
+    pub upgrade_failure: Option<(UnixMs, String)>,
     /// Its run places, once it said hello.
     pub run_places: Option<u32>,
     /// The streams it still owns; counted while it is drained.
@@ -89,6 +98,21 @@ pub enum LeaderRequest {
     Test(TestRequest),
     /// Compare what is held in memory with the database, and name the differences, or why that could not be done.
     SelfCheck(oneshot::Sender<Result<Vec<String>, String>>),
+    /// Tell these hosts to take a release.
+    Upgrade(Vec<UpgradeOrder>),
+}
+
+/// A host that is to take a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpgradeOrder {
+    /// Which host.
+    pub host: HostId,
+    /// Which release.
+    pub release: ReleaseHash,
+    /// Its length.
+    pub size_bytes: u64,
+    /// When it was decided.
+    pub ordered_at: UnixMs,
 }
 
 /// A run of a check ordered by hand: from these hosts, or from all that hold it.
@@ -111,6 +135,8 @@ pub struct LeaderHandle {
     pub deliveries_due: Arc<Notify>,
     /// Signalled when the journal has grown.
     pub journal_grew: Arc<Notify>,
+    /// Signalled when an operator has begun, stopped or resumed an upgrade of the fleet.
+    pub upgrade_changed: Arc<Notify>,
     /// Signalled when this process has begun to lead, for the task that makes blocks: whoever led before may have died
     /// over them.
     pub began_to_lead: Arc<Notify>,
@@ -126,6 +152,7 @@ impl LeaderHandle {
             config_changed: Arc::default(),
             deliveries_due: Arc::default(),
             journal_grew: Arc::default(),
+            upgrade_changed: Arc::default(),
             began_to_lead: Arc::default(),
             status: Arc::default(),
             requests,

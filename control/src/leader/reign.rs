@@ -298,6 +298,7 @@ impl<'a> Reign<'a> {
                 let now = self.now();
                 self.tests.begin(&mut self.state, request, now);
             }
+            LeaderRequest::Upgrade(orders) => self.state.order_upgrades(&orders),
             LeaderRequest::SelfCheck(asked) => {
                 self.follow_config(self.now()).await?;
                 self.commit().await?;
@@ -322,6 +323,9 @@ impl<'a> Reign<'a> {
                 silent_ms: state.fleet.silent_ms(host.id, now.boot),
                 contradicted: state.fleet.is_contradicted(host.id, now.boot),
                 version: session.map(|session| session.version.clone()),
+                release: session.and_then(|session| session.release),
+                can_upgrade: session.is_some_and(|session| session.can_upgrade),
+                upgrade_failure: session.and_then(|session| session.upgrade_failure.clone()),
                 run_places: session.map(|session| session.run_places),
                 owns: owned.get(&host.id).copied(),
                 hears: session.map(|session| session.hears.clone()).unwrap_or_default(),

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use farwatch_core::holding::digest_of_all;
 use farwatch_proto::check::Definition;
-use farwatch_proto::id::{BootId, CheckId, HostId};
+use farwatch_proto::id::{BootId, CheckId, HostId, ReleaseHash};
 use farwatch_proto::link::{FromControl, PAYLOAD_MAX_BYTES};
-use farwatch_proto::time::{BootMs, Stamp};
+use farwatch_proto::time::{BootMs, Stamp, UnixMs};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -47,6 +47,12 @@ pub(super) struct Session {
     pub(super) unable: BTreeMap<CheckId, String>,
     /// What its hello and heartbeats said.
     pub(super) version: String,
+    /// The program it runs, where it said so.
+    pub(super) release: Option<ReleaseHash>,
+    /// Whether it takes releases.
+    pub(super) can_upgrade: bool,
+    /// The order to take a release that it could not carry out last, and why; kept from link to link.
+    pub(super) upgrade_failure: Option<(UnixMs, String)>,
     /// Its run places.
     pub(super) run_places: u32,
     /// Where neighbours dial it.
@@ -71,6 +77,8 @@ pub(super) struct Arrival {
     /// The key of its certificate (SubjectPublicKeyInfo, DER).
     pub(super) public_key: Arc<[u8]>,
     pub(super) version: String,
+    pub(super) release: Option<ReleaseHash>,
+    pub(super) can_upgrade: bool,
     pub(super) run_places: u32,
     pub(super) peer_address: Option<SocketAddr>,
     pub(super) assigned: Option<Assigned>,
@@ -119,6 +127,7 @@ impl Session {
         now: BootMs,
     ) -> Self {
         let neighbours = before.as_ref().map(|before| before.neighbours.clone()).unwrap_or_default();
+        let upgrade_failure = before.as_ref().and_then(|before| before.upgrade_failure.clone());
         let leaving = before.as_ref().and_then(|before| Leaving::of(before, arrival.boot));
         let held =
             arrival.assigned.and_then(|assigned| sent_before(assigned, before).or_else(|| all_of(assigned, due)));
@@ -135,6 +144,9 @@ impl Session {
             view: arrival.view,
             unable: BTreeMap::new(),
             version: arrival.version,
+            release: arrival.release,
+            can_upgrade: arrival.can_upgrade,
+            upgrade_failure,
             run_places: arrival.run_places,
             peer_address: arrival.peer_address,
             hears: BTreeSet::new(),

@@ -180,6 +180,8 @@ fn arrival(outbox: mpsc::Sender<FromControl>, assigned: Option<Assigned>) -> Arr
         boot: boot_id(),
         public_key: [].into(),
         version: "1".into(),
+        release: None,
+        can_upgrade: false,
         run_places: 8,
         peer_address: None,
         assigned,

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use farwatch_core::detect::Input;
 use farwatch_proto::VERSION;
 use farwatch_proto::fleet::FLEET_MAX_HOSTS;
 use farwatch_proto::id::{CheckId, HostId};
-use farwatch_proto::link::{Declined, FromControl, FromHost, Mark};
+use farwatch_proto::link::{Declined, FEATURE_UPGRADE, FromControl, FromHost, Mark};
 use farwatch_proto::peer::PeerAddress;
 use farwatch_proto::time::{BootMs, Stamp};
 use serde_json::json;
+use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 use super::draft::{Draft, Now};
+use super::handle::UpgradeOrder;
 use super::sessions::{Arrival, Assigned, Session, Speaker};
 use super::state::State;
 use crate::links::LinkEvent;
@@ -31,17 +34,10 @@ impl State {
         now: Now,
     ) -> Result<(), StoreError> {
         match event {
-            LinkEvent::Arrived { host, connection, boot, from, public_key, hello, outbox } => {
-                let FromHost::Hello { version, run_places, peer_address, assignment, assignment_digest, view, .. } =
-                    *hello
-                else {
-                    return Ok(());
-                };
-                let peer_address = peer_address.map(|address| reachable(address, from));
-                let assigned = assignment.map(|to| Assigned { to, digest: assignment_digest });
-                let arrival =
-                    Arrival { connection, boot, outbox, public_key, version, run_places, peer_address, assigned, view };
-                self.welcome(store, host, arrival, listeners, now).await?;
+            LinkEvent::Arrived { host, connection, from, public_key, hello, outbox, .. } => {
+                if let Some(arrival) = arrival_of(*hello, connection, from, public_key, outbox) {
+                    self.welcome(store, host, arrival, listeners, now).await?;
+                }
             }
             LinkEvent::Said { host, connection, received, message } => {
                 self.fleet.hear(host, received);
@@ -178,6 +174,12 @@ impl State {
                     draft.tell(self, check, stream, Input::Declined(order), now);
                 }
             }
+            FromHost::UpgradeFailed { ordered_at, reason } => {
+                warn!(%host, reason, "a host could not take a release");
+                if let Some(session) = self.sessions.get_mut(&host) {
+                    session.upgrade_failure = Some((ordered_at, reason));
+                }
+            }
             FromHost::Hello { .. } | FromHost::Unknown => self.refuse(host),
         }
     }
@@ -198,6 +200,16 @@ impl State {
             entity: host.to_string(),
             detail: json!({ "why": why }),
         });
+    }
+
+    /// Tells hosts to take a release.
+    pub(super) fn order_upgrades(&mut self, orders: &[UpgradeOrder]) {
+        for UpgradeOrder { host, release, size_bytes, ordered_at } in orders {
+            if let Some(session) = self.sessions.get_mut(host) {
+                let (release, size_bytes, ordered_at) = (*release, *size_bytes, *ordered_at);
+                session.send(*host, FromControl::Upgrade { release, size_bytes, ordered_at });
+            }
+        }
     }
 
     /// Says why, and what the database does hold, so that the host goes on from there.
@@ -245,9 +257,50 @@ impl State {
     }
 }
 
-/// Whether it is heard from a process that hands over to its successor, too: what it found, and what it will not run.
+/// What a hello says of interest here.
+fn arrival_of(
+    hello: FromHost,
+    connection: u64,
+    from: SocketAddr,
+    public_key: Arc<[u8]>,
+    outbox: mpsc::Sender<FromControl>,
+) -> Option<Arrival> {
+    let FromHost::Hello {
+        boot,
+        version,
+        features,
+        release,
+        run_places,
+        peer_address,
+        assignment,
+        assignment_digest,
+        view,
+        ..
+    } = hello
+    else {
+        return None;
+    };
+    let peer_address = peer_address.map(|address| reachable(address, from));
+    let assigned = assignment.map(|to| Assigned { to, digest: assignment_digest });
+    let can_upgrade = features.iter().any(|feature| feature == FEATURE_UPGRADE);
+    Some(Arrival {
+        connection,
+        boot,
+        outbox,
+        public_key,
+        version,
+        release,
+        can_upgrade,
+        run_places,
+        peer_address,
+        assigned,
+        view,
+    })
+}
+
+/// Whether it is heard from a process that hands over to its successor, too: what it found, and what it will not do.
 const fn is_of_both(message: &FromHost) -> bool {
-    matches!(message, FromHost::Results(_) | FromHost::DeclinesOrder { .. })
+    matches!(message, FromHost::Results(_) | FromHost::DeclinesOrder { .. } | FromHost::UpgradeFailed { .. })
 }
 
 /// Where neighbours dial a host: what it says, from where it is linked when it does not know itself.

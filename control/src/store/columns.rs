@@ -30,7 +30,12 @@ pub(super) trait Columns {
     }
 
     fn hash(&self, column: &str) -> Result<ModuleHash, StoreError> {
-        exactly(column, &self.bytes(column)?).map(ModuleHash)
+        self.hash_of(column, ModuleHash)
+    }
+
+    /// A hash, by the constructor of its type.
+    fn hash_of<T>(&self, column: &str, make: fn([u8; 32]) -> T) -> Result<T, StoreError> {
+        exactly(column, &self.bytes(column)?).map(make)
     }
 
     fn moment(&self, column: &str) -> Result<UnixMs, StoreError> {

@@ -40,7 +40,7 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 14] = [
+const MIGRATIONS: [Migration; 15] = [
     migration!(1, "0001_first"),
     migration!(2, "0002_segment_marks"),
     migration!(3, "0003_judged_checks"),
@@ -55,6 +55,7 @@ const MIGRATIONS: [Migration; 14] = [
     migration!(18, "0018_evidence"),
     migration!(19, "0019_partitions"),
     migration!(20, "0020_join"),
+    migration!(21, "0021_releases"),
 ];
 
 /// The table that lists what was applied. It is made before any migration, so its shape is final.

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::wire::{FromPredecessor, FromSuccessor, Wire};
-use super::{Post, until};
+use super::{Phase, Post, until};
 
 /// Whoever connects says what it wants by then.
 const GREETING_LIMIT: Duration = Duration::from_secs(5);
@@ -78,6 +78,7 @@ async fn attend(post: &Post, stream: UnixStream) -> anyhow::Result<Succeeded> {
     };
     let border = hand_over(post);
     wire.say(&FromPredecessor::Border { at: border }).await?;
+    post.phase.send_replace(Phase::HandedOver);
     info!(%border, "handing over");
     tokio::select! {
         is_settled = finish(post, border) => Ok(Succeeded { wire, is_settled, pid }),

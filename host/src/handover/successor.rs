@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use super::predecessor::READY_LIMIT;
 use super::wire::{FromPredecessor, FromSuccessor, Wire};
-use super::{LOOK, Post, connect, try_lock, until};
+use super::{LOOK, Phase, Post, connect, try_lock, until};
 
 /// A predecessor answers by then: it may be writing an assignment.
 const WELCOME_LIMIT: Duration = Duration::from_secs(5);
@@ -74,6 +74,7 @@ pub(crate) async fn take_over(post: &Post, mut succession: Succession, data: &Pa
         post.shared.desks.all().for_each(|mut desk| desk.inherit(now));
     }
     post.is_open.send_replace(true);
+    post.phase.send_replace(Phase::Serving);
     info!(is_settled, "the predecessor has ended");
     Ok(lock)
 }

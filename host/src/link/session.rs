@@ -17,6 +17,7 @@ use super::Link;
 use super::greeting::{Socket, send, within_send_limit};
 use crate::desks::shard_of;
 use crate::spool::Feed;
+use crate::upgrade::UpgradeOrder;
 
 /// A control that has said nothing for this long is gone, whatever its socket says: every ping is answered.
 const SILENCE_MS: i64 = 4_000;
@@ -182,6 +183,12 @@ impl<'l> Session<'l> {
             }
             FromControl::Run { orders } => orders.into_iter().for_each(|order| self.pass_on(order)),
             FromControl::Cancel { orders } => self.link.cancel(&orders),
+            FromControl::Upgrade { release, size_bytes, ordered_at } => {
+                if let Some(upgrader) = &self.link.to_upgrader {
+                    // The order is said again as long as it stands.
+                    let _ = upgrader.try_send(UpgradeOrder { release, size_bytes, ordered_at });
+                }
+            }
             FromControl::Peers { peers } => self.link.learn_peers(peers),
             FromControl::HandOver { origins } => self.link.hand_over(origins),
             FromControl::Received { batch } => self.link.shared.copies.received(batch),

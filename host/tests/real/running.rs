@@ -62,6 +62,7 @@ impl World {
             extra_roots: None,
             compile: compile_command(),
             spool: SpoolLimits::USUAL,
+            successor: None,
             succeeds: false,
         })
         .unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use farwatch_proto::id::{CheckId, HostId};
+use farwatch_proto::id::{CheckId, HostId, ReleaseHash};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -15,6 +15,8 @@ pub(super) struct SeenView {
     /// Whether its neighbours hear it though the leader does not: it runs its checks, and nothing is placed anew.
     contradicted: bool,
     version: Option<String>,
+    /// The program it runs; absent where it takes no releases.
+    release: Option<ReleaseHash>,
     run_places: Option<u32>,
     /// The streams it still owns; counted while it is drained.
     owns: Option<u32>,
@@ -39,6 +41,7 @@ impl From<HostStatus> for SeenView {
             silent_ms,
             contradicted,
             version,
+            release,
             run_places,
             owns,
             hears,
@@ -47,12 +50,15 @@ impl From<HostStatus> for SeenView {
             refused,
             rounds,
             unable,
+            can_upgrade: _,
+            upgrade_failure: _,
         } = status;
         Self {
             connected,
             silent_ms,
             contradicted,
             version,
+            release,
             run_places,
             owns,
             hears,

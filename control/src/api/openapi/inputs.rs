@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::Api;
 use super::super::auth::{Caller, Operator, Reader, TENANT_HEADER, Writer};
-use super::super::extract::{Body, Id, Params};
+use super::super::extract::{Body, Id, Params, Stream};
 use super::super::health::Anybody;
 use super::super::idempotency::{KEY_HEADER, KEY_MAX_BYTES};
 use super::super::revision::IfMatch;
@@ -111,6 +111,15 @@ impl<T: JsonSchema> Input for Patch<T> {
     fn describe(operation: &mut Operation<'_>) {
         operation.takes(&PATCHES, &Self::schema());
         refuses_bodies(operation);
+    }
+}
+
+impl Input for Stream {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.takes(&["application/octet-stream"], &json!({"type": "string", "contentEncoding": "binary"}));
+        operation.refuses(StatusCode::BAD_REQUEST, "The body cannot be read, or a parameter is bad.");
+        operation.refuses(StatusCode::CONFLICT, "Something else stands in the way.");
+        operation.refuses(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.");
     }
 }
 

@@ -38,3 +38,4 @@ mod people;
 mod revisions;
 mod routes;
 mod scribe;
+mod upgrades;

@@ -36,6 +36,7 @@ mod ledger;
 mod opening;
 mod partitions;
 mod people;
+mod releases;
 mod restoring;
 mod tail;
 mod tidy;
