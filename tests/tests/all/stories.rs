@@ -17,3 +17,4 @@ mod restored;
 mod starts;
 mod tcp;
 mod telemetry;
+mod upgrades;
