@@ -5,11 +5,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use farwatch_core::fleet::is_lost;
 use farwatch_core::slot::{Schedule, Timing, timing, window_end};
 use farwatch_proto::fleet::View;
 use farwatch_proto::id::{HostId, OrderId};
 use farwatch_proto::run::{Purpose, RunResult};
-use farwatch_proto::time::UnixMs;
+use farwatch_proto::time::{Stamp, UnixMs};
 
 use super::book::Book;
 
@@ -91,6 +92,18 @@ impl RecentViews {
         self.in_force.len() >= others.in_force.len() && newest_first.into_iter().all(|(one, other)| one == other)
     }
 
+    /// The newest in force.
+    fn newest(&self) -> Option<&View> {
+        self.in_force.back()
+    }
+
+    /// Whether a view of this number may have been in force, and is not known any more.
+    fn is_lost(&self, number: Stamp) -> bool {
+        let followers = self.in_force.iter().zip(self.in_force.iter().skip(1));
+        let is_known = self.plans.iter().any(|plan| plan.number == number);
+        !is_known && followers.into_iter().any(|(before, after)| is_lost(number, before.number, after.number))
+    }
+
     /// The view in force at this slot.
     pub(super) fn at(&self, slot: UnixMs) -> Option<&View> {
         self.in_force.iter().rev().find(|view| view.in_force_from <= slot)
@@ -113,6 +126,8 @@ pub(super) enum SaidAs {
     Voter,
     /// It owns the slot, at this rank; the other is the first of its owners.
     Owner { rank: usize, first: HostId },
+    /// It holds the check, and went by a view that the database has lost: who owned by that, nobody can say.
+    Holder,
 }
 
 /// Whether `host` may say this at `now`, and as what.
@@ -150,5 +165,10 @@ pub(super) fn admit(
         let rank = owners.iter().position(|owner| *owner == host)?;
         Some(SaidAs::Owner { rank, first: owners[0] })
     };
-    views.rightful(result.slot, window_end).find_map(as_owner).ok_or(Refusal::NotAnOwner)
+    let by_a_lost_view = || {
+        let holds = views.is_lost(result.terms.view) && page.holders(views.newest()?, None).contains(&host);
+        holds.then_some(SaidAs::Holder)
+    };
+    let said_as = views.rightful(result.slot, window_end).find_map(as_owner);
+    said_as.or_else(by_a_lost_view).ok_or(Refusal::NotAnOwner)
 }

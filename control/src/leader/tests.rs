@@ -4,6 +4,7 @@ mod census;
 mod evidence;
 mod handover;
 mod held;
+mod lost_views;
 mod marks;
 mod outages;
 
