@@ -51,6 +51,9 @@ pub(crate) struct ControlArgs {
     /// How long a returning host proves itself before it owns checks again.
     #[arg(long, env = "FARWATCH_WARMUP", default_value = "60s", value_parser = seconds, value_name = "TIME")]
     warmup: Duration,
+    /// How long a host that dies again and again proves itself, at most.
+    #[arg(long, env = "FARWATCH_HOLD_DOWN_MAX", default_value = "1h", value_parser = seconds, value_name = "TIME")]
+    hold_down_max: Duration,
     /// How long the certificate of a host is good.
     #[arg(
         long,
@@ -82,6 +85,7 @@ pub(crate) fn run(args: ControlArgs) -> Result<(), Failure> {
         master_key_file: args.master_key_file,
         allow_net: args.allow_net,
         warmup: args.warmup,
+        hold_down_max: args.hold_down_max,
         certificate_life: args.host_certificate_life,
         otlp: args.otlp.flags(),
         compiler: compile_command()?,

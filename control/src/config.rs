@@ -31,6 +31,8 @@ pub struct ControlFlags {
     pub allow_net: Vec<String>,
     /// `--warmup`: how long a returning host proves itself.
     pub warmup: Duration,
+    /// `--hold-down-max`: how long one that dies again and again does, at most.
+    pub hold_down_max: Duration,
     /// `--host-certificate-life`: how long the certificate of a host is good.
     pub certificate_life: Duration,
     /// How people are told.
@@ -58,6 +60,7 @@ pub struct ControlConfig {
     pub(crate) master_key_file: PathBuf,
     pub(crate) allow_nets: Vec<IpNet>,
     pub(crate) warmup: Duration,
+    pub(crate) hold_down_max: Duration,
     pub(crate) certificate_life: Duration,
     pub(crate) tell: TellConfig,
     pub(crate) otlp: Option<OtlpConfig>,
@@ -85,6 +88,7 @@ impl ControlConfig {
             master_key_file: flags.master_key_file.unwrap_or_else(|| data.join("master.key")),
             allow_nets,
             warmup: flags.warmup,
+            hold_down_max: flags.hold_down_max,
             certificate_life: flags.certificate_life,
             tell,
             otlp,
@@ -129,6 +133,7 @@ mod tests {
             master_key_file: None,
             allow_net: Vec::new(),
             warmup: Duration::from_secs(60),
+            hold_down_max: Duration::from_secs(3600),
             certificate_life: Duration::from_secs(86_400),
             tell: TellFlags::default(),
             otlp: OtlpFlags::default(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use farwatch_core::egress::Policy;
+use farwatch_core::fleet::Proving;
 use farwatch_proto::id::ProcessId;
 use farwatch_sandbox::{CompileCommand, Sandbox, SandboxConfig};
 use tokio::net::TcpListener;
@@ -157,7 +158,10 @@ async fn serve(
         is_sole,
         link_address: advertised.clone(),
         listeners: listeners.clone(),
-        warmup_ms: i64::try_from(config.warmup.as_millis())?,
+        proving: Proving {
+            warmup_ms: i64::try_from(config.warmup.as_millis())?,
+            hold_down_max_ms: i64::try_from(config.hold_down_max.as_millis())?,
+        },
         metrics: metrics.clone(),
         handle: handle.clone(),
     };

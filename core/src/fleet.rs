@@ -39,10 +39,24 @@ pub const GATHER_MS: i64 = 1_000;
 pub const WARMUP_MS: i64 = 60_000;
 /// The first hold-down of a flapping host; each further one is twice as long.
 pub const HOLD_DOWN_MS: i64 = 60_000;
-/// The longest hold-down.
+/// The longest hold-down, where the operator sets nothing else.
 pub const HOLD_DOWN_MAX_MS: i64 = 3_600_000;
 /// Deaths within this time of each other are flapping.
 pub const FLAP_MEMORY_MS: i64 = 3_600_000;
+
+/// How long a host that has come back must be steady before it owns again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proving {
+    /// After a first death.
+    pub warmup_ms: i64,
+    /// At most, however often it has died lately.
+    pub hold_down_max_ms: i64,
+}
+
+impl Proving {
+    /// Where the operator sets nothing else.
+    pub const USUAL: Self = Self { warmup_ms: WARMUP_MS, hold_down_max_ms: HOLD_DOWN_MAX_MS };
+}
 
 /// A host that an operator registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,12 +100,12 @@ impl Life {
     }
 
     /// How long it must be steady before it owns again.
-    fn proving_ms(&self, warmup_ms: i64) -> i64 {
+    fn proving_ms(&self, proving: Proving) -> i64 {
         let hold_ms = match self.flaps {
             0 | 1 => 0,
-            flaps => HOLD_DOWN_MS.saturating_mul(1 << (flaps - 2).min(16)).min(HOLD_DOWN_MAX_MS),
+            flaps => HOLD_DOWN_MS.saturating_mul(1 << (flaps - 2).min(16)).min(proving.hold_down_max_ms),
         };
-        warmup_ms.max(hold_ms)
+        proving.warmup_ms.max(hold_ms)
     }
 
     fn is_steady(&self, for_ms: i64, now: BootMs) -> bool {
@@ -132,7 +146,7 @@ pub enum Decision {
 #[derive(Clone, Debug)]
 pub struct Fleet {
     hosts: BTreeMap<HostId, Life>,
-    warmup_ms: i64,
+    proving: Proving,
     /// Since when this leader's silence counts as evidence.
     watching_since: BootMs,
     last_step: BootMs,
@@ -148,10 +162,10 @@ pub struct Fleet {
 
 impl Fleet {
     /// A fleet seen by a leader that begins at `now`.
-    pub const fn new(warmup_ms: i64, now: BootMs) -> Self {
+    pub const fn new(proving: Proving, now: BootMs) -> Self {
         Self {
             hosts: BTreeMap::new(),
-            warmup_ms,
+            proving,
             watching_since: now,
             last_step: now,
             differs: None,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use farwatch_control::config::{ControlConfig, ControlFlags};
 use farwatch_core::certificate::LIFE_MS;
+use farwatch_core::fleet::HOLD_DOWN_MAX_MS;
 use tokio::time::{sleep, timeout};
 
 use super::supervisor::{Role, Supervised};
@@ -52,6 +53,7 @@ fn flags(args: &UpArgs, index: usize) -> Result<ControlFlags, Failure> {
         master_key_file: None,
         allow_net: args.allow_net.clone(),
         warmup: args.warmup,
+        hold_down_max: Duration::from_millis(HOLD_DOWN_MAX_MS.unsigned_abs()),
         certificate_life: Duration::from_millis(LIFE_MS.unsigned_abs()),
         otlp: args.otlp.flags(),
         tell: args.tell.flags(),

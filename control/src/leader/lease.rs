@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use farwatch_core::fleet::Proving;
 use farwatch_core::lease::{FENCE_MS, RENEW_LIMIT_MS, RENEW_PERIOD_MS, Tenure, WATCH_PERIOD_MS, Watch, is_free};
 use farwatch_proto::id::ProcessId;
 use tokio::sync::{mpsc, watch};
@@ -55,8 +56,8 @@ pub struct LeaderConfig {
     pub link_address: String,
     /// Addresses of the fleet itself, which no check may reach.
     pub listeners: Vec<SocketAddr>,
-    /// How long a returning host proves itself, in milliseconds.
-    pub warmup_ms: i64,
+    /// How long a returning host proves itself.
+    pub proving: Proving,
     /// Where renewals, takeovers and flushes are counted.
     pub metrics: Metrics,
     /// How the rest of the process sees the leader.
@@ -125,7 +126,7 @@ async fn lead(
     config.spawner.spawn("lease", renew(config.clone(), epoch, tenure, lost.clone()));
     let now = Now { wall: config.clock.wall(), boot: config.clock.boot() };
     let result = async {
-        let taken = take_over(&config.store, epoch, config.warmup_ms, config.is_sole, now);
+        let taken = take_over(&config.store, epoch, config.proving, config.is_sole, now);
         let state = within(info_span!("takeover", epoch = epoch.n, error = Empty), taken).await;
         config.metrics.took_over(if state.is_ok() { "led" } else { "failed" });
         let state = state?;

@@ -305,7 +305,7 @@ impl<'a> Reign<'a> {
                 let now = self.now();
                 self.state.tidy(now.wall);
                 self.state.pass_turns(now.wall);
-                let found = self_check::run(&self.config.store, &self.state, self.config.warmup_ms, now).await;
+                let found = self_check::run(&self.config.store, &self.state, self.config.proving, now).await;
                 // Whoever asked may have gone.
                 let _ = asked.send(found.map_err(|error| format!("{error:#}")));
             }

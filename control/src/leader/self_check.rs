@@ -6,6 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::hash::Hash;
 
+use farwatch_core::fleet::Proving;
+
 use super::draft::Now;
 use super::state::State;
 use super::takeover;
@@ -16,8 +18,8 @@ const DIFFERENCES_MAX: usize = 20;
 
 /// Loads everything anew and names what differs. To be called with nothing drafted that is not committed, and with the
 /// config log followed to its end.
-pub(super) async fn run(store: &Store, live: &State, warmup_ms: i64, now: Now) -> anyhow::Result<Vec<String>> {
-    let mut rebuilt = takeover::load(store, live.epoch, live.head, warmup_ms, now).await?;
+pub(super) async fn run(store: &Store, live: &State, proving: Proving, now: Now) -> anyhow::Result<Vec<String>> {
+    let mut rebuilt = takeover::load(store, live.epoch, live.head, proving, now).await?;
     rebuilt.tidy(now.wall);
     Ok(differences(live, &rebuilt))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use farwatch_core::detect::Detector;
-use farwatch_core::fleet::{Fleet, Registered};
+use farwatch_core::fleet::{Fleet, Proving, Registered};
 use farwatch_proto::fleet::{PLACEMENT_VERSION, View};
 use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::time::{Stamp, UnixMs};
@@ -32,7 +32,7 @@ const VIEW_MEMORY_MS: i64 = 25 * 3_600_000;
 pub(super) async fn take_over(
     store: &Store,
     epoch: Epoch,
-    warmup_ms: i64,
+    proving: Proving,
     is_sole: bool,
     now: Now,
 ) -> anyhow::Result<State> {
@@ -41,7 +41,7 @@ pub(super) async fn take_over(
     let head = store.journal().takeover(&takeover).await?;
     crash::pass(CrashPoint::Takeover);
     settle_plans(store, epoch, now.wall).await?;
-    let mut state = load(store, epoch, head, warmup_ms, now).await?;
+    let mut state = load(store, epoch, head, proving, now).await?;
     if !is_sole && state.newest.number.n > 0 {
         state.fleet.count_on_from(state.newest.number, epoch.random);
     }
@@ -54,7 +54,7 @@ pub(super) async fn load(
     store: &Store,
     epoch: Epoch,
     head: JournalHead,
-    warmup_ms: i64,
+    proving: Proving,
     now: Now,
 ) -> anyhow::Result<State> {
     let config = store.config_log().current_stamp().await?;
@@ -64,7 +64,7 @@ pub(super) async fn load(
         book.put(check, entries, &newest);
     }
     book.forget_settled(now.wall);
-    let mut fleet = Fleet::new(warmup_ms, now.boot);
+    let mut fleet = Fleet::new(proving, now.boot);
     fleet.register(registered_hosts(store).await?);
     let detectors = load_detectors(store).await?;
     let mut last_slots = checkpoint::load(store).await?;

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use farwatch_core::detect::Verdict;
 use farwatch_core::evidence::Memory;
-use farwatch_core::fleet::{Fleet, Registered};
+use farwatch_core::fleet::{Fleet, Proving, Registered};
 use farwatch_core::slot::Schedule;
 use farwatch_proto::check::{Activity, Definition, PlacementWish, Repeat, StreamId};
 use farwatch_proto::fleet::{HostFacts, PLACEMENT_VERSION, Standing, View, ViewHost};
@@ -68,7 +68,7 @@ impl World {
         let newest = view();
         let mut book = Book::default();
         book.put(CHECK, vec![entry()], &newest);
-        let mut fleet = Fleet::new(0, BootMs(0));
+        let mut fleet = Fleet::new(Proving { warmup_ms: 0, ..Proving::USUAL }, BootMs(0));
         let registered = |host: &ViewHost| (host.id, Registered { facts: host.facts.clone(), drained: false });
         fleet.register(newest.hosts.iter().map(registered));
         let mut views = RecentViews::default();

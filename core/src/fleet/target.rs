@@ -31,7 +31,7 @@ impl Fleet {
         match stands {
             Standing::Away | Standing::Warming if begins && heard => Standing::Active,
             Standing::Away if heard => Standing::Warming,
-            Standing::Warming if heard && life.is_steady(life.proving_ms(self.warmup_ms), now) => Standing::Active,
+            Standing::Warming if heard && life.is_steady(life.proving_ms(self.proving), now) => Standing::Active,
             stands => stands,
         }
     }

@@ -19,8 +19,12 @@ pub(super) struct World {
 
 impl World {
     fn of(count: u8) -> Self {
+        Self::proving(count, Proving::USUAL)
+    }
+
+    fn proving(count: u8, proving: Proving) -> Self {
         let registered = placed(count);
-        let mut fleet = Fleet::new(WARMUP_MS, BootMs(0));
+        let mut fleet = Fleet::new(proving, BootMs(0));
         fleet.register(
             registered.hosts.iter().map(|host| (host.id, Registered { facts: host.facts.clone(), drained: false })),
         );
@@ -160,6 +164,21 @@ fn a_flapping_host_is_held_down_longer_each_time() {
         proving.push(world.until(1, Standing::Active) / HOLD_DOWN_MS);
     }
     assert_eq!(proving, [1, 1, 2, 4]);
+}
+
+#[test]
+fn no_host_is_held_down_longer_than_the_operator_allows() {
+    let proving = Proving { hold_down_max_ms: 90_000, ..Proving::USUAL };
+    let mut world = World::proving(5, proving);
+    world.run(20_000);
+    let mut proved = Vec::new();
+    for _ in 0..4 {
+        world.silence(1);
+        world.until(1, Standing::Away);
+        world.revive(1);
+        proved.push(world.until(1, Standing::Active));
+    }
+    assert!(proved[1] < 90_000 && proved[2..].iter().all(|ms| (90_000..120_000).contains(ms)), "{proved:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use farwatch_core::detect::Detector;
-use farwatch_core::fleet::{Decision, Fleet, Registered, VOTER_SILENCE_MS};
+use farwatch_core::fleet::{Decision, Fleet, Proving, Registered, VOTER_SILENCE_MS};
 use farwatch_core::lease::{RENEW_LIMIT_MS, RENEW_PERIOD_MS, Tenure};
 use farwatch_proto::check::StreamId;
 use farwatch_proto::fleet::View;
@@ -57,7 +57,7 @@ pub(crate) struct Leader {
 impl Leader {
     /// Everything a leader holds, as the database has it after the row of its takeover.
     pub(crate) fn load(tables: &Tables, acquired: i64, now: i64) -> Self {
-        let mut fleet = Fleet::new(WARMUP_MS, BootMs(now));
+        let mut fleet = Fleet::new(Proving { warmup_ms: WARMUP_MS, ..Proving::USUAL }, BootMs(now));
         register(&mut fleet, &tables.drained);
         fleet.count_on_from(tables.last_number(), tables.head.epoch.random);
         let mut last_slots: BTreeMap<StreamId, UnixMs> = BTreeMap::new();
