@@ -12,12 +12,14 @@ CARGO_DENY := $(CARGO_TARGET_DIR)/tools/bin/cargo-deny --locked
 # The small workspaces are held to the rules of the whole, and need only a part of what those allow.
 PART := --allow license-not-encountered --allow unmatched-skip
 
-.PHONY: help setup guests build up demo test sim mutants upgrade lint api bench crash follower fresh clean
+.PHONY: help setup guests build up demo test sim lab lab-full mutants upgrade lint api bench crash follower fresh clean
 
 help:
 	@echo 'make demo   watch an outage being seen, confirmed and told, in three minutes'
-	@echo 'make test   everything CI runs but the lints'
+	@echo 'make test   what CI runs but the lints and the lab'
 	@echo 'make sim    the fleet in simulated worlds where anything may fail (SEEDS=n)'
+	@echo 'make lab    as root: hosts on machines of their own whose links are cut for real, in six minutes'
+	@echo 'make lab-full  the same with 200 kills and ten minutes without control (an hour and a half; KILLS=n)'
 	@echo 'make mutants  rules broken on purpose: the simulation must notice each'
 	@echo 'make lint   formatting, lints, licences'
 	@echo 'make up     run Farwatch on this machine'
@@ -53,6 +55,12 @@ test: build
 
 sim: build
 	$(CARGO_TARGET_DIR)/ci/farwatch-sim $(SEEDS)
+
+lab: build
+	$(CARGO_TARGET_DIR)/ci/lab short
+
+lab-full: build
+	$(CARGO_TARGET_DIR)/ci/lab full $(KILLS)
 
 mutants:
 	@setup/mutants.sh

@@ -48,6 +48,11 @@ impl Authority {
         self.issuer.pem()
     }
 
+    /// Its private key in PEM, for whoever signs in its name.
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
     /// A client certificate that names its holder by this URI.
     pub fn client_certificate(&self, uri: &str) -> anyhow::Result<Certificate> {
         let key = KeyPair::generate()?;

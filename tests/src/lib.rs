@@ -8,6 +8,7 @@ pub mod api;
 pub mod certificate;
 pub mod clock;
 pub mod host_apart;
+pub mod lab;
 pub mod link;
 pub mod mail_server;
 pub mod nginx;
