@@ -9,7 +9,10 @@ mod identity;
 mod join;
 mod modules;
 mod releases;
+mod renewal;
 mod session;
+#[cfg(test)]
+mod stage;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

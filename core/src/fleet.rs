@@ -188,6 +188,11 @@ impl Fleet {
             .collect();
     }
 
+    /// Whether this host is registered and not retired.
+    pub fn is_registered(&self, host: HostId) -> bool {
+        self.hosts.contains_key(&host)
+    }
+
     /// Something came from this host.
     pub fn hear(&mut self, host: HostId, now: BootMs) {
         let Some(life) = self.hosts.get_mut(&host) else { return };

@@ -29,7 +29,7 @@ use crate::desks::Desks;
 use crate::entropy;
 use crate::handover::{self, Claim, Pen, Phase, Post, Succeeded, Succession, begun_after};
 use crate::health::Health;
-use crate::identity::Identity;
+use crate::identity::{Identity, Renewal};
 use crate::link::{self, ASSIGNMENTS_WAITING_MAX, Link, TO_SAY_MAX};
 use crate::listeners;
 use crate::modules::Loading;
@@ -150,14 +150,24 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner, claim: &Clai
     let (to_assignment, assigned) = mpsc::channel(ASSIGNMENTS_WAITING_MAX);
     services.task("assignment", assignment.serve(assigned, services.clone()));
     services.task("spool", keep_writing(shared.clone(), time, services.stopping()));
+    let renewal = Renewal {
+        identity: identity.clone(),
+        clock,
+        linked: linked.subscribe(),
+        to_say: shared.to_say.clone(),
+        stopping: services.stopping(),
+    };
+    services.task("renewal", renewal.serve());
     let peering = Peering {
         shared: shared.clone(),
         identity: identity.clone(),
         boot,
         numbers: Numbers::default(),
+        holdings: readers.holdings.clone(),
+        refused: Arc::default(),
         spawner: services.clone(),
     };
-    services.task("peers", peering.serve(door, readers.holdings.clone()));
+    services.task("peers", peering.serve(door));
     let (phase, phases) = watch::channel(if predecessor.is_some() { Phase::Succeeding } else { Phase::Serving });
     let (to_upgrader, release) = upgrader(settings, services, &shared, &loading, phases);
     let link = Link {

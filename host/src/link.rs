@@ -169,6 +169,14 @@ impl Link {
         });
     }
 
+    /// Takes a new certificate; it is shown from the next connection on.
+    fn take_certificate(&self, chain: &str) {
+        match self.identity.take(chain) {
+            Ok(()) => info!(until = %self.identity.validity().until, "certificate renewed"),
+            Err(error) => warn!(error = format!("{error:#}"), "control sent a certificate that is no renewal"),
+        }
+    }
+
     fn cancel(&self, orders: &[OrderId]) {
         for order in orders {
             self.shared.orders.cancel(*order);

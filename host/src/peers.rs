@@ -8,6 +8,7 @@ mod accept;
 mod book;
 mod copying;
 mod dial;
+mod refused;
 mod session;
 
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ use crate::spawn::Spawner;
 pub(crate) use accept::Door;
 pub(crate) use book::{Book, Word};
 pub(crate) use copying::Numbers;
+pub(crate) use refused::Refused;
 
 /// How often it is seen to that every neighbour is linked.
 const TEND_EVERY: Duration = Duration::from_millis(500);
@@ -41,12 +43,15 @@ pub(crate) struct Peering {
     pub(crate) identity: Identity,
     pub(crate) boot: BootId,
     pub(crate) numbers: Numbers,
+    pub(crate) holdings: watch::Receiver<Arc<Holdings>>,
+    pub(crate) refused: Arc<Refused>,
     pub(crate) spawner: Spawner,
 }
 
 impl Peering {
     /// Listens for neighbours and dials them until the host stops.
-    pub(crate) async fn serve(self, door: Option<Door>, mut holdings: watch::Receiver<Arc<Holdings>>) {
+    pub(crate) async fn serve(self, door: Option<Door>) {
+        let mut holdings = self.holdings.clone();
         if let Some(door) = door {
             self.spawner.task("peer listener", door.serve(self.clone()));
         }
@@ -85,6 +90,12 @@ impl Peering {
                 peering.shared.book.dialled(host, ended.is_ok(), peering.shared.clock.boot());
             });
         }
+    }
+
+    /// Whether a host is one of the fleet, as far as control has said. Whoever was retired is not, whatever its certificate
+    /// says.
+    fn is_of_fleet(&self, host: HostId) -> bool {
+        self.holdings.borrow().views.is_of_fleet(host)
     }
 
     fn hello(&self) -> FromPeer {

@@ -3,7 +3,7 @@
 //! JSON objects with a `kind`, one per WebSocket message. A receiver ignores fields it does not know
 //! and drops kinds it does not know, counting them, so that old and new versions can talk.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -92,6 +92,21 @@ pub enum Declined {
     NotHeld,
 }
 
+/// Why a host turned a neighbour away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerRefusal {
+    /// Its certificate is not of the fleet, has run out, or names no host.
+    ForeignCertificate,
+    /// It says to be another than its certificate names.
+    NamesAnother,
+    /// The newest view does not name it: it was retired, or is not there yet.
+    NotOfFleet,
+    /// A reason this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
 /// What a host says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -169,6 +184,25 @@ pub enum FromHost {
         ordered_at: UnixMs,
         /// Why.
         reason: String,
+    },
+    /// Half of the life of its certificate is over; it asks for a new one by the same key.
+    Renew {
+        /// A certificate request (PKCS #10, DER). Only its key counts.
+        #[serde(with = "base64_bytes")]
+        request: Vec<u8>,
+    },
+    /// It turned a neighbour away. It says so for the audit log, and not each time.
+    RefusedPeer {
+        /// Where that came from.
+        address: IpAddr,
+        /// The host that its certificate names, where it was one of the fleet's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<HostId>,
+        /// Who it said to be, where that is another.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        claims: Option<HostId>,
+        /// Why.
+        reason: PeerRefusal,
     },
     /// A kind this version does not know.
     #[serde(other)]
@@ -270,6 +304,16 @@ pub enum FromControl {
     Received {
         /// Which.
         batch: SignedBatchId,
+    },
+    /// The certificate that was asked for.
+    Certificate {
+        /// It and what leads to the authority, in PEM.
+        chain: String,
+    },
+    /// There is no new certificate; the host asks again later.
+    NotRenewed {
+        /// Why.
+        reason: String,
     },
     /// A kind this version does not know.
     #[serde(other)]

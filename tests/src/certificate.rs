@@ -1,9 +1,15 @@
 //! Certificates for the servers of tests: good ones, and ones that are wrong in one way.
 
+use std::time::Duration;
+
+use farwatch_proto::id::HostId;
+use farwatch_proto::link::HOST_URI_PREFIX;
+use farwatch_proto::peer::peer_name;
+use farwatch_proto::time::UnixMs;
 use rcgen::string::Ia5String;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 
 /// A chain and the key of its first certificate, as servers read them.
@@ -30,6 +36,8 @@ pub enum Validity {
     Expired,
     /// From 3999.
     NotYet,
+    /// From then until then.
+    Between(UnixMs, UnixMs),
 }
 
 impl Authority {
@@ -63,6 +71,19 @@ impl Authority {
         Ok(Certificate { chain_pem: certificate.pem(), key_pem: key.serialize_pem() })
     }
 
+    /// The certificate of a host, as client and as server.
+    pub fn host_certificate(&self, host: HostId, validity: Validity) -> anyhow::Result<Certificate> {
+        let key = KeyPair::generate()?;
+        let certificate = host_params(host, validity)?.signed_by(&key, &self.issuer)?;
+        Ok(Certificate { chain_pem: certificate.pem(), key_pem: key.serialize_pem() })
+    }
+
+    /// The certificate of a host by the key of this request, in PEM.
+    pub fn renewed(&self, request: &[u8], host: HostId, validity: Validity) -> anyhow::Result<String> {
+        let key = CertificateSigningRequestParams::from_der(&request.into())?.public_key;
+        Ok(host_params(host, validity)?.signed_by(&key, &self.issuer)?.pem())
+    }
+
     /// A server certificate for these names and addresses.
     pub fn certificate(&self, names: &[&str], validity: Validity) -> anyhow::Result<Certificate> {
         let key = KeyPair::generate()?;
@@ -78,6 +99,13 @@ pub fn self_signed(names: &[&str]) -> anyhow::Result<Certificate> {
     Ok(Certificate { chain_pem: certificate.pem(), key_pem: key.serialize_pem() })
 }
 
+fn host_params(host: HostId, validity: Validity) -> anyhow::Result<CertificateParams> {
+    let mut params = params(&[&peer_name(host)], validity)?;
+    params.subject_alt_names.push(SanType::URI(Ia5String::try_from(format!("{HOST_URI_PREFIX}{host}"))?));
+    params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+    Ok(params)
+}
+
 fn params(names: &[&str], validity: Validity) -> anyhow::Result<CertificateParams> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names)?;
@@ -88,11 +116,12 @@ fn params(names: &[&str], validity: Validity) -> anyhow::Result<CertificateParam
 }
 
 fn set_validity(params: &mut CertificateParams, validity: Validity) {
-    let (from, to) = match validity {
-        Validity::Good => (2020, 4000),
-        Validity::Expired => (2020, 2021),
-        Validity::NotYet => (3999, 4000),
+    let year = |year: i32| date_time_ymd(year, 1, 1);
+    let moment = |at: UnixMs| year(1970) + Duration::from_millis(at.0.unsigned_abs());
+    (params.not_before, params.not_after) = match validity {
+        Validity::Good => (year(2020), year(4000)),
+        Validity::Expired => (year(2020), year(2021)),
+        Validity::NotYet => (year(3999), year(4000)),
+        Validity::Between(from, until) => (moment(from), moment(until)),
     };
-    params.not_before = date_time_ymd(from, 1, 1);
-    params.not_after = date_time_ymd(to, 1, 1);
 }

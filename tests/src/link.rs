@@ -4,7 +4,7 @@
 //! itself.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use farwatch_proto::id::{BootId, HostId};
 use farwatch_proto::link::{CONTROL_NAME, FromControl, FromHost, LINK_PATH};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, ConfigBuilder, RootCertStore, StreamOwned, WantsVerifier};
 use tungstenite::{Error, Message, Utf8Bytes, WebSocket};
 
 use crate::certificate::Certificate;
@@ -44,19 +44,39 @@ impl LinkIdentity {
         Self { certificate, ..self }
     }
 
-    fn client_config(&self) -> anyhow::Result<ClientConfig> {
+    /// The status of the answer to somebody who asks for this path and shows no certificate.
+    pub fn status_without_certificate(&self, address: &str, path: &str) -> anyhow::Result<u16> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        let config = builder()?.with_root_certificates(self.roots()?).with_no_client_auth();
+        let connection = ClientConnection::new(Arc::new(config), ServerName::try_from(CONTROL_NAME)?)?;
+        let mut stream = StreamOwned::new(connection, stream);
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {CONTROL_NAME}\r\n\r\n")?;
+        let mut line = [0; 12];
+        stream.read_exact(&mut line)?;
+        let status = std::str::from_utf8(&line)?.rsplit(' ').next().context("an answer without a status")?;
+        Ok(status.parse()?)
+    }
+
+    fn roots(&self) -> anyhow::Result<RootCertStore> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.authority_pem.as_bytes())?)?;
+        Ok(roots)
+    }
+
+    fn client_config(&self) -> anyhow::Result<ClientConfig> {
         let chain =
             CertificateDer::pem_slice_iter(self.certificate.chain_pem.as_bytes()).collect::<Result<Vec<_>, _>>()?;
         let key = PrivateKeyDer::from_pem_slice(self.certificate.key_pem.as_bytes())?;
-        let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_root_certificates(roots)
-            .with_client_auth_cert(chain, key)?;
+        let mut config = builder()?.with_root_certificates(self.roots()?).with_client_auth_cert(chain, key)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
     }
+}
+
+fn builder() -> anyhow::Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    Ok(builder.with_protocol_versions(&[&rustls::version::TLS13])?)
 }
 
 /// An open link.

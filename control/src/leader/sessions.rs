@@ -163,7 +163,7 @@ impl Session {
     }
 
     /// The link is given up.
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.outbox = None;
         self.connection = 0;
     }

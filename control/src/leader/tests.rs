@@ -7,6 +7,7 @@ mod held;
 mod lost_views;
 mod marks;
 mod outages;
+mod retired;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -23,6 +23,9 @@ use crate::links::LinkEvent;
 use crate::refusals::{Culprit, Refusal};
 use crate::store::{Store, StoreError};
 
+/// What a host is told that was retired.
+const RETIRED: &str = "this host was retired; it may join again as another, with a token of `farwatch host invite`";
+
 impl State {
     /// Takes in one event of a link.
     pub(super) async fn take_in(
@@ -180,7 +183,26 @@ impl State {
                     session.upgrade_failure = Some((ordered_at, reason));
                 }
             }
-            FromHost::Hello { .. } | FromHost::Unknown => self.refuse(host),
+            FromHost::RefusedPeer { address, certificate, claims, reason } => self.noted.push(Refusal {
+                action: "refused.peer",
+                culprit: Culprit::Host(host),
+                entity: certificate.map_or_else(|| "nobody".to_owned(), |host| host.to_string()),
+                detail: json!({ "why": reason, "address": address, "claims": claims }),
+            }),
+            // The link itself answers whoever asks for a certificate.
+            FromHost::Hello { .. } | FromHost::Renew { .. } | FromHost::Unknown => self.refuse(host),
+        }
+    }
+
+    /// Ends the links of hosts that were retired, once the view without them is in force: until then their neighbours take
+    /// over what was theirs.
+    pub(super) fn dismiss_retired(&mut self) {
+        let (fleet, newest) = (&self.fleet, &self.newest);
+        let is_gone = |host: &HostId| !fleet.is_registered(*host) && newest.host(*host).is_none();
+        for (host, session) in self.sessions.iter_mut().filter(|(host, session)| session.is_linked() && is_gone(host)) {
+            info!(%host, "host dismissed");
+            session.send(*host, FromControl::Refused { reason: RETIRED.to_owned() });
+            session.end();
         }
     }
 
@@ -188,7 +210,7 @@ impl State {
     fn turn_away(&mut self, host: HostId, arrival: &Arrival, is_retired: bool) {
         warn!(%host, is_retired, "a host that is not registered was refused");
         let (why, reason) = if is_retired {
-            ("retired", "this host was retired; it may join again as another, with a token of `farwatch host invite`")
+            ("retired", RETIRED)
         } else {
             ("unregistered", "this host is not registered; register it with POST /v1/hosts")
         };

@@ -73,6 +73,7 @@ async fn perform(store: &Store, state: &mut State, decision: Decision, now: Unix
             }
             state.book.plan(&view, None);
             tell_all(state, &FromControl::View { view });
+            state.dismiss_retired();
             state.reassign_all();
         }
     }

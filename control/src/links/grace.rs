@@ -69,3 +69,39 @@ fn moment_for(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<UnixTim
     let judged_s = u64::try_from(judged_at(now, until).0 / 1000).unwrap_or(0);
     Ok(UnixTime::since_unix_epoch(Duration::from_secs(judged_s)))
 }
+
+#[cfg(test)]
+mod tests {
+    use farwatch_proto::id::HostId;
+    use farwatch_tests::certificate::{Authority, Validity};
+    use rustls::RootCertStore;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::server::WebPkiClientVerifier;
+
+    use super::*;
+
+    const HOUR_MS: i64 = 3_600_000;
+
+    #[test]
+    fn a_host_has_three_days_more_and_no_stranger_has_any() {
+        let now = UnixMs(1_800_000_000_000);
+        let (fleet, other) = (Authority::new().unwrap(), Authority::new().unwrap());
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(fleet.pem().as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let strict = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let forbearing = Forbearing(strict);
+        let at = UnixTime::since_unix_epoch(Duration::from_millis(now.0.unsigned_abs()));
+        let is_taken = |authority: &Authority, from_hours: i64, until_hours: i64| {
+            let validity = Validity::Between(now + from_hours * HOUR_MS, now + until_hours * HOUR_MS);
+            let shown = authority.host_certificate(HostId::from_bytes([1; 16]), validity).unwrap();
+            let shown = CertificateDer::from_pem_slice(shown.chain_pem.as_bytes()).unwrap();
+            forbearing.verify_client_cert(&shown, &[], at).is_ok()
+        };
+        assert!(is_taken(&fleet, -1, 23));
+        assert!(is_taken(&fleet, -25, -1) && is_taken(&fleet, -96, -72));
+        assert!(!is_taken(&fleet, -97, -73), "its grace is over");
+        assert!(!is_taken(&fleet, 1, 25), "it is not good yet");
+        assert!(!is_taken(&other, -1, 23) && !is_taken(&other, -25, -1), "another authority");
+    }
+}

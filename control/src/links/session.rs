@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use super::{Destination, LinkEvent, Links, OUTBOX_MAX, Peer};
+use super::{Destination, LinkEvent, Links, OUTBOX_MAX, Peer, renewal};
 use crate::refusals::{Culprit, Refusal};
 
 /// A host that has not said hello by then never will.
@@ -127,6 +127,14 @@ async fn exchange(
                 _ => return,
             },
         };
+        if let LinkEvent::Said { message: FromHost::Renew { request }, .. } = &event {
+            // Whoever leads has nothing to decide about it.
+            let answer = renewal::renew(links, peer, request).await;
+            if !send(socket, &answer).await {
+                return;
+            }
+            continue;
+        }
         if let LinkEvent::Unreadable { reason, .. } = &event {
             refuse(socket, reason).await;
         }

@@ -76,6 +76,13 @@ impl Views {
         self.in_force.last()
     }
 
+    /// Whether a host belongs to the fleet, by the newest view or one that is announced. Whoever holds no view yet cannot
+    /// tell, and takes everybody for one of the fleet whom the authority does.
+    pub fn is_of_fleet(&self, host: HostId) -> bool {
+        let mut newest = self.plans.iter().chain(self.in_force.last()).peekable();
+        newest.peek().is_none() || newest.any(|known| known.view.host(host).is_some())
+    }
+
     /// All plans.
     pub(super) fn plans(&self) -> &[KnownView] {
         &self.plans
@@ -154,6 +161,20 @@ mod tests {
         assert!(views.is_buried(crate::placement::tests::host_id(1)));
         assert!(views.death_after(UnixMs(TEN - 1), UnixMs(TEN)).is_some());
         assert!(views.death_after(UnixMs(TEN), UnixMs(TEN)).is_none());
+    }
+
+    #[test]
+    fn whoever_the_newest_view_does_not_name_is_not_of_the_fleet() {
+        let host = crate::placement::tests::host_id;
+        let mut views = Views::default();
+        assert!(views.is_of_fleet(host(0)), "nobody can tell yet");
+        views.put_in_force(view(1, 0, true, &[]), UnixMs(0));
+        let mut without = view(2, TEN, true, &[]);
+        without.hosts.retain(|known| known.id != host(0));
+        views.put_in_force(without, UnixMs(TEN));
+        assert!(!views.is_of_fleet(host(0)) && views.is_of_fleet(host(1)));
+        views.put_plan(view(3, 2 * TEN, true, &[]));
+        assert!(views.is_of_fleet(host(0)), "it is about to be");
     }
 
     #[test]

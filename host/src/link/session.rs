@@ -189,6 +189,8 @@ impl<'l> Session<'l> {
                     let _ = upgrader.try_send(UpgradeOrder { release, size_bytes, ordered_at });
                 }
             }
+            FromControl::Certificate { chain } => self.link.take_certificate(&chain),
+            FromControl::NotRenewed { reason } => warn!(reason, "control did not renew the certificate"),
             FromControl::Peers { peers } => self.link.learn_peers(peers),
             FromControl::HandOver { origins } => self.link.hand_over(origins),
             FromControl::Received { batch } => self.link.shared.copies.received(batch),

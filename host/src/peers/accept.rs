@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use farwatch_proto::link::PeerRefusal;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::accept_async_with_config;
 use tracing::{debug, info};
 
+use super::refused::TurnedAway;
 use super::session::{Session, socket_config};
 use super::{Peering, listen};
 use crate::identity::host_in;
@@ -79,21 +81,38 @@ fn admit(peering: &Peering, places: &Arc<Semaphore>, stream: TcpStream, address:
     let accepting = peering.clone();
     peering.spawner.task("peer", async move {
         let _place = place;
-        if let Err(error) = converse(&accepting, stream).await {
+        if let Err(error) = converse(&accepting, stream, address).await {
             debug!(%address, error = format!("{error:#}"), "a peer link ended");
         }
     });
 }
 
-async fn converse(peering: &Peering, stream: TcpStream) -> anyhow::Result<()> {
+async fn converse(peering: &Peering, stream: TcpStream, address: SocketAddr) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
+    let turn_away = || {
+        let reason = PeerRefusal::ForeignCertificate;
+        let turned_away = TurnedAway { address: address.ip(), certificate: None, claims: None, reason };
+        peering.refused.tell(&peering.shared, turned_away);
+    };
     let opened = timeout(HANDSHAKE_LIMIT, async {
-        let stream = peering.identity.acceptor.accept(stream).await?;
+        let accepted = peering.identity.acceptor.accept(stream).await;
+        let stream = accepted.inspect_err(|error| {
+            if is_about_a_certificate(error) {
+                turn_away();
+            }
+        })?;
         let chain = stream.get_ref().1.peer_certificates().context("the peer showed no certificate")?;
-        let host = host_in(chain.first().context("the peer showed no certificate")?)?;
+        let first = chain.first().context("the peer showed no certificate")?;
+        let host = host_in(first).inspect_err(|_| turn_away())?;
         let socket = accept_async_with_config(stream, Some(socket_config())).await?;
         anyhow::Ok((host, socket))
     });
     let (host, socket) = opened.await.context("no peer link in time")??;
-    Session::new(peering, host, socket).serve().await
+    Session::new(peering, (host, address), socket).serve().await
+}
+
+/// Whether there was no handshake because of the certificate that was shown.
+fn is_about_a_certificate(error: &std::io::Error) -> bool {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    matches!(cause, Some(rustls::Error::InvalidCertificate(_)))
 }

@@ -31,7 +31,7 @@ pub(super) async fn converse(peering: &Peering, host: HostId, address: SocketAdd
     });
     let opened = opened.await.context("no peer link in time").and_then(|opened| opened);
     let socket = opened.inspect_err(|error| debug!(%host, %address, error = format!("{error:#}"), "no peer link"))?;
-    if let Err(error) = Session::new(peering, host, socket).serve().await {
+    if let Err(error) = Session::new(peering, (host, address), socket).serve().await {
         debug!(%host, %address, error = format!("{error:#}"), "a peer link ended");
     }
     Ok(())

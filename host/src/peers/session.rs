@@ -2,6 +2,7 @@
 //!
 //! Heartbeats come first. Statements wait a moment for company, but what lets another go at once does not.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use anyhow::{Context, bail};
 use farwatch_core::clocks::Source;
 use farwatch_core::ownership::Receipt;
 use farwatch_proto::id::HostId;
-use farwatch_proto::link::FRAME_MAX_BYTES;
+use farwatch_proto::link::{FRAME_MAX_BYTES, PeerRefusal};
 use farwatch_proto::peer::{FromPeer, PEER_HEARTBEAT_MS, SAYS_MAX, Said, Statement};
 use farwatch_proto::run::RunResult;
 use farwatch_proto::time::BootMs;
@@ -21,6 +22,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+use super::refused::TurnedAway;
 use super::{Peering, Word};
 
 /// A neighbour that has said nothing for this long is gone, whatever its socket says.
@@ -39,6 +41,7 @@ pub(super) fn socket_config() -> WebSocketConfig {
 pub(super) struct Session<'p, S> {
     peering: &'p Peering,
     host: HostId,
+    address: SocketAddr,
     socket: WebSocketStream<S>,
     /// The link's number in the book, once it is open.
     number: u64,
@@ -51,14 +54,15 @@ pub(super) struct Session<'p, S> {
 
 impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
     /// A link to the neighbour that the certificate at its other end names.
-    pub(super) fn new(peering: &'p Peering, host: HostId, socket: WebSocketStream<S>) -> Self {
+    pub(super) fn new(peering: &'p Peering, (host, address): (HostId, SocketAddr), socket: WebSocketStream<S>) -> Self {
         let heard = peering.shared.clock.boot();
         let (waiting, results) = (Vec::new(), Vec::new());
-        Self { peering, host, socket, number: 0, waiting, results, heard, is_greeted: false }
+        Self { peering, host, address, socket, number: 0, waiting, results, heard, is_greeted: false }
     }
 
     /// Converses until either side ends.
     pub(super) async fn serve(mut self) -> anyhow::Result<()> {
+        self.demand_of_fleet()?;
         let (shared, peering, host) = (self.peering.shared.clone(), self.peering, self.host);
         let (number, words) = shared.book.open_link(shared.host, host, shared.clock.boot());
         self.number = number;
@@ -107,7 +111,22 @@ impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
         self.waiting.extend(self.peering.shared.desks.all().flat_map(|mut desk| desk.recap(self.host, now)));
     }
 
+    /// Ends the link to a host that was retired, or that no view names yet.
+    fn demand_of_fleet(&self) -> anyhow::Result<()> {
+        if self.peering.is_of_fleet(self.host) {
+            return Ok(());
+        }
+        self.turn_away(None, PeerRefusal::NotOfFleet);
+        bail!("the newest view does not name {}", self.host)
+    }
+
+    fn turn_away(&self, claims: Option<HostId>, reason: PeerRefusal) {
+        let (address, certificate) = (self.address.ip(), Some(self.host));
+        self.peering.refused.tell(&self.peering.shared, TurnedAway { address, certificate, claims, reason });
+    }
+
     async fn beat(&mut self) -> anyhow::Result<()> {
+        self.demand_of_fleet()?;
         let clock = &self.peering.shared.clock;
         if clock.boot().since(self.heard) > SILENCE_MS {
             bail!("the neighbour has been silent for {} s", SILENCE_MS / 1000);
@@ -145,6 +164,7 @@ impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
         let message: FromPeer = serde_json::from_str(text).context("the neighbour said what cannot be read")?;
         match message {
             FromPeer::Hello { host, .. } if host != self.host => {
+                self.turn_away(Some(host), PeerRefusal::NamesAnother);
                 bail!("the certificate names {}, but the hello {host}", self.host)
             }
             FromPeer::Hello { boot, .. } => {

@@ -38,6 +38,8 @@ pub(crate) struct Control {
 
 /// One host's connection.
 pub(crate) struct Link {
+    /// What the host showed, in DER.
+    pub(crate) certificate: Vec<u8>,
     socket: WebSocketStream<TlsStream<TcpStream>>,
 }
 
@@ -124,6 +126,7 @@ impl Link {
 
 async fn accept(acceptor: TlsAcceptor, stream: TcpStream, modules: &Mutex<HashMap<String, Vec<u8>>>) -> Option<Link> {
     let mut stream = acceptor.accept(stream).await.ok()?;
+    let certificate = stream.get_ref().1.peer_certificates()?.first()?.to_vec();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -146,7 +149,7 @@ async fn accept(acceptor: TlsAcceptor, stream: TcpStream, modules: &Mutex<HashMa
     );
     stream.write_all(answer.as_bytes()).await.ok()?;
     let config = WebSocketConfig::default().max_message_size(Some(FRAME_MAX_BYTES));
-    Some(Link { socket: WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await })
+    Some(Link { certificate, socket: WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await })
 }
 
 fn server_config(authority: &Authority) -> ServerConfig {

@@ -1,6 +1,7 @@
 //! A whole host in this process: its identity, its directory, and checks that it can be given.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,10 +12,10 @@ use farwatch_proto::check::{Activity, Definition, PlacementWish, Repeat, StreamI
 use farwatch_proto::fleet::{HostFacts, PLACEMENT_VERSION, Standing, View, ViewHost};
 use farwatch_proto::id::{CheckId, HostId, ModuleHash, TenantId};
 use farwatch_proto::interval::Interval;
-use farwatch_proto::link::{FromControl, HOST_URI_PREFIX, Mark};
+use farwatch_proto::link::{FromControl, Mark};
 use farwatch_proto::time::{Stamp, UnixMs};
 use farwatch_sandbox::{CompileCommand, Sandbox, SandboxConfig};
-use farwatch_tests::certificate::Authority;
+use farwatch_tests::certificate::{Authority, Validity};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -27,23 +28,29 @@ pub(crate) const HOST: HostId = HostId::from_bytes([0x11; 16]);
 /// A host and its control.
 pub(crate) struct World {
     pub(crate) control: Control,
+    pub(crate) authority: Authority,
     pub(crate) directory: TempDir,
+    peer_listen: Option<SocketAddr>,
     host: Option<(oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>)>,
 }
 
 impl World {
     /// A host that dials a control which the test plays.
     pub(crate) async fn start() -> Self {
+        Self::with(Authority::new().unwrap(), Validity::Good, None).await
+    }
+
+    /// The same with a certificate that is good for so long, and where neighbours dial it.
+    pub(crate) async fn with(authority: Authority, validity: Validity, peer_listen: Option<SocketAddr>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let authority = Authority::new().unwrap();
-        let certificate = authority.client_certificate(&format!("{HOST_URI_PREFIX}{HOST}")).unwrap();
+        let certificate = authority.host_certificate(HOST, validity).unwrap();
         for (name, text) in
             [("host.pem", &certificate.chain_pem), ("host.key", &certificate.key_pem), ("ca.pem", &authority.pem())]
         {
             std::fs::write(directory.path().join(name), text).unwrap();
         }
         let control = Control::start(&authority).await;
-        let mut world = Self { control, directory, host: None };
+        let mut world = Self { control, authority, directory, peer_listen, host: None };
         world.start_host();
         world
     }
@@ -53,7 +60,7 @@ impl World {
             data: self.directory.path().join("data"),
             identity: self.directory.path().to_owned(),
             controls: vec![self.control.address.to_string()],
-            peer_listen: None,
+            peer_listen: self.peer_listen,
             peer_address: None,
             run_places: 16,
             guest_threads: Some(1),
@@ -106,6 +113,17 @@ pub(crate) async fn welcome(link: &mut Link, marks: Vec<Mark>) {
 }
 
 pub(crate) fn view(n: u64) -> View {
+    View {
+        number: Stamp { era: 1, n },
+        in_force_from: UnixMs(0),
+        placement_version: PLACEMENT_VERSION,
+        planned: true,
+        hosts: vec![view_host(HOST)],
+    }
+}
+
+/// A host that owns.
+pub(crate) fn view_host(id: HostId) -> ViewHost {
     let facts = HostFacts {
         name: "one".to_owned(),
         provider: "provider".to_owned(),
@@ -118,13 +136,7 @@ pub(crate) fn view(n: u64) -> View {
         tenant: None,
         shared_machine: None,
     };
-    View {
-        number: Stamp { era: 1, n },
-        in_force_from: UnixMs(0),
-        placement_version: PLACEMENT_VERSION,
-        planned: true,
-        hosts: vec![ViewHost { id: HOST, standing: Standing::Active, facts }],
-    }
+    ViewHost { id, standing: Standing::Active, facts }
 }
 
 /// A check at 10 s whose next slot is due soon.

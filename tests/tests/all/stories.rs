@@ -11,6 +11,7 @@ mod followers;
 mod handovers;
 mod hangs;
 mod hosts_fail;
+mod joining;
 mod links;
 mod outages;
 mod restored;

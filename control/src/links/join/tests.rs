@@ -1,35 +1,15 @@
-use std::sync::Arc;
-
-use farwatch_core::certificate::LIFE_MS;
 use farwatch_core::join::TOKEN_LIFE_MS;
 use farwatch_proto::id::JoinTokenId;
 use farwatch_proto::join::JoinSecret;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-use tempfile::TempDir;
-use tokio::sync::watch;
+use rcgen::{CertificateParams, KeyPair};
 
 use super::*;
-use crate::authority::{Authority, covers_host};
+use crate::authority::covers_host;
 use crate::clock::Clock;
-use crate::links::Destination;
-use crate::refusals::Refusals;
-use crate::spawn::Spawner;
-use crate::store::{AuditFilter, AuditRecord, DatabaseUrl, NewJoinToken, Store};
-
-/// A control process that signs, and machines that come to it.
-struct World {
-    links: Links,
-    _directory: TempDir,
-}
+use crate::links::stage::World;
+use crate::store::{AuditRecord, NewJoinToken};
 
 const NEWCOMER: &str = "192.0.2.7:4000";
-
-fn authority() -> Authority {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    Authority::new(params.self_signed(&key).unwrap().pem(), &key.serialize_pem()).unwrap()
-}
 
 fn facts() -> HostFacts {
     serde_json::from_value(json!({
@@ -40,18 +20,6 @@ fn facts() -> HostFacts {
 }
 
 impl World {
-    async fn new() -> Self {
-        let directory = TempDir::new().unwrap();
-        let store = Store::open(&DatabaseUrl::file(&directory.path().join("farwatch.db"))).await.unwrap();
-        let spawner = Spawner::default();
-        let signing = Some(Arc::new(Signing { authority: authority(), life_ms: LIFE_MS }));
-        let refusals = Refusals::start(&spawner, store.clone(), Clock);
-        let destination = watch::channel(Destination::Elsewhere(None)).1;
-        let config_changed = Arc::default();
-        let links = Links { destination, store, signing, config_changed, refusals, clock: Clock, spawner };
-        Self { links, _directory: directory }
-    }
-
     /// Makes a token that has so long to live.
     async fn token(&self, name: Option<&str>, life_ms: i64) -> (JoinTokenId, JoinSecret) {
         let now = Clock.wall();
@@ -72,19 +40,6 @@ impl World {
             return Ok(serde_json::from_slice(&body).unwrap());
         }
         Err((status, serde_json::from_slice::<JoinRefusal>(&body).unwrap().reason))
-    }
-
-    /// What the audit log tells, once it tells so much.
-    async fn told(&self, action: &str, count: usize) -> Vec<AuditRecord> {
-        let filter = AuditFilter { action: Some(action.to_owned()), ..AuditFilter::default() };
-        for _ in 0..500 {
-            let page = self.links.store.audit().list(&filter, None, 100).await.unwrap();
-            if page.items.len() >= count {
-                return page.items;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-        panic!("the audit log does not tell {action} {count} times");
     }
 }
 

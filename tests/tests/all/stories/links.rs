@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use farwatch_proto::check::StreamId;
 use farwatch_proto::id::{BootId, CheckId, HostId, ModuleHash};
-use farwatch_proto::link::{Batch, FRAME_MAX_BYTES, FromControl, FromHost, HOST_URI_PREFIX, Mark};
+use farwatch_proto::link::{
+    Batch, FRAME_MAX_BYTES, FromControl, FromHost, HOST_URI_PREFIX, LINK_PATH, MODULE_PATH, Mark,
+};
 use farwatch_proto::outcome::{Outcome, Status};
 use farwatch_proto::pack::{PACK_VERSION, Packer};
 use farwatch_proto::run::{Purpose, RunResult, Terms};
@@ -70,6 +72,16 @@ impl Stage {
         )
         .unwrap();
         assert_eq!(self.health("refused"), before + count);
+    }
+
+    /// What the audit log tells of this action, once it tells so much.
+    fn told(&self, action: &str, count: usize) -> Vec<serde_json::Value> {
+        eventually("the refusal to be told", LIMIT, || {
+            let listed = self.scene.system.api().get(&format!("/v1/audit?action={action}"))?;
+            let items = listed["items"].as_array().cloned().unwrap_or_default();
+            Ok((items.len() >= count).then_some(items))
+        })
+        .unwrap()
     }
 
     /// A result of a host for the slot of the shop that was run last.
@@ -170,6 +182,8 @@ fn a_host_writes_only_what_it_may() {
     let kept = stage.scene.results("shop").unwrap();
     assert!(kept.iter().all(|result| result["code"] != "made-up"), "{kept:?}");
     assert!(stage.scene.incidents().unwrap().is_empty());
+    let told = stage.told("refused.result", 1).remove(0);
+    assert_eq!((&told["actor"], &told["detail"]["refused"]), (&stage.host.to_string().into(), &wrong.len().into()));
 }
 
 #[test]
@@ -179,6 +193,10 @@ fn nobody_speaks_without_a_certificate_of_the_fleet_or_for_another() {
     let foreign = Authority::new().unwrap().client_certificate(&uri).unwrap();
     let stranger = stage.identity.clone().with_certificate(foreign);
     assert!(RawLink::open(&stage.address, &stranger).is_err(), "the name is right, the authority is not");
+    for path in [LINK_PATH, MODULE_PATH, "/", "/v1/checks"] {
+        let status = stage.identity.status_without_certificate(&stage.address, path).unwrap();
+        assert_eq!(status, 401, "{path} without a certificate");
+    }
     let before = stage.health("refused");
     let mut link = stage.open();
     link.say(&hello(stage.other, BOOT)).unwrap();
@@ -187,4 +205,8 @@ fn nobody_speaks_without_a_certificate_of_the_fleet_or_for_another() {
     link.say(&batch(100, &[])).unwrap();
     assert!(link.hear_refusal().unwrap().contains("hello"));
     stage.refused_since(before, 2);
+    assert_eq!(stage.told("refused.certificate", 1)[0]["actor"], "nobody");
+    let told = stage.told("refused.link", 1).remove(0);
+    assert_eq!(told["actor"], stage.host.to_string());
+    assert_eq!((&told["entity"], &told["detail"]["why"]), (&stage.other.to_string().into(), &"another-host".into()));
 }
