@@ -29,6 +29,7 @@ mod edit;
 mod evidence;
 mod fields;
 mod held;
+mod period;
 mod reference;
 
 use std::path::PathBuf;

@@ -7,6 +7,7 @@
 //! memory than the slots that are due.
 
 mod account;
+mod audit;
 mod folded;
 mod owners;
 mod scan;
@@ -26,6 +27,7 @@ use crate::store::{DAY_MS, LedgerScope, Store, StoreError};
 use crate::tail::{Tail, TailError, first_hour_of_journal};
 use account::Account;
 pub(crate) use account::{in_force, revision_at};
+pub use audit::{AUDIT_SLOTS_MAX, DIFFERENCES_LISTED_MAX, LedgerAudit, SlotDiffers, audit_ledger};
 use folded::enter_record;
 pub(crate) use owners::Placed;
 use owners::{Owed, Owners};
@@ -59,8 +61,11 @@ pub enum LedgerError {
     #[error("the period must be longer than nothing and at most 400 days")]
     BadPeriod,
     /// More slots were due than one request may ask for.
-    #[error("more than {SLOTS_MAX} slots were due in this period; ask for a shorter one, or for one check")]
-    TooManySlots,
+    #[error("more than {most} slots were due in this period; ask for a shorter one, or for one check")]
+    TooManySlots {
+        /// How many one request may ask for.
+        most: usize,
+    },
     /// More days would have to be added up than one request may ask for.
     #[error("too many checks for so many days; ask for a shorter period, or for one check")]
     TooManyDays,
@@ -154,11 +159,11 @@ pub async fn account(store: &Store, tail: &Tail, request: &LedgerRequest, now: U
         return Err(LedgerError::BadPeriod);
     }
     let begun = begun(store, now).await?;
-    let record_from = begun.max(first_detailed_day(now));
+    let record_from = detailed_from(begun, now);
     let asked = Period { from: from.max(day_of(begun)), to };
     let from = from.max(record_from).min(to);
     let revisions = store.checks().revisions_in_force_between(scope, from, to).await?;
-    let mut account = Account::open(&revisions, from, to)?;
+    let mut account = Account::open(&revisions, (from, to), SLOTS_MAX)?;
     enter_record(store, tail, &mut account, (from, to)).await?;
     let mut owners = Owners::new(store, &request.silent).await?;
     let awaited = owners.undelivered(&account.undecided(now)).await?;
@@ -173,6 +178,15 @@ pub async fn account(store: &Store, tail: &Tail, request: &LedgerRequest, now: U
         missed.owners = owners.of(&Owed { stream, slot, revision }).await?;
     }
     Ok(ledger)
+}
+
+/// Since when slots are on record one by one.
+async fn record_from(store: &Store, now: UnixMs) -> Result<UnixMs, StoreError> {
+    Ok(detailed_from(begun(store, now).await?, now))
+}
+
+fn detailed_from(begun: UnixMs, now: UnixMs) -> UnixMs {
+    begun.max(first_detailed_day(now))
 }
 
 /// Since when slots are on record: since the first hour that was folded or, before any was, since the first that the

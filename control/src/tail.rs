@@ -33,7 +33,7 @@ const READ_WAIT: Duration = Duration::from_secs(2);
 /// quarter; more means that folding is behind, and the oldest hours give way until it has caught up.
 const BYTES_MAX: usize = 640 * 1024 * 1024;
 /// Clocks of leaders that followed one another differ by less.
-const CLOCKS_APART_MAX_MS: i64 = 60_000;
+pub(crate) const CLOCKS_APART_MAX_MS: i64 = 60_000;
 
 /// Why it cannot answer just now.
 #[derive(Debug, thiserror::Error)]

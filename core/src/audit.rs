@@ -135,7 +135,8 @@ fn state_of(slot: UnixMs, interval: Interval, runs: &[RunOnRecord]) -> SlotState
     }
 }
 
-fn owed_by(books: &Books<'_>, slot: UnixMs) -> Vec<HostId> {
+/// Who owed the slot, by rank, under the view in force at T; nobody where none was.
+pub fn owed_by(books: &Books<'_>, slot: UnixMs) -> Vec<HostId> {
     let Some(view) = books.views.iter().rfind(|view| view.in_force_from <= slot) else { return Vec::new() };
     let lists = preference_lists(&books.subject, view);
     lists.get(usize::from(books.stream)).map_or_else(Vec::new, |list| owners(list, view, books.subject.repeat))

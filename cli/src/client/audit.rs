@@ -1,8 +1,10 @@
-//! `farwatch audit`: who did what, and who was refused.
+//! `farwatch audit`: who did what, and who was refused; and whether the ledger is what the record comes to.
+
+mod ledger;
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use farwatch_control::clock::Clock;
 use serde_json::Value;
 
@@ -12,11 +14,17 @@ use super::{Client, ClientArgs};
 use crate::duration::seconds;
 use crate::exit::Failure;
 use crate::output::{Look, Table};
+use ledger::LedgerArgs;
 
-/// Who did what, and who was refused
+/// Who did what, and who was refused; and whether the ledger can be believed
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  farwatch audit --limit 20\n  farwatch audit --action refused. --since 24h")]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  farwatch audit --limit 20\n  farwatch audit --action refused. --since 24h\n  farwatch audit ledger --since 24h"
+)]
 pub(crate) struct AuditArgs {
+    #[command(subcommand)]
+    of: Option<Of>,
     #[command(flatten)]
     client: ClientArgs,
     /// How many entries, the newest first
@@ -36,9 +44,17 @@ pub(crate) struct AuditArgs {
     since: Option<Duration>,
 }
 
+#[derive(Subcommand, Debug)]
+enum Of {
+    Ledger(LedgerArgs),
+}
+
 impl AuditArgs {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         let client = Client::open(&self.client)?;
+        if let Some(Of::Ledger(args)) = &self.of {
+            return args.run(&client);
+        }
         client.show(&client.connection.get(&self.path(Clock.wall().0))?, listed)
     }
 
@@ -81,6 +97,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_asked_of_the_api() {
         let args = AuditArgs {
+            of: None,
             client: ClientArgs::default(),
             limit: 5,
             actor: Some("tok_1".to_owned()),

@@ -1,31 +1,22 @@
 //! `farwatch ledger`: the account of every slot of a period.
 
-use std::time::Duration;
-
 use clap::Args;
 use farwatch_control::clock::Clock;
 use serde_json::Value;
 
 use super::fields::{moment, text, utc};
+use super::period::PeriodArgs;
 use super::reference::{CHECK, id_of};
 use super::{Client, ClientArgs};
-use crate::duration::seconds;
-use crate::exit::{Failure, USAGE};
+use crate::exit::Failure;
 use crate::output::{Cell, Look, Table, Tone};
 
 /// The account of every slot: what was due, and how each stands
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  farwatch ledger\n  farwatch ledger --since 24h --check shop")]
 pub(crate) struct LedgerArgs {
-    /// From so long ago until now
-    #[arg(long, default_value = "1h", value_parser = seconds, value_name = "TIME")]
-    since: Duration,
-    /// From this moment, in Unix milliseconds; needs --to
-    #[arg(long, requires = "to", conflicts_with = "since", value_name = "MS")]
-    from: Option<i64>,
-    /// Up to this moment, in Unix milliseconds
-    #[arg(long, requires = "from", value_name = "MS")]
-    to: Option<i64>,
+    #[command(flatten)]
+    period: PeriodArgs,
     /// Of this check only, by name or id
     #[arg(long, value_name = "CHECK")]
     check: Option<String>,
@@ -36,21 +27,12 @@ pub(crate) struct LedgerArgs {
 impl LedgerArgs {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         let client = Client::open(&self.client)?;
-        let (from, to) = self.period(Clock.wall().0)?;
+        let (from, to) = self.period.at(Clock.wall().0)?;
         let mut path = format!("/v1/ledger?from={from}&to={to}");
         if let Some(check) = &self.check {
             path.push_str(&format!("&check={}", id_of(&client.connection, CHECK, check)?));
         }
         client.show(&client.connection.get(&path)?, shown)
-    }
-
-    fn period(&self, now: i64) -> Result<(i64, i64), Failure> {
-        if let (Some(from), Some(to)) = (self.from, self.to) {
-            return Ok((from, to));
-        }
-        let since_ms = i64::try_from(self.since.as_millis()).ok().filter(|since_ms| *since_ms <= now);
-        let since_ms = since_ms.ok_or_else(|| Failure::new(USAGE, "--since lies before all time; ask for less"))?;
-        Ok((now - since_ms, now))
     }
 }
 

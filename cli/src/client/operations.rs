@@ -8,7 +8,7 @@ use farwatch_control::api::routes;
 use crate::{Line, command};
 
 /// The operations, each with a line that asks for it.
-const WORDS: [(&str, &str, &str); 57] = [
+const WORDS: [(&str, &str, &str); 58] = [
     ("GET", "/metrics", "metrics"),
     ("GET", "/v1/audit", "audit"),
     ("DELETE", "/v1/channels/{id}", "channel delete chn_1"),
@@ -52,6 +52,7 @@ const WORDS: [(&str, &str, &str); 57] = [
     ("GET", "/v1/incidents", "incident list"),
     ("GET", "/v1/incidents/{id}", "incident show inc_1"),
     ("GET", "/v1/ledger", "ledger --since 24h"),
+    ("GET", "/v1/ledger/audit", "audit ledger --since 24h"),
     ("GET", "/v1/modules", "module list"),
     ("GET", "/v1/openapi.json", "openapi"),
     ("GET", "/v1/releases", "release list"),

@@ -1,5 +1,7 @@
 //! The ledger of a period, as anybody may check it: what was due, and how every slot of it stands.
 
+mod audit;
+
 use std::collections::BTreeSet;
 
 use axum::Json;
@@ -34,7 +36,11 @@ query!(
 );
 
 pub(super) fn routes() -> Routes {
-    Routes::default().get("/v1/ledger", show).about("The account of every slot in a period")
+    Routes::default()
+        .get("/v1/ledger", show)
+        .about("The account of every slot in a period")
+        .get("/v1/ledger/audit", audit::show)
+        .about("The ledger held against what revisions, views and the raw results come to, slot by slot")
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -190,8 +196,12 @@ async fn check_views(api: &Api, mut checks: Vec<CheckAccount>) -> Result<Vec<Che
     Ok(views)
 }
 
+fn named(host: HostId, names: &HostNames) -> HostNameView {
+    HostNameView { host, host_name: names.of(host) }
+}
+
 fn missed_view(missed: MissedSlot, names: &HostNames) -> MissedView {
-    let named = |host: HostId| HostNameView { host, host_name: names.of(host) };
+    let named = |host: HostId| named(host, names);
     let MissedSlot { stream, slot, revision, cause, owners } = missed;
     let (cause, host, code) = match cause {
         MissCause::NoRun => ("no_run", None, None),

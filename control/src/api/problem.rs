@@ -283,7 +283,7 @@ impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::BadPeriod => Self::parameter("to", error.to_string()),
-            LedgerError::TooManySlots | LedgerError::TooManyDays => Self::parameter("from", error.to_string()),
+            LedgerError::TooManySlots { .. } | LedgerError::TooManyDays => Self::parameter("from", error.to_string()),
             LedgerError::Store(store) => store.into(),
             LedgerError::Tail(tail) => tail.into(),
             LedgerError::DamagedBlock { .. } => Self::Internal(error.to_string()),

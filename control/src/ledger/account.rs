@@ -2,7 +2,7 @@
 //!
 //! It keeps one byte and one moment per due slot, whatever the journal holds.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use farwatch_core::block::{Block, Hour, OpenRun, SlotOnRecord};
 use farwatch_core::ledger::{
@@ -17,7 +17,7 @@ use farwatch_proto::run::{Purpose, RunResult};
 use farwatch_proto::time::UnixMs;
 
 use super::owners::Owed;
-use super::{CheckAccount, Ledger, LedgerError, MISSED_LISTED_MAX, MissCause, MissedSlot, SLOTS_MAX};
+use super::{CheckAccount, Ledger, LedgerError, MISSED_LISTED_MAX, MissCause, MissedSlot};
 use crate::store::LedgerRevision;
 use crate::tail::Held;
 
@@ -58,10 +58,29 @@ impl StreamAccount {
         self.due.binary_search_by_key(&slot, |due| due.slot).ok()
     }
 
+    /// Every due slot with how it stands.
+    fn states(
+        &self,
+        now: UnixMs,
+        undelivered: &impl Fn(StreamId, UnixMs) -> bool,
+    ) -> impl Iterator<Item = (DueSlot, SlotState)> {
+        self.due.iter().zip(&self.best).map(move |(due, best)| {
+            let state = match best {
+                Best::OnTime => SlotState::OnTime,
+                Best::Late => SlotState::Late,
+                Best::Uncovered => slot_state(*due, &[], now, undelivered(self.stream, due.slot)),
+            };
+            (*due, state)
+        })
+    }
+
     fn uncovered(&self) -> impl Iterator<Item = DueSlot> {
         self.due.iter().zip(&self.best).filter(|(_, best)| **best == Best::Uncovered).map(|(due, _)| *due)
     }
 }
+
+/// How every due slot of some streams stands.
+pub(super) type States = HashMap<StreamId, BTreeMap<UnixMs, SlotState>>;
 
 /// See the file's documentation.
 pub(super) struct Account<'r> {
@@ -76,8 +95,13 @@ pub(super) struct Account<'r> {
 }
 
 impl<'r> Account<'r> {
-    /// The account of what these revisions, in order of check and revision, made due in `[from, to)`.
-    pub(super) fn open(revisions: &'r [LedgerRevision], from: UnixMs, to: UnixMs) -> Result<Self, LedgerError> {
+    /// The account of what these revisions, in order of check and revision, made due in `[from, to)`, if that is no more
+    /// than `most` slots.
+    pub(super) fn open(
+        revisions: &'r [LedgerRevision],
+        (from, to): (UnixMs, UnixMs),
+        most: usize,
+    ) -> Result<Self, LedgerError> {
         let mut account = Self {
             from,
             to,
@@ -90,8 +114,8 @@ impl<'r> Account<'r> {
         let mut slots = 0;
         for of_check in revisions.chunk_by(|one, next| one.check == next.check) {
             slots += account.open_check(of_check);
-            if slots > SLOTS_MAX {
-                return Err(LedgerError::TooManySlots);
+            if slots > most {
+                return Err(LedgerError::TooManySlots { most });
             }
         }
         Ok(account)
@@ -213,17 +237,21 @@ impl<'r> Account<'r> {
         Owed { stream: account.stream, slot, revision: then.revision }
     }
 
+    /// How every due slot stands. `undelivered` says whether somebody may still hold a result of the slot.
+    pub(super) fn states(self, now: UnixMs, undelivered: impl Fn(StreamId, UnixMs) -> bool) -> States {
+        let of_stream = |account: &StreamAccount| {
+            let states = account.states(now, &undelivered).map(|(due, state)| (due.slot, state));
+            (account.stream, states.collect())
+        };
+        self.streams.iter().map(of_stream).collect()
+    }
+
     /// Closes it. `undelivered` says whether somebody may still hold a result of the slot.
     pub(super) fn close(mut self, now: UnixMs, undelivered: impl Fn(StreamId, UnixMs) -> bool) -> Ledger {
         let mut ledger = Ledger { extra: self.extra.len() as u64, ..Ledger::default() };
         let mut balances = vec![Balance::default(); self.checks.len()];
         for account in &self.streams {
-            for (due, best) in account.due.iter().zip(&account.best) {
-                let state = match best {
-                    Best::OnTime => SlotState::OnTime,
-                    Best::Late => SlotState::Late,
-                    Best::Uncovered => slot_state(*due, &[], now, undelivered(account.stream, due.slot)),
-                };
+            for (due, state) in account.states(now, &undelivered) {
                 balances[account.check].count(state);
                 match revision_at(self.checks[account.check], due.slot).repeat {
                     Repeat::Safe => ledger.promised.count(state),

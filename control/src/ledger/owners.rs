@@ -42,14 +42,19 @@ impl Placed {
 
     /// The owners of each stream of the check under this view, by rank.
     pub(crate) fn owners(&self, check: CheckId, view: &View) -> Vec<Vec<HostId>> {
+        let lists = preference_lists(&self.subject(check), view);
+        lists.iter().map(|list| owners(list, view, self.repeat)).collect()
+    }
+
+    /// The check, as placement reads it.
+    pub(super) fn subject(&self, check: CheckId) -> Subject<'_> {
         let Self { tenant, repeat, ref wish } = *self;
-        let lists = preference_lists(&Subject { check, tenant, wish, repeat }, view);
-        lists.iter().map(|list| owners(list, view, repeat)).collect()
+        Subject { check, tenant, wish, repeat }
     }
 }
 
 /// What placement reads of this revision; `None` where there is none, or none that says where it belongs.
-async fn placed(store: &Store, check: CheckId, revision: u32) -> Result<Option<Placed>, StoreError> {
+pub(super) async fn placed(store: &Store, check: CheckId, revision: u32) -> Result<Option<Placed>, StoreError> {
     let stored = store.checks().revision(check, revision).await?;
     Ok(stored.and_then(|stored| Placed::of(stored.tenant, stored.repeat, &stored.spec)))
 }

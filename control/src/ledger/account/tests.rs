@@ -10,6 +10,7 @@ use farwatch_proto::run::Terms;
 use farwatch_proto::time::Stamp;
 
 use super::*;
+use crate::ledger::SLOTS_MAX;
 
 const PERIOD: (UnixMs, UnixMs) = (UnixMs(1_000_000), UnixMs(1_100_000));
 const LONG_AFTER: UnixMs = UnixMs(9_000_000);
@@ -59,7 +60,7 @@ fn ten_slots_stand_as_their_best_runs_say() {
     let revisions = [revision(1, 1, Activity::Active, 0)];
     let due = slots(1, &revisions);
     assert_eq!(due.len(), 10);
-    let mut account = Account::open(&revisions, PERIOD.0, PERIOD.1).unwrap();
+    let mut account = Account::open(&revisions, PERIOD, SLOTS_MAX).unwrap();
     for slot in &due[..7] {
         account.enter(host(1), &run(1, *slot, 5, Status::Up));
         account.enter(host(2), &run(1, *slot, 6_000, Status::Up));
@@ -78,7 +79,7 @@ fn ten_slots_stand_as_their_best_runs_say() {
 fn a_run_that_is_on_record_twice_counts_once() {
     let revisions = [revision(1, 1, Activity::Active, 0)];
     let due = slots(1, &revisions);
-    let mut account = Account::open(&revisions, PERIOD.0, PERIOD.1).unwrap();
+    let mut account = Account::open(&revisions, PERIOD, SLOTS_MAX).unwrap();
     for slot in due.iter().chain(&due) {
         account.enter(host(1), &run(1, *slot, 5, Status::Up));
     }
@@ -90,7 +91,7 @@ fn a_run_that_is_on_record_twice_counts_once() {
 fn what_somebody_may_still_bring_is_pending() {
     let revisions = [revision(1, 1, Activity::Active, 0)];
     let last = *slots(1, &revisions).last().unwrap();
-    let account = Account::open(&revisions, PERIOD.0, PERIOD.1).unwrap();
+    let account = Account::open(&revisions, PERIOD, SLOTS_MAX).unwrap();
     let just_after = last + 60_000;
     let undecided = account.undecided(just_after);
     assert_eq!(undecided.len(), 10);
@@ -103,7 +104,7 @@ fn what_somebody_may_still_bring_is_pending() {
 fn a_pause_makes_nothing_due_and_its_runs_are_extra() {
     let revisions = [revision(1, 1, Activity::Active, 0), revision(1, 2, Activity::Paused, 1_050_000)];
     let due = slots(1, &revisions);
-    let mut account = Account::open(&revisions, PERIOD.0, PERIOD.1).unwrap();
+    let mut account = Account::open(&revisions, PERIOD, SLOTS_MAX).unwrap();
     due.iter().for_each(|slot| account.enter(host(1), &run(1, *slot, 1, Status::Up)));
     account.enter(host(1), &run(1, *due.last().unwrap() + 10_000, 1, Status::Up));
     account.enter(host(1), &run(1, PERIOD.1 + 10_000, 1, Status::Up));
@@ -115,7 +116,7 @@ fn a_pause_makes_nothing_due_and_its_runs_are_extra() {
 fn what_must_not_run_twice_is_counted_apart_and_strangers_not_at_all() {
     let unsafe_check = LedgerRevision { repeat: Repeat::Unsafe, ..revision(1, 1, Activity::Active, 0) };
     let revisions = [unsafe_check, revision(2, 1, Activity::Active, 0)];
-    let mut account = Account::open(&revisions, PERIOD.0, PERIOD.1).unwrap();
+    let mut account = Account::open(&revisions, PERIOD, SLOTS_MAX).unwrap();
     account.enter(host(1), &run(3, PERIOD.0, 1, Status::Up));
     let ledger = account.close(LONG_AFTER, |_, _| false);
     assert_eq!((ledger.promised.due(), ledger.unpromised.due(), ledger.extra), (10, 10, 0));
@@ -126,8 +127,8 @@ fn what_must_not_run_twice_is_counted_apart_and_strangers_not_at_all() {
 fn a_period_with_too_many_slots_is_refused() {
     let many: Vec<LedgerRevision> =
         (0..120_u8).map(|check| LedgerRevision { streams: 8, ..revision(check, 1, Activity::Active, 0) }).collect();
-    let day = Account::open(&many, UnixMs(0), UnixMs(48 * 3_600_000));
-    assert!(day.is_err_and(|error| matches!(error, LedgerError::TooManySlots)));
+    let day = Account::open(&many, (UnixMs(0), UnixMs(48 * 3_600_000)), SLOTS_MAX);
+    assert!(day.is_err_and(|error| matches!(error, LedgerError::TooManySlots { most: SLOTS_MAX })));
 }
 
 /// Runs of some slots, on time, late and outside, and now and then of a moment that is no slot.
@@ -151,8 +152,8 @@ fn the_account_of_blocks_is_that_of_the_raw_results() {
     let of_hour = due_slots(stream, &history, hour.start(), hour.end());
     let due = slots(1, &revisions);
     for seed in 0..500 {
-        let mut raw = Account::open(&revisions, PERIOD.0, PERIOD.1).unwrap();
-        let mut folded = Account::open(&revisions, PERIOD.0, PERIOD.1).unwrap();
+        let mut raw = Account::open(&revisions, PERIOD, SLOTS_MAX).unwrap();
+        let mut folded = Account::open(&revisions, PERIOD, SLOTS_MAX).unwrap();
         let mut block = Block::open(BlockKey { stream, hour }, &of_hour).unwrap();
         for (host, result) in some_runs(seed, &due) {
             raw.enter(host, &result);

@@ -34,18 +34,18 @@ on_both_engines!(
 );
 
 /// The hour that goes on: its check has been in force since before it began.
-fn this_hour() -> Hour {
+pub(super) fn this_hour() -> Hour {
     Hour::of(now())
 }
 
 /// Folds until there is nothing left to fold at that moment.
-async fn fold(scribe: &Scribe<'_>, at: UnixMs, silent: &[HostId]) {
+pub(super) async fn fold(scribe: &Scribe<'_>, at: UnixMs, silent: &[HostId]) {
     let silent: BTreeSet<HostId> = silent.iter().copied().collect();
     let folding = Folding::new(&scribe.house.store, scribe.epoch, silent, at);
     while folding.run().await.unwrap() {}
 }
 
-async fn blocks(scribe: &Scribe<'_>, hour: Hour) -> Vec<StoredBlock> {
+pub(super) async fn blocks(scribe: &Scribe<'_>, hour: Hour) -> Vec<StoredBlock> {
     scribe.house.store.blocks().of_check(scribe.check, (hour.start(), hour.end()), None, 10).await.unwrap()
 }
 

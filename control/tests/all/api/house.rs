@@ -22,6 +22,7 @@ use farwatch_tests::postgres::Postgres;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -55,22 +56,25 @@ pub(super) struct House {
     state: ApiState,
     /// The first token of the operator.
     pub(super) operator: String,
+    /// Where the database is, in the words of the driver, for whatever happens behind the product's back.
+    driver_url: String,
     _directory: TempDir,
 }
 
 impl House {
     pub(super) async fn on_sqlite() -> Self {
         let directory = TempDir::new().unwrap();
-        let url = DatabaseUrl::file(&directory.path().join("farwatch.db"));
-        Self::on(&url, directory).await
+        let path = directory.path().join("farwatch.db");
+        let driver_url = format!("sqlite://{}", path.display());
+        Self::on(&DatabaseUrl::file(&path), driver_url, directory).await
     }
 
     pub(super) async fn on_postgres() -> Self {
         let url = Postgres::shared().create_database().unwrap();
-        Self::on(&url.parse().unwrap(), TempDir::new().unwrap()).await
+        Self::on(&url.parse().unwrap(), url, TempDir::new().unwrap()).await
     }
 
-    async fn on(url: &DatabaseUrl, directory: TempDir) -> Self {
+    async fn on(url: &DatabaseUrl, driver_url: String, directory: TempDir) -> Self {
         let store = Store::open(url).await.unwrap();
         let sandbox = sandbox().clone();
         builtin::install(&store, &sandbox, Clock.wall()).await.unwrap();
@@ -87,7 +91,7 @@ impl House {
             entrance: entrance(LINK_ADDRESS, Some(AUTHORITY)),
             clock: Clock,
         };
-        Self { store, router: api::router(state.clone()), state, operator, _directory: directory }
+        Self { store, router: api::router(state.clone()), state, operator, driver_url, _directory: directory }
     }
 
     /// The same house with other limits.
@@ -107,6 +111,15 @@ impl House {
     /// What it knows of the hours that are not folded.
     pub(super) fn tail(&self) -> Tail {
         self.state.tail.clone()
+    }
+
+    /// Runs a statement beside the store, and says how many rows it changed.
+    pub(super) async fn run(&self, statement: &str) -> u64 {
+        sqlx::any::install_default_drivers();
+        let mut connection = AnyConnection::connect(&self.driver_url).await.unwrap();
+        let done = connection.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
+        connection.close().await.unwrap();
+        done.rows_affected()
     }
 
     /// Sends a request as it is.

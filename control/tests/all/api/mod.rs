@@ -21,6 +21,7 @@ macro_rules! on_both_engines {
 mod access;
 mod afterwards;
 mod audit;
+mod audited;
 mod bad_input;
 mod charts;
 mod checks;

@@ -81,13 +81,18 @@ impl<'h> Scribe<'h> {
         }
     }
 
+    /// What the first host found.
     pub(super) fn flush(&self, results: Vec<RunResult>) -> Flush {
+        self.flush_of(self.hosts[0], results)
+    }
+
+    pub(super) fn flush_of(&self, host: HostId, results: Vec<RunResult>) -> Flush {
         let slots = results.iter().map(|result| result.slot);
         let range = slots.clone().min().zip(slots.max());
         let count = u32::try_from(results.len()).unwrap();
         let mut id = [0; 16];
         id[8..].copy_from_slice(&self.head.seq.to_be_bytes());
-        let section = HostResults { host: self.hosts[0], boot: BootId::from_bytes([9; 16]), results };
+        let section = HostResults { host, boot: BootId::from_bytes([9; 16]), results };
         Flush {
             id: FlushId(id),
             after: self.head,

@@ -37,6 +37,8 @@ fn a_journal_row_that_is_lost_is_a_missed_slot() {
     let to = now();
     let results = scene.results("shop").unwrap();
     let victim = results.iter().find(|result| moment(&result["slot"]).is_ok_and(|slot| slot > began)).unwrap();
+    let (ended, told) = audit(&scene).unwrap();
+    assert!(ended == Some(0) && told.contains("ledger and record agree"), "{told}");
     let deleted = delete_row(&scene, &victim["slot"].to_string()).unwrap();
     assert_eq!(deleted, "1");
     let ledger = eventually("the ledger to decide", LIMIT, || {
@@ -48,6 +50,16 @@ fn a_journal_row_that_is_lost_is_a_missed_slot() {
     let due = ledger["due"].as_u64().unwrap();
     assert_eq!(due, 1 + ledger["on_time"].as_u64().unwrap() + ledger["late"].as_u64().unwrap());
     assert_eq!(ledger["missed_slots"][0]["slot"], victim["slot"]);
+    // Of an open hour ledger and record read the same rows: both say that it is missed, and the audit that a row is gone.
+    let (ended, told) = audit(&scene).unwrap();
+    assert!(ended == Some(70) && told.contains("missing    1 rows of the journal"), "{told}");
+    assert!(told.contains("differing  none"), "{told}");
+}
+
+/// How `farwatch audit ledger` ends, and what it says.
+fn audit(scene: &Scene) -> anyhow::Result<(Option<i32>, String)> {
+    let audited = scene.system.client(&["audit", "ledger", "--since", "5m"])?;
+    Ok((audited.status.code(), String::from_utf8(audited.stdout)?))
 }
 
 fn delete_row(scene: &Scene, slot: &str) -> anyhow::Result<String> {
