@@ -27,6 +27,7 @@ pub(crate) mod limits;
 mod metrics;
 mod modules;
 mod openapi;
+mod own_incidents;
 mod problem;
 mod refusals;
 mod releases;
@@ -156,6 +157,7 @@ fn all_routes() -> Routes {
         .merge(incidents::routes())
         .merge(leadership::routes())
         .merge(ledger::routes())
+        .merge(own_incidents::routes())
         .merge(metrics::routes())
         .merge(modules::routes())
         .merge(openapi::routes())

@@ -7,7 +7,6 @@
 mod held;
 mod hour;
 mod late;
-mod ranks;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -25,13 +24,12 @@ use tracing::info_span;
 
 use crate::clock::Clock;
 use crate::leader::LeaderHandle;
-use crate::ledger::Scan;
+use crate::ledger::{Ranks, Scan};
 use crate::otlp::within;
 use crate::spawn::Spawner;
 use crate::store::{Epoch, FoldMark, Store, StoredBlock};
 use crate::tail::{Tail, first_hour_of_journal};
 use crate::tasks::TaskList;
-pub(crate) use ranks::Ranks;
 
 /// How often it looks whether there is something to fold. A late result waits this long for its block.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -86,7 +84,7 @@ pub(crate) fn start(
 }
 
 /// The hosts that the leader does not hear now.
-fn silent_hosts(handle: &LeaderHandle) -> BTreeSet<HostId> {
+pub(crate) fn silent_hosts(handle: &LeaderHandle) -> BTreeSet<HostId> {
     let hosts = handle.status().hosts.into_iter();
     hosts.filter(|(_, host)| !host.connected || host.silent_ms >= SILENCE_MS).map(|(id, _)| id).collect()
 }

@@ -8,15 +8,19 @@
 
 mod account;
 mod audit;
+mod by_host;
+mod causes;
 mod folded;
 mod owners;
+mod ranks;
 mod scan;
+mod settling;
 mod summed;
 
 use std::collections::BTreeSet;
 
 use farwatch_core::block::BlockError;
-use farwatch_core::ledger::Balance;
+use farwatch_core::ledger::{Balance, CauseCount, MissCause};
 use farwatch_core::uptime::Period;
 use farwatch_proto::check::StreamId;
 use farwatch_proto::id::{CheckId, HostId, TenantId};
@@ -28,10 +32,14 @@ use crate::tail::{Tail, TailError, first_hour_of_journal};
 use account::Account;
 pub(crate) use account::{in_force, revision_at};
 pub use audit::{AUDIT_SLOTS_MAX, DIFFERENCES_LISTED_MAX, LedgerAudit, SlotDiffers, audit_ledger};
+pub use by_host::HostAccount;
+use by_host::by_first_owner;
 use folded::enter_record;
 pub(crate) use owners::Placed;
 use owners::{Owed, Owners};
+pub(crate) use ranks::{Ranks, views_of};
 pub use scan::{Scan, ScannedRow};
+pub(crate) use settling::missed_settling;
 use summed::{add_days, whole_days};
 
 /// The longest period of one request: a year, and the month in which somebody looks back on it.
@@ -52,6 +60,8 @@ pub struct LedgerRequest {
     pub to: UnixMs,
     /// Hosts that the leader does not hear now, and that may hold results.
     pub silent: BTreeSet<HostId>,
+    /// Whether the balance of each host is asked for, which takes longer.
+    pub by_host: bool,
 }
 
 /// Why there is no account.
@@ -103,6 +113,11 @@ pub struct Ledger {
     pub extra: u64,
     /// The same for every check that had a slot due, in order of id.
     pub checks: Vec<CheckAccount>,
+    /// The same for every host, by the slots on record one by one that it owned first; in order of id, and only where it
+    /// was asked for.
+    pub hosts: Option<Vec<HostAccount>>,
+    /// Why slots were missed that are on record one by one, the cause of most of them first.
+    pub causes: Vec<CauseCount>,
     /// The first missed slots, at most [`MISSED_LISTED_MAX`].
     pub missed: Vec<MissedSlot>,
 }
@@ -133,25 +148,6 @@ pub struct MissedSlot {
     pub owners: Vec<HostId>,
 }
 
-/// Why a slot was missed, as far as the record says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MissCause {
-    /// No run is on record.
-    NoRun,
-    /// A host ran it and was itself in trouble, which covers nothing.
-    HostTrouble {
-        /// The host.
-        host: HostId,
-        /// What it said, such as `host-paused`.
-        code: String,
-    },
-    /// The only run on record began outside the slot's window.
-    OutsideWindow {
-        /// The host.
-        host: HostId,
-    },
-}
-
 /// Makes the account as it stands at `now`.
 pub async fn account(store: &Store, tail: &Tail, request: &LedgerRequest, now: UnixMs) -> Result<Ledger, LedgerError> {
     let LedgerRequest { scope, from, to, .. } = *request;
@@ -164,11 +160,15 @@ pub async fn account(store: &Store, tail: &Tail, request: &LedgerRequest, now: U
     let from = from.max(record_from).min(to);
     let revisions = store.checks().revisions_in_force_between(scope, from, to).await?;
     let mut account = Account::open(&revisions, (from, to), SLOTS_MAX)?;
-    enter_record(store, tail, &mut account, (from, to)).await?;
+    enter_record(store, tail, &mut account).await?;
     let mut owners = Owners::new(store, &request.silent).await?;
     let awaited = owners.undelivered(&account.undecided(now)).await?;
+    let mut hosts = None;
+    if request.by_host {
+        hosts = Some(by_first_owner(store, &account, (from, to), (now, &awaited)).await?);
+    }
     let mut ledger = account.close(now, |stream, slot| awaited.is_awaited(stream, slot));
-    ledger.record_from = record_from;
+    (ledger.record_from, ledger.hosts) = (record_from, hosts);
     if let Some(days) = whole_days(asked, first_detailed_day(now)) {
         add_days(store, scope, days, &mut ledger).await?;
         ledger.summed = Some(days);

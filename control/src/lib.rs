@@ -18,6 +18,7 @@ pub mod leader;
 pub mod ledger;
 pub mod links;
 pub mod metrics;
+pub mod misses;
 pub mod otlp;
 pub mod process;
 pub mod recorded;

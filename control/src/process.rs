@@ -24,6 +24,7 @@ use crate::fold;
 use crate::leader::{self, LeaderConfig, LeaderHandle, afterwards, questions, upgrades};
 use crate::links::{self, Entrance, LinkIdentity, Links, Signing};
 use crate::metrics::{Metrics, Sight};
+use crate::misses;
 use crate::otlp::{self, Exporter, FinishedSpans};
 use crate::refusals::Refusals;
 use crate::retention;
@@ -191,6 +192,7 @@ async fn serve(
     tail.start(spawner, &tasks, handle.journal_grew.clone());
     upgrades::start(spawner, &tasks, store.clone(), tail.clone(), (clock, handle.clone()));
     fold::start(spawner, &tasks, store.clone(), (clock, process), (tail.clone(), handle.clone()));
+    misses::start(spawner, &tasks, store.clone(), (clock, process), (tail.clone(), handle.clone()));
 
     if let (Some(to), Some(spans)) = (config.otlp.clone(), spans) {
         let (metrics, leader, tasks, store) = (metrics.clone(), handle.clone(), tasks.clone(), store.clone());

@@ -11,8 +11,7 @@ use farwatch_core::uptime::Period;
 use farwatch_proto::id::{CheckId, TenantId};
 use farwatch_proto::time::UnixMs;
 
-use crate::fold::Ranks;
-use crate::ledger::{LedgerError, in_force};
+use crate::ledger::{LedgerError, Ranks, in_force};
 use crate::retention::SLOT_AHEAD_MAX_MS;
 use crate::store::{LedgerRevision, LedgerScope, Store, StoredBlock};
 use crate::tail::{Held, Tail, TailError};

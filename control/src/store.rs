@@ -37,6 +37,7 @@ mod leader_status;
 mod lease;
 mod migrations;
 mod modules;
+mod own_incidents;
 mod owners;
 mod page;
 mod partitions;
@@ -81,6 +82,7 @@ pub use leader_questions::{LeaderQuestions, QUESTION_MAX_MS, QuestionId, StoredQ
 pub use leader_status::{LeaderStatusTable, ShownStatus};
 pub use lease::{Epoch, Held, Lease, LeaseTable};
 pub use modules::{Module, Modules, NewModule};
+pub use own_incidents::OwnIncidents;
 pub use owners::Owned;
 pub use page::{PAGE_MAX, Page};
 pub use partitions::{Parted, Partitions};

@@ -93,6 +93,8 @@ pub struct Observed {
     pub unreadable_rows: u64,
     /// For how long the oldest delivery has been due.
     pub overdue_ms: Option<i64>,
+    /// Our own incidents that go on, and how many slots were missed in them.
+    pub own_incidents: (i64, i64),
 }
 
 /// All that is not as it should be, the worst first.
@@ -114,6 +116,14 @@ pub fn findings(observed: &Observed) -> Vec<Finding> {
     if observed.unreadable_rows > 0 {
         let says = format!("{} rows of the journal cannot be read; what they held is lost", observed.unreadable_rows);
         found.push(degraded("journal-unreadable", says, "see the log for which, and the disk of the database"));
+    }
+    if let (open @ 1.., missed) = observed.own_incidents {
+        let says = format!("{missed} slots were missed for {open} causes that were there within the last ten minutes");
+        found.push(degraded(
+            "slots-missed",
+            says,
+            "see `farwatch incident list --own`, and which by `farwatch ledger`",
+        ));
     }
     of_deliveries(observed, &mut found);
     found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -254,6 +264,7 @@ mod tests {
             dead_deliveries: 0,
             unreadable_rows: 0,
             overdue_ms: Some(100),
+            own_incidents: (0, 0),
         }
     }
 
@@ -296,6 +307,7 @@ mod tests {
         assert_eq!(with(|seen| seen.tasks[0].ran_ms_ago = Some(60_001)), [(Degraded, "task-late")]);
         assert_eq!(with(|seen| seen.dead_deliveries = 1), [(Degraded, "deliveries-dead")]);
         assert_eq!(with(|seen| seen.overdue_ms = Some(120_001)), [(Degraded, "deliveries-late")]);
+        assert_eq!(with(|seen| seen.own_incidents = (1, 3)), [(Degraded, "slots-missed")]);
     }
 
     #[test]

@@ -112,6 +112,38 @@ pub fn canonical<'r>(runs: &'r [RunOnRecord], owners: &[HostId]) -> Option<&'r R
     })
 }
 
+/// Why a slot was missed, as far as the record says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MissCause {
+    /// No run is on record.
+    NoRun,
+    /// A host ran it and was itself in trouble, which covers nothing.
+    HostTrouble {
+        /// The host.
+        host: HostId,
+        /// What it said, such as `host-paused`.
+        code: String,
+    },
+    /// The only run on record began outside the slot's window.
+    OutsideWindow {
+        /// The host.
+        host: HostId,
+    },
+}
+
+/// How many slots were missed for one cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CauseCount {
+    /// The cause.
+    pub cause: MissCause,
+    /// How many slots.
+    pub missed: u64,
+    /// The first of them.
+    pub first: UnixMs,
+    /// The last of them.
+    pub last: UnixMs,
+}
+
 /// Counts of slots. The sum of the parts is what was due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Balance {

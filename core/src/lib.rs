@@ -27,6 +27,8 @@ pub mod ledger;
 
 pub mod audit;
 
+pub mod own_incident;
+
 pub mod block;
 
 pub mod detect;

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
 use super::fields::{items, length, moment, text};
+use super::ledger::cause;
 use super::reference::{CHECK, id_of};
 use super::{Client, ClientArgs, evidence};
 use crate::exit::Failure;
@@ -21,8 +22,11 @@ pub(crate) struct IncidentArgs {
 #[derive(Subcommand, Debug)]
 enum Verb {
     /// List outages, newest first
-    #[command(after_help = "Example:\n  farwatch incident list --state open")]
+    #[command(after_help = "Examples:\n  farwatch incident list --state open\n  farwatch incident list --own")]
     List {
+        /// Our own instead: spells of missed slots, one per cause; for a token of the operator
+        #[arg(long, conflicts_with_all = ["state", "check"])]
+        own: bool,
         /// Only those that go on, or only those that are over
         #[arg(long)]
         state: Option<State>,
@@ -58,7 +62,8 @@ impl IncidentArgs {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         let client = Client::open(&self.client)?;
         match &self.verb {
-            Verb::List { state, check } => list(&client, *state, check.as_deref()),
+            Verb::List { own: true, .. } => list_own(&client),
+            Verb::List { state, check, .. } => list(&client, *state, check.as_deref()),
             Verb::Show { incident } => {
                 client.show(&client.connection.get(&format!("/v1/incidents/{incident}"))?, shown)
             }
@@ -89,6 +94,25 @@ fn list(client: &Client, state: Option<State>, check: Option<&str>) -> Result<()
         }
         table.shown(look, "no outages")
     })
+}
+
+fn list_own(client: &Client) -> Result<(), Failure> {
+    client.show(&client.connection.get("/v1/own-incidents")?, own)
+}
+
+fn own(listed: &Value, look: Look) -> String {
+    let mut table = Table::new(&["cause", "state", "missed", "first slot", "last slot", "over since"]);
+    for incident in items(listed) {
+        table.row(vec![
+            cause(incident).into(),
+            Cell::word(incident["state"].as_str().unwrap_or_default()),
+            text(incident, "missed").into(),
+            moment(incident, "first_slot").into(),
+            moment(incident, "last_slot").into(),
+            moment(incident, "resolved").into(),
+        ]);
+    }
+    table.shown(look, "no slot was missed since this is looked for")
 }
 
 /// What makes it unlike other outages, if anything does.
@@ -192,6 +216,17 @@ mod tests {
         assert!(shown.contains("lasted      1 min 1 s"), "{shown}");
         assert!(shown.contains("opened  fra            bad   timeout"), "{shown}");
         assert!(shown.ends_with("nobody was to be told\n"));
+    }
+
+    #[test]
+    fn our_own_are_spells_of_missed_slots() {
+        let listed = json!({"items": [{
+            "cause": "host_trouble", "host": {"host_name": "fra"}, "code": "host-paused", "state": "resolved",
+            "missed": 3, "first_slot": 0, "last_slot": 20_000, "opened": 60_000, "resolved": 660_000,
+        }]});
+        let shown = own(&listed, Look::PLAIN);
+        assert!(shown.contains("host trouble, fra, host-paused  resolved  3       1970-01-01 00:00:00Z"), "{shown}");
+        assert!(own(&json!({"items": []}), Look::PLAIN).starts_with("no slot was missed"));
     }
 
     #[test]

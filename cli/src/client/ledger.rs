@@ -1,6 +1,6 @@
 //! `farwatch ledger`: the account of every slot of a period.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use farwatch_control::clock::Clock;
 use serde_json::Value;
 
@@ -13,15 +13,31 @@ use crate::output::{Cell, Look, Table, Tone};
 
 /// The account of every slot: what was due, and how each stands
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  farwatch ledger\n  farwatch ledger --since 24h --check shop")]
+#[command(
+    after_help = "Examples:\n  farwatch ledger\n  farwatch ledger --since 24h --check shop\n  farwatch ledger --since 24h --by cause"
+)]
 pub(crate) struct LedgerArgs {
     #[command(flatten)]
     period: PeriodArgs,
     /// Of this check only, by name or id
     #[arg(long, value_name = "CHECK")]
     check: Option<String>,
+    /// Taken apart by this
+    #[arg(long, value_enum, default_value = "check")]
+    by: By,
     #[command(flatten)]
     client: ClientArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum By {
+    Check,
+    /// For a token of the operator
+    Tenant,
+    /// The host that owned a slot first, whoever ran it
+    Host,
+    /// Why slots were missed
+    Cause,
 }
 
 impl LedgerArgs {
@@ -32,13 +48,16 @@ impl LedgerArgs {
         if let Some(check) = &self.check {
             path.push_str(&format!("&check={}", id_of(&client.connection, CHECK, check)?));
         }
-        client.show(&client.connection.get(&path)?, shown)
+        if self.by == By::Host {
+            path.push_str("&by=host");
+        }
+        client.show(&client.connection.get(&path)?, |ledger, look| shown(ledger, self.by, look))
     }
 }
 
 const COUNTS: [&str; 5] = ["due", "on_time", "late", "missed", "pending"];
 
-fn shown(ledger: &Value, look: Look) -> String {
+fn shown(ledger: &Value, by: By, look: Look) -> String {
     let mut head = format!("slots from {} to {}\n", moment(ledger, "from"), moment(ledger, "to"));
     if ledger["record_from"].as_i64() > ledger["from"].as_i64() {
         head.push_str(&record_of(ledger));
@@ -48,16 +67,56 @@ fn shown(ledger: &Value, look: Look) -> String {
     if ledger["unpromised"]["due"].as_u64().is_some_and(|due| due > 0) {
         table.row(line("not to be repeated, outside the promise", &ledger["unpromised"]));
     }
-    for check in ledger["checks"].as_array().into_iter().flatten() {
-        let name = check["name"].as_str().map_or_else(|| text(check, "check"), str::to_owned);
-        table.row(line(&name, check));
+    for part in parts(ledger, by) {
+        table.row(line(&name_of(part, by), part));
     }
     let mut shown = head + &table.shown(look, "nothing was due");
-    if ledger["missed_slots"].as_array().is_some_and(|missed| !missed.is_empty()) {
+    for listed in [causes(ledger, look), missed(ledger, by, look)].into_iter().flatten() {
         shown.push('\n');
-        shown.push_str(&missed(ledger, look));
+        shown.push_str(&listed);
     }
     shown
+}
+
+fn parts(ledger: &Value, by: By) -> impl Iterator<Item = &Value> {
+    let field = match by {
+        By::Check => "checks",
+        By::Tenant => "tenants",
+        By::Host => "hosts",
+        By::Cause => return None.into_iter().flatten(),
+    };
+    ledger[field].as_array().into_iter().flatten()
+}
+
+/// What a part is called: by its name, by its id where it has none, and nobody's where it has neither.
+fn name_of(part: &Value, by: By) -> String {
+    let (name, id) = match by {
+        By::Check | By::Cause => ("name", "check"),
+        By::Tenant => ("name", "tenant"),
+        By::Host => ("host_name", "host"),
+    };
+    let of = part[name].as_str().or_else(|| part[id].as_str());
+    of.unwrap_or("nobody").to_owned()
+}
+
+/// Why slots were missed, if any were.
+fn causes(ledger: &Value, look: Look) -> Option<String> {
+    let mut table = Table::new(&["missed", "cause", "first", "last"]);
+    for counted in ledger["causes"].as_array().filter(|causes| !causes.is_empty())? {
+        table.row(vec![
+            Cell::toned(text(counted, "missed"), Tone::Bad),
+            cause(counted).into(),
+            moment(counted, "first_slot").into(),
+            moment(counted, "last_slot").into(),
+        ]);
+    }
+    Some(table.shown(look, "none"))
+}
+
+/// A cause in words: what, by which host, and what that said.
+pub(super) fn cause(told: &Value) -> String {
+    let parts = [text(told, "cause").replace('_', " "), text(&told["host"], "host_name"), text(told, "code")];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 /// What is said of a period that begins before slots are on record one by one.
@@ -82,17 +141,17 @@ fn line(of: &str, balance: &Value) -> Vec<Cell> {
     std::iter::once(Cell::plain(of)).chain(counts).collect()
 }
 
-fn missed(ledger: &Value, look: Look) -> String {
+/// The missed slots one by one, where it is not taken apart otherwise.
+fn missed(ledger: &Value, by: By, look: Look) -> Option<String> {
+    let slots = ledger["missed_slots"].as_array().filter(|slots| by == By::Check && !slots.is_empty())?;
     let mut table = Table::new(&["missed slot", "check", "cause", "owed by"]);
-    for slot in ledger["missed_slots"].as_array().into_iter().flatten() {
+    for slot in slots {
         let owners: Vec<String> =
             slot["owners"].as_array().into_iter().flatten().map(|owner| text(owner, "host_name")).collect();
-        let by = text(&slot["host"], "host_name");
-        let cause = [text(slot, "cause").replace('_', " "), by, text(slot, "code")];
         table.row(vec![
             slot["slot"].as_i64().map_or_else(String::new, utc).into(),
             text(slot, "check").into(),
-            cause.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ").into(),
+            cause(slot).into(),
             owners.join(", ").into(),
         ]);
     }
@@ -100,7 +159,7 @@ fn missed(ledger: &Value, look: Look) -> String {
         Some(rest @ 1..) => format!("and {rest} more\n"),
         _ => String::new(),
     };
-    table.shown(look, "none") + &rest
+    Some(table.shown(look, "none") + &rest)
 }
 
 #[cfg(test)]
@@ -117,6 +176,9 @@ mod tests {
             "missed_slots": [{"slot": 10_000, "check": "chk_1", "cause": "host_trouble", "code": "host-paused",
                               "host": {"host_name": "fra"}, "owners": [{"host_name": "fra"}, {"host_name": "ams"}]}],
             "missed_unlisted": 0,
+            "causes": [{"cause": "host_trouble", "code": "host-paused", "host": {"host_name": "fra"}, "missed": 1,
+                        "first_slot": 10_000, "last_slot": 10_000}],
+            "hosts": [{"host": "hst_1", "host_name": "fra", "due": 11, "on_time": 11}, {"due": 1, "missed": 1}],
         })
     }
 
@@ -124,22 +186,33 @@ mod tests {
     fn it_says_where_the_record_begins() {
         let mut ledger = ledger();
         ledger["record_from"] = json!(30_000);
-        let told = shown(&ledger, Look::PLAIN);
+        let told = shown(&ledger, By::Check, Look::PLAIN);
         assert_eq!(
             told.lines().nth(1),
             Some("the record begins at 1970-01-01 00:00:30Z; what was before is not counted")
         );
         ledger["record_from"] = json!(0);
-        assert!(!shown(&ledger, Look::PLAIN).contains("record"));
+        assert!(!shown(&ledger, By::Check, Look::PLAIN).contains("record"));
     }
 
     #[test]
     fn the_balance_and_every_missed_slot_are_shown() {
-        let shown = shown(&ledger(), Look::PLAIN);
+        let shown = shown(&ledger(), By::Check, Look::PLAIN);
         let lines: Vec<&str> = shown.lines().collect();
         assert_eq!(lines[1], "OF    DUE  ON TIME  LATE  MISSED  PENDING");
         assert_eq!(lines[2], "all   12   11       0     1       0");
         assert_eq!(lines[3], "shop  12   11       0     1       0");
-        assert_eq!(lines[6], "1970-01-01 00:00:10Z  chk_1  host trouble, fra, host-paused  fra, ams");
+        let cause = "1       host trouble, fra, host-paused  1970-01-01 00:00:10Z  1970-01-01 00:00:10Z";
+        assert_eq!(lines[6], cause);
+        assert_eq!(lines[9], "1970-01-01 00:00:10Z  chk_1  host trouble, fra, host-paused  fra, ams");
+    }
+
+    #[test]
+    fn it_is_taken_apart_by_who_owed_and_by_cause() {
+        let by_host = shown(&ledger(), By::Host, Look::PLAIN);
+        let names: Vec<&str> = by_host.lines().filter_map(|line| line.split_whitespace().next()).take(5).collect();
+        assert_eq!(names, ["slots", "OF", "all", "fra", "nobody"]);
+        let by_cause = shown(&ledger(), By::Cause, Look::PLAIN);
+        assert_eq!(by_cause.lines().filter(|line| line.contains("host-paused")).count(), 1, "{by_cause}");
     }
 }

@@ -8,7 +8,7 @@ use farwatch_control::api::routes;
 use crate::{Line, command};
 
 /// The operations, each with a line that asks for it.
-const WORDS: [(&str, &str, &str); 58] = [
+const WORDS: [(&str, &str, &str); 59] = [
     ("GET", "/metrics", "metrics"),
     ("GET", "/v1/audit", "audit"),
     ("DELETE", "/v1/channels/{id}", "channel delete chn_1"),
@@ -55,6 +55,7 @@ const WORDS: [(&str, &str, &str); 58] = [
     ("GET", "/v1/ledger/audit", "audit ledger --since 24h"),
     ("GET", "/v1/modules", "module list"),
     ("GET", "/v1/openapi.json", "openapi"),
+    ("GET", "/v1/own-incidents", "incident list --own"),
     ("GET", "/v1/releases", "release list"),
     ("POST", "/v1/releases", "release push farwatch"),
     ("DELETE", "/v1/releases/{id}", "release delete rel_1"),

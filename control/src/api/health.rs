@@ -211,6 +211,7 @@ async fn observed(api: &Api, leader: &LeaderStatus) -> (Observed, Option<Backlog
         dead_deliveries: backlog.map_or(0, |backlog| backlog.dead),
         unreadable_rows: api.tail.status().map_or(0, |tail| tail.unreadable),
         overdue_ms: backlog.and_then(|backlog| backlog.due_since).map(|since| now.since(since)),
+        own_incidents: backlog.map_or((0, 0), |backlog| (backlog.own_incidents, backlog.own_missed)),
     };
     (observed, backlog)
 }

@@ -1,6 +1,7 @@
 //! The ledger of a period, as anybody may check it: what was due, and how every slot of it stands.
 
 mod audit;
+mod parts;
 
 use std::collections::BTreeSet;
 
@@ -22,18 +23,25 @@ use super::problem::ApiError;
 use super::results::HostNames;
 use super::routes::Routes;
 use super::token::Scope;
-use crate::ledger::{CheckAccount, Ledger, LedgerRequest, MISSED_LISTED_MAX, MissCause, MissedSlot, account};
+use crate::ledger::{CheckAccount, Ledger, LedgerRequest, MISSED_LISTED_MAX, MissedSlot, account};
 use crate::store::LedgerScope;
+pub(super) use parts::told;
+use parts::{CauseView, HostBalanceView, TenantBalanceView, cause_views, host_views, tenant_views, worst_first};
 
 /// The period when nothing is said.
 const PERIOD_DEFAULT_MS: i64 = 3_600_000;
 /// Checks that are listed one by one, those that stand worst first; all are counted.
 const CHECKS_LISTED_MAX: usize = 200;
 
+const CHECK: Parameter = Parameter { name: "check", about: "Of this check alone.", kind: Kind::of::<CheckId>() };
+const BY: Kind = Kind::Word(&["host"]);
+
 query!(
     LedgerQuery,
-    [FROM, TO, Parameter { name: "check", about: "Of this check alone.", kind: Kind::of::<CheckId>() },]
+    [FROM, TO, CHECK, Parameter { name: "by", about: "With `host`, the balance of each host as well.", kind: BY },]
 );
+
+query!(AuditedQuery, [FROM, TO, CHECK]);
 
 pub(super) fn routes() -> Routes {
     Routes::default()
@@ -65,6 +73,15 @@ struct LedgerView {
     /// How many checks had a slot due; at most 200 are listed.
     checks_due: usize,
     checks: Vec<CheckBalanceView>,
+    /// The same by tenant, where an operator asks for the fleet; at most 200 are listed, those that stand worst first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenants: Option<Vec<TenantBalanceView>>,
+    /// The same by the host that owned a slot first, whoever ran it, of the slots on record one by one; only with
+    /// `by=host`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hosts: Option<Vec<HostBalanceView>>,
+    /// Why slots were missed that are on record one by one, the cause of most of them first; at most 100.
+    causes: Vec<CauseView>,
     /// Missed slots, at most 100.
     missed_slots: Vec<MissedView>,
     /// Missed slots that are counted and not listed.
@@ -112,7 +129,7 @@ struct MissedView {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct HostNameView {
+pub(super) struct HostNameView {
     host: HostId,
     host_name: String,
 }
@@ -129,19 +146,19 @@ async fn show(
     caller: Caller,
     params: Params<LedgerQuery>,
 ) -> Result<Json<LedgerView>, ApiError> {
-    let scope = scope(&api, &caller, &params).await?;
+    let scope = scope(&api, &caller, params.parsed("check")?).await?;
     let now = api.clock.wall();
     let to = params.moment("to")?.unwrap_or(now);
     let from = params.moment("from")?.unwrap_or(to - PERIOD_DEFAULT_MS);
-    let request = LedgerRequest { scope, from, to, silent: silent_hosts(&api).await? };
+    let by_host = params.word("by", &[("host", true)])?.unwrap_or(false);
+    let request = LedgerRequest { scope, from, to, silent: silent_hosts(&api).await?, by_host };
     let ledger = account(&api.store, &api.tail, &request, now).await?;
-    view_of(&api, ledger, (from, to), now).await.map(Json)
+    view_of(&api, ledger, &request, now).await.map(Json)
 }
 
 /// An operator that names neither tenant nor check means the fleet.
-async fn scope(api: &Api, caller: &Caller, params: &Params<LedgerQuery>) -> Result<LedgerScope, ApiError> {
+async fn scope(api: &Api, caller: &Caller, check: Option<CheckId>) -> Result<LedgerScope, ApiError> {
     caller.demand(Scope::Read)?;
-    let check: Option<CheckId> = params.parsed("check")?;
     if caller.scope == Scope::Operator && !caller.names_tenant() && check.is_none() {
         return Ok(LedgerScope::Fleet);
     }
@@ -162,9 +179,14 @@ async fn silent_hosts(api: &Api) -> Result<BTreeSet<HostId>, ApiError> {
     Ok(silent.map(|(id, _)| id).collect())
 }
 
-async fn view_of(api: &Api, ledger: Ledger, (from, to): (UnixMs, UnixMs), at: UnixMs) -> Result<LedgerView, ApiError> {
+async fn view_of(api: &Api, ledger: Ledger, request: &LedgerRequest, at: UnixMs) -> Result<LedgerView, ApiError> {
     let names = HostNames::load(&api.store).await?;
-    let Ledger { record_from, summed, promised, unpromised, extra, checks, missed } = ledger;
+    let LedgerRequest { scope, from, to, .. } = *request;
+    let Ledger { record_from, summed, promised, unpromised, extra, checks, hosts, causes, missed } = ledger;
+    let tenants = match scope {
+        LedgerScope::Fleet => Some(tenant_views(api, &checks).await?),
+        LedgerScope::Tenant(_) | LedgerScope::Check(..) => None,
+    };
     let all_missed = promised.missed + unpromised.missed;
     Ok(LedgerView {
         from,
@@ -177,16 +199,16 @@ async fn view_of(api: &Api, ledger: Ledger, (from, to): (UnixMs, UnixMs), at: Un
         extra,
         checks_due: checks.len(),
         checks: check_views(api, checks).await?,
+        tenants,
+        hosts: hosts.map(|hosts| host_views(hosts, &names)),
+        causes: cause_views(causes, &names),
         missed_unlisted: all_missed.saturating_sub(MISSED_LISTED_MAX as u64),
         missed_slots: missed.into_iter().map(|slot| missed_view(slot, &names)).collect(),
     })
 }
 
 async fn check_views(api: &Api, mut checks: Vec<CheckAccount>) -> Result<Vec<CheckBalanceView>, ApiError> {
-    checks.sort_by_key(|account| {
-        let Balance { missed, pending, late, .. } = account.balance;
-        (std::cmp::Reverse((missed, pending, late)), account.check)
-    });
+    checks.sort_by_key(|account| (worst_first(&account.balance), account.check));
     checks.truncate(CHECKS_LISTED_MAX);
     let mut views = Vec::with_capacity(checks.len());
     for CheckAccount { check, tenant, balance } in checks {
@@ -201,13 +223,8 @@ fn named(host: HostId, names: &HostNames) -> HostNameView {
 }
 
 fn missed_view(missed: MissedSlot, names: &HostNames) -> MissedView {
-    let named = |host: HostId| named(host, names);
     let MissedSlot { stream, slot, revision, cause, owners } = missed;
-    let (cause, host, code) = match cause {
-        MissCause::NoRun => ("no_run", None, None),
-        MissCause::HostTrouble { host, code } => ("host_trouble", Some(named(host)), Some(code)),
-        MissCause::OutsideWindow { host } => ("outside_window", Some(named(host)), None),
-    };
-    let owners = owners.into_iter().map(named).collect();
+    let (cause, host, code) = told(cause, names);
+    let owners = owners.into_iter().map(|owner| named(owner, names)).collect();
     MissedView { check: stream.check, stream: stream.number, slot, revision, cause, host, code, owners }
 }

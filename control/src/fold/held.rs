@@ -13,8 +13,7 @@ use farwatch_core::slot::streams_of;
 use farwatch_proto::check::StreamId;
 
 use super::Folding;
-use super::ranks::{Ranks, views_of};
-use crate::ledger::in_force;
+use crate::ledger::{Ranks, in_force, views_of};
 use crate::spawn::Spawner;
 use crate::store::{BLOCKS_AT_ONCE, LedgerRevision, LedgerScope};
 use crate::tail::{Tail, TailError};

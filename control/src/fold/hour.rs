@@ -10,10 +10,9 @@ use farwatch_core::slot::streams_of;
 use farwatch_proto::check::StreamId;
 use farwatch_proto::id::CheckId;
 
-use super::ranks::Ranks;
 use super::{Folding, enter};
 use crate::crash::{self, CrashPoint};
-use crate::ledger::{Scan, in_force};
+use crate::ledger::{Ranks, Scan, in_force};
 use crate::store::{BLOCKS_AT_ONCE, LedgerRevision, LedgerScope};
 
 /// Due slots that are folded together: 20 bytes each while they are. Fewer would read the journal more often.

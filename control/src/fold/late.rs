@@ -10,9 +10,8 @@ use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::run::{Purpose, RunResult};
 use farwatch_proto::time::UnixMs;
 
-use super::ranks::Ranks;
 use super::{Folding, enter};
-use crate::ledger::Scan;
+use crate::ledger::{Ranks, Scan};
 use crate::store::{FoldMark, LedgerRevision, LedgerScope, StoredBlock};
 
 /// Late results that are entered together: about 20 megabytes while they are. A spool that comes back brings many

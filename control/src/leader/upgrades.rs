@@ -106,7 +106,7 @@ async fn missed(
     }
     let silent: BTreeSet<HostId> =
         status.hosts.iter().filter(|(_, host)| !host.connected).map(|(host, _)| *host).collect();
-    let request = LedgerRequest { scope: LedgerScope::Fleet, from, to: now, silent };
+    let request = LedgerRequest { scope: LedgerScope::Fleet, from, to: now, silent, by_host: false };
     let ledger = account(store, tail, &request, now).await.context("what was missed is not known")?;
     Ok(ledger.promised.missed)
 }

@@ -188,7 +188,7 @@ async fn ledger_side(
     now: UnixMs,
 ) -> Result<States, LedgerError> {
     let mut account = Account::open(revisions, period, AUDIT_SLOTS_MAX)?;
-    enter_record(store, tail, &mut account, period).await?;
+    enter_record(store, tail, &mut account).await?;
     let mut owners = Owners::new(store, &request.silent).await?;
     let awaited = owners.undelivered(&account.undecided(now)).await?;
     Ok(account.states(now, |stream, slot| awaited.is_awaited(stream, slot)))

@@ -18,13 +18,9 @@ const CHECKS_AT_ONCE: usize = 1_000;
 /// Blocks asked for at once when one check is read through its hours.
 const BLOCKS_AT_ONCE: u32 = 500;
 
-/// Enters all that is on record of slots in `[from, to)`.
-pub(super) async fn enter_record(
-    store: &Store,
-    tail: &Tail,
-    account: &mut Account<'_>,
-    (from, to): (UnixMs, UnixMs),
-) -> Result<(), LedgerError> {
+/// Enters all that is on record of the slots that the account is about.
+pub(super) async fn enter_record(store: &Store, tail: &Tail, account: &mut Account<'_>) -> Result<(), LedgerError> {
+    let Some((from, to)) = account.span() else { return Ok(()) };
     tail.audit().await?;
     // Entered before blocks are read: what is folded meanwhile is read from them as well, which is harmless.
     let open = {
@@ -59,18 +55,17 @@ async fn enter_blocks(
     account: &mut Account<'_>,
     (from, to): (UnixMs, UnixMs),
 ) -> Result<(), LedgerError> {
-    let checks = account.checks();
     let first = Hour::of(from);
     let hours = (to.since(first.start()) + HOUR_MS - 1) / HOUR_MS;
-    if (checks.len() as i64) < hours {
-        for check in checks {
+    if (account.checks().len() as i64) < hours {
+        for check in account.checks() {
             enter_check(store, account, check, (first.start(), to)).await?;
         }
         return Ok(());
     }
     let mut hour = first;
     while hour.start() < to {
-        for some in checks.chunks(CHECKS_AT_ONCE) {
+        for some in account.checks_due_in(hour).chunks(CHECKS_AT_ONCE) {
             enter_all(account, &store.blocks().of_hour(hour, some).await?)?;
         }
         hour = hour.next();

@@ -75,6 +75,10 @@ pub(super) struct Awaited {
 }
 
 impl Awaited {
+    pub(super) fn is_any(&self) -> bool {
+        self.all || !self.slots.is_empty()
+    }
+
     pub(super) fn is_awaited(&self, stream: StreamId, slot: UnixMs) -> bool {
         self.all || self.slots.contains(&(stream, slot))
     }

@@ -16,6 +16,10 @@ pub struct Backlog {
     pub due_since: Option<UnixMs>,
     /// Deliveries that were given up.
     pub dead: i64,
+    /// Our own incidents that go on.
+    pub own_incidents: i64,
+    /// Slots that were missed in them.
+    pub own_missed: i64,
 }
 
 /// The connections of a process.
@@ -36,7 +40,10 @@ impl Store {
                     "select (select count(*) from incident where state = 'open') as open_incidents, \
                      (select count(*) from delivery where state in ('pending', 'claimed')) as waiting, \
                      (select min(due_ms) from delivery where state in ('pending', 'claimed')) as due_ms, \
-                     (select count(*) from delivery where state = 'dead') as dead",
+                     (select count(*) from delivery where state = 'dead') as dead, \
+                     (select count(*) from own_incident where resolved_ms is null) as own_incidents, \
+                     (select cast(coalesce(sum(missed), 0) as bigint) from own_incident where resolved_ms is null) \
+                     as own_missed",
                 )
                 .fetch_one(&mut *reading.connection)
                 .await?;
@@ -45,6 +52,8 @@ impl Store {
                     waiting: row.int("waiting")?,
                     due_since: row.maybe_moment("due_ms")?,
                     dead: row.int("dead")?,
+                    own_incidents: row.int("own_incidents")?,
+                    own_missed: row.int("own_missed")?,
                 })
             })
         })

@@ -40,7 +40,7 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 15] = [
+const MIGRATIONS: [Migration; 16] = [
     migration!(1, "0001_first"),
     migration!(2, "0002_segment_marks"),
     migration!(3, "0003_judged_checks"),
@@ -56,6 +56,7 @@ const MIGRATIONS: [Migration; 15] = [
     migration!(19, "0019_partitions"),
     migration!(20, "0020_join"),
     migration!(21, "0021_releases"),
+    migration!(22, "0022_own_incidents"),
 ];
 
 /// The table that lists what was applied. It is made before any migration, so its shape is final.

@@ -10,7 +10,7 @@ use farwatch_proto::time::UnixMs;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{HostNameView, LedgerQuery, PERIOD_DEFAULT_MS, named, scope, silent_hosts};
+use super::{AuditedQuery, HostNameView, PERIOD_DEFAULT_MS, named, scope, silent_hosts};
 use crate::api::Api;
 use crate::api::auth::Caller;
 use crate::api::extract::Params;
@@ -89,13 +89,13 @@ const fn words(difference: Difference) -> (&'static str, &'static str) {
 pub(super) async fn show(
     State(api): State<Api>,
     caller: Caller,
-    params: Params<LedgerQuery>,
+    params: Params<AuditedQuery>,
 ) -> Result<Json<LedgerAuditView>, ApiError> {
-    let scope = scope(&api, &caller, &params).await?;
+    let scope = scope(&api, &caller, params.parsed("check")?).await?;
     let at = api.clock.wall();
     let to = params.moment("to")?.unwrap_or(at);
     let from = params.moment("from")?.unwrap_or(to - PERIOD_DEFAULT_MS);
-    let request = LedgerRequest { scope, from, to, silent: silent_hosts(&api).await? };
+    let request = LedgerRequest { scope, from, to, silent: silent_hosts(&api).await?, by_host: false };
     let found = audit_ledger(&api.store, &api.tail, &request, at).await?;
     let agrees = found.agrees();
     let LedgerAudit { compared, auditable_from, streams, slots, rows_missing, rows_unreadable, differences, listed } =

@@ -2,6 +2,7 @@
 
 use farwatch_core::block::{BlockKey, Hour, Latency, Rank, Runner, SlotRun};
 use farwatch_core::hash::hash64;
+use farwatch_core::ledger::{CauseCount, MissCause};
 use farwatch_proto::check::Activity;
 use farwatch_proto::id::{CheckId, ModuleHash, TenantId};
 use farwatch_proto::interval::Interval;
@@ -73,6 +74,8 @@ fn ten_slots_stand_as_their_best_runs_say() {
     let causes: Vec<&MissCause> = ledger.missed.iter().map(|missed| &missed.cause).collect();
     let trouble = MissCause::HostTrouble { host: host(1), code: "host-paused".to_owned() };
     assert_eq!(causes, [&trouble, &MissCause::NoRun]);
+    let of = |cause, slot| CauseCount { cause, missed: 1, first: slot, last: slot };
+    assert_eq!(ledger.causes, [of(MissCause::NoRun, due[9]), of(trouble.clone(), due[8])]);
 }
 
 #[test]
@@ -121,6 +124,25 @@ fn what_must_not_run_twice_is_counted_apart_and_strangers_not_at_all() {
     let ledger = account.close(LONG_AFTER, |_, _| false);
     assert_eq!((ledger.promised.due(), ledger.unpromised.due(), ledger.extra), (10, 10, 0));
     assert_eq!(ledger.checks.len(), 2);
+}
+
+#[test]
+fn every_slot_under_the_promise_settles_within_one_look_whatever_its_interval() {
+    let unsafe_check = LedgerRevision { repeat: Repeat::Unsafe, ..revision(2, 1, Activity::Active, 0) };
+    let slow = LedgerRevision { interval: Interval::from_seconds(60).unwrap(), ..revision(3, 1, Activity::Active, 0) };
+    let revisions = [revision(1, 1, Activity::Active, 0), unsafe_check, slow];
+    let mut seen: Vec<(CheckId, UnixMs)> = Vec::new();
+    for minute in 0..10 {
+        let from = PERIOD.0 + minute * 60_000;
+        let account = Account::open_settling(&revisions, (from, from + 60_000), SLOTS_MAX).unwrap();
+        for (stream, slots) in account.states(LONG_AFTER, |_, _| false) {
+            seen.extend(slots.into_keys().map(|slot| (stream.check, slot)));
+        }
+    }
+    let mut once = seen.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!((once.len(), seen.len()), (60 + 10, 70));
 }
 
 #[test]

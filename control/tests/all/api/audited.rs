@@ -44,7 +44,13 @@ impl Draws {
 }
 
 fn request_of(hour: Hour) -> LedgerRequest {
-    LedgerRequest { scope: LedgerScope::Fleet, from: hour.start(), to: hour.end(), silent: BTreeSet::new() }
+    LedgerRequest {
+        scope: LedgerScope::Fleet,
+        from: hour.start(),
+        to: hour.end(),
+        silent: BTreeSet::new(),
+        by_host: false,
+    }
 }
 
 async fn audited(scribe: &Scribe<'_>, hour: Hour, at: UnixMs) -> LedgerAudit {

@@ -125,6 +125,7 @@ async fn agrees_with_the_ledger(house: &House, tail: Option<Tail>) {
         from: hour.start(),
         to: hour.end(),
         silent: BTreeSet::new(),
+        by_host: false,
     };
     let ledger = account(&house.store, &house.tail(), &request, at).await.unwrap();
     match tail.clone() {
@@ -250,7 +251,7 @@ async fn the_ledger_tells_old_days_by_their_sums(house: House) {
     let later = day + 95 * DAY_MS;
     let asked = async |from: UnixMs, to: UnixMs| {
         let scope = LedgerScope::Check(scribe.tenant, scribe.check);
-        let request = LedgerRequest { scope, from, to, silent: BTreeSet::new() };
+        let request = LedgerRequest { scope, from, to, silent: BTreeSet::new(), by_host: false };
         account(&house.store, &house.tail(), &request, later).await.unwrap()
     };
     let before = asked(day, day + 2 * DAY_MS).await;

@@ -34,6 +34,7 @@ mod idempotency;
 mod invitations;
 mod isolation;
 mod limits;
+mod misses;
 mod openapi;
 mod people;
 mod revisions;

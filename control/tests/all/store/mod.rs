@@ -34,6 +34,7 @@ mod late_failures;
 mod leader;
 mod ledger;
 mod opening;
+mod own_incidents;
 mod partitions;
 mod people;
 mod releases;

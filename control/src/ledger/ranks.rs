@@ -1,4 +1,4 @@
-//! Who owned a slot by which rank, for many results of a few hours at a time.
+//! Who owned a slot by which rank, for many slots of a few hours at a time.
 //!
 //! Nothing per stream is stored, so owners are computed anew, once per check, revision and view.
 
@@ -11,7 +11,7 @@ use farwatch_proto::fleet::View;
 use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::time::{Stamp, UnixMs};
 
-use crate::ledger::{Placed, revision_at};
+use super::{Placed, revision_at};
 use crate::store::{LedgerRevision, Store, StoreError};
 
 /// The revisions of one check that counted, oldest first, and where each wanted to be.
@@ -61,19 +61,28 @@ impl Ranks {
 
     /// The rank of the host under the view in force at the slot. Where none was, everybody is a stranger.
     pub(crate) fn rank(&mut self, stream: StreamId, slot: UnixMs, host: HostId) -> Rank {
+        self.owners(stream, slot).map_or(Rank::STRANGER, |owners| Rank::among(owners, host))
+    }
+
+    /// Who owned the slot first. Where no view was in force, or nobody in it could, it was nobody's.
+    pub(crate) fn first_owner(&mut self, stream: StreamId, slot: UnixMs) -> Option<HostId> {
+        self.owners(stream, slot)?.first().copied()
+    }
+
+    fn owners(&mut self, stream: StreamId, slot: UnixMs) -> Option<&[HostId]> {
         let Self { views, checks, owners } = self;
-        let view = views.iter().rev().find(|view| view.in_force_from <= slot);
-        let (Some(view), Some(placements)) = (view, checks.get(&stream.check)) else { return Rank::STRANGER };
+        let view = views.iter().rev().find(|view| view.in_force_from <= slot)?;
+        let placements = checks.get(&stream.check)?;
         let revision = revision_at(&placements.revisions, slot).revision;
-        let Some(placed) = placements.placed.get(&revision) else { return Rank::STRANGER };
+        let placed = placements.placed.get(&revision)?;
         let of_streams =
             owners.entry((stream.check, revision, view.number)).or_insert_with(|| placed.owners(stream.check, view));
-        of_streams.get(usize::from(stream.number)).map_or(Rank::STRANGER, |owners| Rank::among(owners, host))
+        of_streams.get(usize::from(stream.number)).map(Vec::as_slice)
     }
 }
 
 /// The views that were in force in the period, in order.
-pub(super) async fn views_of(store: &Store, (from, to): (UnixMs, UnixMs)) -> Result<Arc<Vec<View>>, StoreError> {
+pub(crate) async fn views_of(store: &Store, (from, to): (UnixMs, UnixMs)) -> Result<Arc<Vec<View>>, StoreError> {
     let in_force = store.views().in_force_during(from, to).await?;
     Ok(Arc::new(in_force.into_iter().map(|stored| stored.view).collect()))
 }

@@ -1,0 +1,23 @@
+-- Slots that were missed, one row per cause and spell of it. host_id is empty where the cause names none. Written by the
+-- leader. A process of the version before makes none.
+create table own_incident (
+    cause text not null,
+    code text not null,
+    host_id bytea not null,
+    first_slot_ms bigint not null,
+    last_slot_ms bigint not null,
+    missed bigint not null,
+    opened_ms bigint not null,
+    last_seen_ms bigint not null,
+    resolved_ms bigint,
+    primary key (cause, code, host_id, first_slot_ms)
+);
+create index own_incident_opened on own_incident (opened_ms);
+create index own_incident_open on own_incident (opened_ms) where resolved_ms is null;
+
+-- Until when the leader has looked at what the record settled on; 0 before the first look.
+create table own_incident_look (
+    id bigint primary key check (id = 1),
+    until_ms bigint not null
+);
+insert into own_incident_look (id, until_ms) values (1, 0);
