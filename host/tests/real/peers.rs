@@ -1,5 +1,6 @@
 //! The door for neighbours: whoever is not of the fleet, or says to be another, is turned away and told of.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,21 @@ struct Stage {
     world: World,
     link: Link,
     address: SocketAddr,
+    /// What the host told control while the test waited for something else.
+    told_before: VecDeque<Told>,
+}
+
+/// Whom a certificate named, who it said to be, and why it was turned away.
+type Told = (Option<HostId>, Option<HostId>, PeerRefusal);
+
+fn told_in(message: &FromHost) -> Option<Told> {
+    match message {
+        FromHost::RefusedPeer { certificate, claims, reason, address } => {
+            assert!(address.is_loopback());
+            Some((*certificate, *claims, *reason))
+        }
+        _ => None,
+    }
 }
 
 impl Stage {
@@ -42,7 +58,7 @@ impl Stage {
         let mut world = World::with(Authority::new().unwrap(), Validity::Good, Some(address)).await;
         let mut link = world.control.next_link().await;
         welcome(&mut link, Vec::new()).await;
-        let mut stage = Self { world, link, address };
+        let mut stage = Self { world, link, address, told_before: VecDeque::new() };
         stage.put_in_force(2, &[HOST, NEIGHBOUR]).await;
         stage
     }
@@ -53,10 +69,11 @@ impl Stage {
         view.hosts = hosts.iter().map(|host| view_host(*host)).collect();
         let number = view.number;
         self.link.say(&FromControl::View { view }).await;
+        let told = &mut self.told_before;
         self.link
-            .hear_until(|message| match message {
-                FromHost::Holds { view, .. } if view == Some(number) => Some(()),
-                _ => None,
+            .hear_until(|message| {
+                told.extend(told_in(&message));
+                matches!(message, FromHost::Holds { view, .. } if view == Some(number)).then_some(())
             })
             .await;
     }
@@ -66,16 +83,11 @@ impl Stage {
     }
 
     /// What the host tells control of somebody that it turned away.
-    async fn told(&mut self) -> (Option<HostId>, Option<HostId>, PeerRefusal) {
-        self.link
-            .hear_until(|message| match message {
-                FromHost::RefusedPeer { certificate, claims, reason, address } => {
-                    assert!(address.is_loopback());
-                    Some((certificate, claims, reason))
-                }
-                _ => None,
-            })
-            .await
+    async fn told(&mut self) -> Told {
+        match self.told_before.pop_front() {
+            Some(told) => told,
+            None => self.link.hear_until(|message| told_in(&message)).await,
+        }
     }
 
     async fn dial(&self, certificate: &Certificate) -> anyhow::Result<Neighbour> {
