@@ -2,13 +2,14 @@
 //!
 //! The neighbours of a silent host are asked for what they keep of it. What they hand over counts as if it had come from
 //! the host that ran it, because that host signed it; it moves no mark, so that the host itself sends it again should it
-//! return, and the same result twice is one. Whoever carries it is told once it is committed.
+//! return. What the database holds already, from the origin or from another neighbour, is not written once more.
+//! Whoever carries it is told once it is committed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use farwatch_proto::id::HostId;
 use farwatch_proto::link::FromControl;
-use farwatch_proto::signed::SignedBatch;
+use farwatch_proto::signed::{SignedBatch, SignedBatchId};
 use farwatch_proto::time::BootMs;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use tracing::debug;
@@ -23,6 +24,30 @@ use super::state::State;
 pub(super) const ASK_PERIOD_MS: i64 = 1_000;
 /// A host that has just linked may have lost what its neighbours keep: they are asked for so long.
 const ASK_NEWCOMERS_FOR_MS: i64 = 10_000;
+/// Batches remembered: four neighbours hand over what a host ran within a second or two of each other, and a host
+/// makes a few batches a second.
+const REMEMBERED_MAX: usize = 20_000;
+
+/// The batches that were committed of late by way of another host.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    known: BTreeSet<SignedBatchId>,
+    oldest_first: VecDeque<SignedBatchId>,
+}
+
+impl Carried {
+    /// Notes one that is committed. What its origin did not sign must never come here, or it would keep out the true one.
+    pub(super) fn note(&mut self, batch: SignedBatchId) {
+        if self.known.insert(batch) {
+            self.oldest_first.push_back(batch);
+        }
+        if self.oldest_first.len() > REMEMBERED_MAX
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
+}
 
 impl Draft {
     /// Takes in what `carrier` hands over. An error is what it is told.
@@ -43,6 +68,10 @@ impl Draft {
         if !is_signed(batch, key) {
             return Err(format!("{origin} did not sign this"));
         }
+        if self.holds(state, batch) {
+            return Ok(());
+        }
+        self.carried.insert(batch.id());
         let results = unpacked(&batch.packed)?;
         let results = self.take_in(state, origin, results, now);
         debug!(%origin, %carrier, results = results.len(), "results came by way of another host");
@@ -50,6 +79,16 @@ impl Draft {
             self.sections.push(HostResults { host: origin, boot: batch.before.boot, results });
         }
         Ok(())
+    }
+
+    /// Whether the database holds what is in the batch, or will once this is committed.
+    fn holds(&self, state: &State, batch: &SignedBatch) -> bool {
+        let id = batch.id();
+        let segment = (batch.origin, batch.before.boot, batch.before.segment);
+        let mark = self.marks.get(&segment).or_else(|| state.marks.get(&segment));
+        mark.is_some_and(|held| batch.before.offset <= *held)
+            || state.carried.known.contains(&id)
+            || self.carried.contains(&id)
     }
 }
 

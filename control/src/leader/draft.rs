@@ -46,6 +46,8 @@ pub(super) struct Draft {
     pub(super) acknowledge: Vec<(HostId, Mark)>,
     /// Batches that came by way of another host, with that host.
     pub(super) received: Vec<(HostId, SignedBatchId)>,
+    /// Those of them that were taken in.
+    pub(super) carried: BTreeSet<SignedBatchId>,
     pub(super) detectors: HashMap<CheckId, Detector>,
     /// The last slot of each stream in it.
     pub(super) last_slots: LastSlots,

@@ -18,6 +18,7 @@ use farwatch_proto::time::{BootMs, Stamp, UnixMs};
 
 use super::admission::{Orders, RecentViews};
 use super::book::{Book, Page};
+use super::carried::Carried;
 use super::census::Census;
 use super::checkpoint::LastSlots;
 use super::outages::Outages;
@@ -58,6 +59,8 @@ pub(super) struct State {
     pub(super) evidence: Memory,
     /// How far the database holds each segment, as far as hosts were told or have sent since.
     pub(super) marks: BTreeMap<SegmentKey, u64>,
+    /// What came by way of another host of late.
+    pub(super) carried: Carried,
     /// Votes that were ordered.
     pub(super) orders: Orders,
     /// Results committed in this leadership.

@@ -14,6 +14,7 @@ use tracing::info;
 
 use super::admission::{Orders, RecentViews};
 use super::book::{Book, Entry, REVISION_MEMORY_MS};
+use super::carried::Carried;
 use super::census::Census;
 use super::checkpoint;
 use super::draft::Now;
@@ -87,6 +88,7 @@ pub(super) async fn load(
         never_judged,
         evidence,
         marks: BTreeMap::new(),
+        carried: Carried::default(),
         orders: Orders::default(),
         results: 0,
         refused: BTreeMap::new(),

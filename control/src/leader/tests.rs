@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 
 use super::admission::{Orders, RecentViews};
 use super::book::{Book, Entry};
+use super::carried::Carried;
 use super::census::Census;
 use super::commit::apply;
 use super::draft::{Draft, Now};
@@ -98,6 +99,7 @@ impl World {
             never_judged: [CHECK].into(),
             evidence: Memory::default(),
             marks: BTreeMap::new(),
+            carried: Carried::default(),
             orders: Orders::default(),
             results: 0,
             refused: BTreeMap::new(),

@@ -43,6 +43,38 @@ fn results_that_a_neighbour_carries_are_their_origins_and_the_carrier_is_told_af
 }
 
 #[test]
+fn what_several_neighbours_hand_over_or_its_origin_sent_is_written_once() {
+    let mut world = World::new();
+    let (origin, carriers) = (world.owner(0), [world.owner(1), world.owner(2)]);
+    let (pair, public) = key();
+    world.state.keys.insert(origin, public.into());
+    let result = world.result(Status::Up);
+    let batch = signed(&mut world, origin, &pair, &result);
+    for _ in 0..2 {
+        for carrier in carriers {
+            world.draft.receive_carried(&mut world.state, carrier, &batch, world.now).unwrap();
+        }
+        assert_eq!(world.draft.received.len(), 2, "whoever carries it is told");
+        world.commit();
+    }
+    assert_eq!(world.state.results, 1);
+
+    let another = RunResult { started: result.started + 1, ..result };
+    let copied = signed(&mut world, origin, &pair, &another);
+    let own = Batch {
+        from: Mark { offset: 16, ..copied.before },
+        to_offset: copied.before.offset,
+        packed: copied.packed.clone(),
+    };
+    world.draft.receive(&mut world.state, origin, &own, world.now).unwrap();
+    world.draft.receive_carried(&mut world.state, carriers[0], &copied, world.now).unwrap();
+    world.commit();
+    world.draft.receive_carried(&mut world.state, carriers[1], &copied, world.now).unwrap();
+    world.commit();
+    assert_eq!(world.state.results, 2);
+}
+
+#[test]
 fn what_its_origin_did_not_sign_is_refused_and_not_asked_for_again() {
     let mut world = World::new();
     let (origin, carrier) = (world.owner(0), world.owner(1));
@@ -54,13 +86,16 @@ fn what_its_origin_did_not_sign_is_refused_and_not_asked_for_again() {
     world.state.keys.insert(origin, public.into());
     let other_slot = RunResult { slot: result.slot + 10_000, ..result };
     let altered = SignedBatch { packed: world.batch(origin, &other_slot).packed, ..batch.clone() };
-    let relabelled = SignedBatch { origin: carrier, ..batch };
+    let relabelled = SignedBatch { origin: carrier, ..batch.clone() };
     world.state.keys.insert(carrier, key().1.into());
     for forged in [altered, relabelled] {
         let refused = world.draft.receive_carried(&mut world.state, carrier, &forged, world.now);
         assert!(refused.unwrap_err().contains("did not sign"));
     }
     assert_eq!((world.draft.results(), world.draft.received.len()), (0, 2));
+    world.commit();
+    world.draft.receive_carried(&mut world.state, carrier, &batch, world.now).unwrap();
+    assert_eq!(world.draft.results(), 1, "a forgery does not keep the true one out");
 }
 
 #[test]
