@@ -5,12 +5,14 @@
 //! return. What the database holds already, from the origin or from another neighbour, is not written once more.
 //! Whoever carries it is told once it is committed.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
+use farwatch_proto::check::StreamId;
 use farwatch_proto::id::HostId;
 use farwatch_proto::link::FromControl;
-use farwatch_proto::signed::{SignedBatch, SignedBatchId};
-use farwatch_proto::time::BootMs;
+use farwatch_proto::run::{Purpose, RunResult};
+use farwatch_proto::signed::SignedBatch;
+use farwatch_proto::time::{BootMs, UnixMs};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use tracing::debug;
 use x509_parser::prelude::FromDer;
@@ -24,28 +26,48 @@ use super::state::State;
 pub(super) const ASK_PERIOD_MS: i64 = 1_000;
 /// A host that has just linked may have lost what its neighbours keep: they are asked for so long.
 const ASK_NEWCOMERS_FOR_MS: i64 = 10_000;
-/// Batches remembered: four neighbours hand over what a host ran within a second or two of each other, and a host
-/// makes a few batches a second.
-const REMEMBERED_MAX: usize = 20_000;
+/// Runs remembered that came by way of others: what a large host does in two minutes, and its neighbours hand over within
+/// seconds of each other.
+const REMEMBERED_MAX: usize = 100_000;
 
-/// The batches that were committed of late by way of another host.
+/// One run of a host, whoever tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Run {
+    host: HostId,
+    stream: StreamId,
+    purpose: Purpose,
+    slot: UnixMs,
+    started: UnixMs,
+}
+
+impl Run {
+    pub(super) const fn of(host: HostId, result: &RunResult) -> Self {
+        Self { host, stream: result.stream, purpose: result.purpose, slot: result.slot, started: result.started }
+    }
+}
+
+/// The runs that came by way of another host of late, so that none is written again.
 #[derive(Debug, Default)]
 pub(super) struct Carried {
-    known: BTreeSet<SignedBatchId>,
-    oldest_first: VecDeque<SignedBatchId>,
+    known: HashSet<Run>,
+    oldest_first: VecDeque<Run>,
 }
 
 impl Carried {
-    /// Notes one that is committed. What its origin did not sign must never come here, or it would keep out the true one.
-    pub(super) fn note(&mut self, batch: SignedBatchId) {
-        if self.known.insert(batch) {
-            self.oldest_first.push_back(batch);
+    /// Notes one that is committed.
+    pub(super) fn note(&mut self, run: Run) {
+        if self.known.insert(run) {
+            self.oldest_first.push_back(run);
         }
         if self.oldest_first.len() > REMEMBERED_MAX
             && let Some(oldest) = self.oldest_first.pop_front()
         {
             self.known.remove(&oldest);
         }
+    }
+
+    pub(super) fn knows(&self, run: &Run) -> bool {
+        self.known.contains(run)
     }
 }
 
@@ -71,24 +93,21 @@ impl Draft {
         if self.holds(state, batch) {
             return Ok(());
         }
-        self.carried.insert(batch.id());
         let results = unpacked(&batch.packed)?;
         let results = self.take_in(state, origin, results, now);
         debug!(%origin, %carrier, results = results.len(), "results came by way of another host");
+        self.carried.extend(results.iter().map(|result| Run::of(origin, result)));
         if !results.is_empty() {
             self.sections.push(HostResults { host: origin, boot: batch.before.boot, results });
         }
         Ok(())
     }
 
-    /// Whether the database holds what is in the batch, or will once this is committed.
+    /// Whether the origin has sent all that is in the batch itself.
     fn holds(&self, state: &State, batch: &SignedBatch) -> bool {
-        let id = batch.id();
         let segment = (batch.origin, batch.before.boot, batch.before.segment);
         let mark = self.marks.get(&segment).or_else(|| state.marks.get(&segment));
         mark.is_some_and(|held| batch.before.offset <= *held)
-            || state.carried.known.contains(&id)
-            || self.carried.contains(&id)
     }
 }
 

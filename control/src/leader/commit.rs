@@ -164,7 +164,7 @@ pub(super) fn apply(state: &mut State, draft: Draft, head: JournalHead, now: Now
             session.send_to(host, mark.boot, FromControl::Committed { mark });
         }
     }
-    draft.carried.into_iter().for_each(|batch| state.carried.note(batch));
+    draft.carried.into_iter().for_each(|run| state.carried.note(run));
     for (carrier, batch) in draft.received {
         send(state, carrier, FromControl::Received { batch });
     }

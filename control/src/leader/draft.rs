@@ -3,7 +3,7 @@
 //! Nothing in a draft has happened yet. Memory changes, acknowledgements and orders follow the commit,
 //! so that a crash at any instant loses nothing that anybody was told.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use farwatch_core::detect::{CheckFacts, Detector, Effect, Input, Sighting, Verdict, is_fresh, step};
 use farwatch_core::evidence::{Memory, Occasion};
@@ -20,6 +20,7 @@ use serde_json::json;
 use tracing::{debug, info, warn};
 
 use super::admission::{SaidAs, admit};
+use super::carried::Run;
 use super::checkpoint::{LastSlots, remember};
 use super::evidence::occasion_of_answer;
 use super::journal_body::HostResults;
@@ -46,8 +47,8 @@ pub(super) struct Draft {
     pub(super) acknowledge: Vec<(HostId, Mark)>,
     /// Batches that came by way of another host, with that host.
     pub(super) received: Vec<(HostId, SignedBatchId)>,
-    /// Those of them that were taken in.
-    pub(super) carried: BTreeSet<SignedBatchId>,
+    /// The runs in them.
+    pub(super) carried: HashSet<Run>,
     pub(super) detectors: HashMap<CheckId, Detector>,
     /// The last slot of each stream in it.
     pub(super) last_slots: LastSlots,
@@ -99,7 +100,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Judges what the host may say, and drops the rest.
+    /// Judges what the host may say, and drops the rest, and what its neighbours have told already.
     pub(super) fn take_in(
         &mut self,
         state: &mut State,
@@ -108,8 +109,12 @@ impl Draft {
         now: Now,
     ) -> Vec<RunResult> {
         let mut admitted = Vec::with_capacity(results.len());
-        let (all, mut first_refused) = (results.len(), None);
+        let (mut refused, mut first_refused) = (0_usize, None);
         for result in results {
+            let run = Run::of(host, &result);
+            if self.carried.contains(&run) || state.carried.knows(&run) {
+                continue;
+            }
             match admit(host, &result, &state.book, &state.views, &state.orders, now.wall) {
                 Ok(said_as) => {
                     note_runner(state, said_as, &result, now);
@@ -119,12 +124,12 @@ impl Draft {
                 Err(refusal) => {
                     debug!(%host, check = %result.stream.check, slot = %result.slot, %refusal, "result refused");
                     state.refuse(host);
+                    refused += 1;
                     first_refused.get_or_insert((result.stream.check, result.slot, refusal));
                 }
             }
         }
         if let Some((check, slot, refusal)) = first_refused {
-            let refused = all - admitted.len();
             state.noted.push(Refusal {
                 action: "refused.result",
                 culprit: Culprit::Host(host),

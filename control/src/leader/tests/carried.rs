@@ -42,36 +42,55 @@ fn results_that_a_neighbour_carries_are_their_origins_and_the_carrier_is_told_af
     assert!(matches!(told[..], [FromControl::Received { batch: id }, ..] if id == batch.id()), "{told:?}");
 }
 
+/// How far the database holds the spool of the host.
+fn held(world: &World, host: HostId) -> u64 {
+    world.state.marks.get(&(host, boot_id(), 0)).copied().unwrap_or(16)
+}
+
 #[test]
-fn what_several_neighbours_hand_over_or_its_origin_sent_is_written_once() {
+fn a_run_is_written_once_whoever_tells_of_it_and_in_whatever_order() {
     let mut world = World::new();
     let (origin, carriers) = (world.owner(0), [world.owner(1), world.owner(2)]);
     let (pair, public) = key();
     world.state.keys.insert(origin, public.into());
-    let result = world.result(Status::Up);
-    let batch = signed(&mut world, origin, &pair, &result);
-    for _ in 0..2 {
-        for carrier in carriers {
-            world.draft.receive_carried(&mut world.state, carrier, &batch, world.now).unwrap();
+    for is_own_first in [false, true] {
+        for is_one_flush in [true, false] {
+            let usual = world.result(Status::Up);
+            let result =
+                RunResult { started: usual.started + 2 * i64::from(is_own_first) + i64::from(is_one_flush), ..usual };
+            // Each neighbour keeps a batch of its own, and both lie before what the origin sends.
+            let kept = carriers.map(|_| signed(&mut world, origin, &pair, &result));
+            let own = Batch {
+                from: Mark { offset: held(&world, origin), ..kept[1].before },
+                to_offset: kept[1].before.offset,
+                packed: kept[1].packed.clone(),
+            };
+            let before = world.state.results;
+            let flush = |world: &mut World| {
+                if !is_one_flush {
+                    world.commit();
+                }
+            };
+            if is_own_first {
+                world.draft.receive(&mut world.state, origin, &own, world.now).unwrap();
+                flush(&mut world);
+            }
+            for (carrier, batch) in carriers.into_iter().zip(&kept) {
+                world.draft.receive_carried(&mut world.state, carrier, batch, world.now).unwrap();
+                flush(&mut world);
+            }
+            if !is_own_first {
+                world.draft.receive(&mut world.state, origin, &own, world.now).unwrap();
+            }
+            world.commit();
+            assert_eq!(world.state.results - before, 1, "{is_own_first} {is_one_flush}");
+            let told = |carrier| {
+                world.sent(carrier).iter().filter(|said| matches!(said, FromControl::Received { .. })).count()
+            };
+            assert_eq!(carriers.map(told), [1, 1], "whoever carries it is told");
+            assert_eq!(held(&world, origin), own.to_offset);
         }
-        assert_eq!(world.draft.received.len(), 2, "whoever carries it is told");
-        world.commit();
     }
-    assert_eq!(world.state.results, 1);
-
-    let another = RunResult { started: result.started + 1, ..result };
-    let copied = signed(&mut world, origin, &pair, &another);
-    let own = Batch {
-        from: Mark { offset: 16, ..copied.before },
-        to_offset: copied.before.offset,
-        packed: copied.packed.clone(),
-    };
-    world.draft.receive(&mut world.state, origin, &own, world.now).unwrap();
-    world.draft.receive_carried(&mut world.state, carriers[0], &copied, world.now).unwrap();
-    world.commit();
-    world.draft.receive_carried(&mut world.state, carriers[1], &copied, world.now).unwrap();
-    world.commit();
-    assert_eq!(world.state.results, 2);
 }
 
 #[test]
