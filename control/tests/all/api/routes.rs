@@ -18,7 +18,9 @@ fn every_route_is_listed_once() {
 #[test]
 fn nothing_is_served_beside_the_list() {
     let mut sources = Vec::new();
-    collect(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/api"), &mut sources);
+    // Where this was compiled may be another checkout, which shares what it builds with this one.
+    let root = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where the crate lies");
+    collect(&PathBuf::from(root).join("src/api"), &mut sources);
     assert!(sources.len() > 15, "the sources were not found");
     let beside: Vec<&PathBuf> =
         sources.iter().filter(|path| !path.ends_with("api/routes.rs") && routes_by_hand(path)).collect();

@@ -33,8 +33,11 @@ fn lines_with(text: &str, words: &[&str]) -> Vec<String> {
     found.map(|(index, line)| format!("{}: {}", index + 1, line.trim())).collect()
 }
 
+/// The repository that this runs in. What is known when this is compiled may be another one, since checkouts may share
+/// what they build.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository").to_owned()
+    let crate_folder = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where the crate lies");
+    Path::new(&crate_folder).parent().expect("the crate lies in the repository").to_owned()
 }
 
 /// One file of the repository.
