@@ -8,18 +8,21 @@ CARGO := cargo
 # One profile and always the whole workspace with all its targets: another choice would choose other features and build
 # the largest dependencies twice.
 CI_PROFILE := --profile ci --locked
+# The program of a version that there is not, which hosts are upgraded to in the lab.
+ANOTHER_VERSION := 9.9.9
+ANOTHER := $(CARGO_TARGET_DIR)/another-version
 CARGO_DENY := $(CARGO_TARGET_DIR)/tools/bin/cargo-deny --locked
 # The small workspaces are held to the rules of the whole, and need only a part of what those allow.
 PART := --allow license-not-encountered --allow unmatched-skip
 
-.PHONY: help setup guests build up demo test sim lab lab-full mutants upgrade lint api bench crash follower fresh clean
+.PHONY: help setup guests build up demo test sim lab lab-full another-version mutants upgrade lint api bench crash follower fresh clean
 
 help:
 	@echo 'make demo   watch an outage being seen, confirmed and told, in three minutes'
 	@echo 'make test   what CI runs but the lints and the lab'
 	@echo 'make sim    the fleet in simulated worlds where anything may fail (SEEDS=n)'
 	@echo 'make lab    as root: hosts on machines of their own whose links are cut for real, in six minutes'
-	@echo 'make lab-full  the same with 200 kills and ten minutes without control (an hour and a half; KILLS=n)'
+	@echo 'make lab-full  the same with 200 kills, ten minutes without control and a rolling upgrade (two hours; KILLS=n)'
 	@echo 'make mutants  rules broken on purpose: the simulation must notice each'
 	@echo 'make lint   formatting, lints, licences'
 	@echo 'make up     run Farwatch on this machine'
@@ -59,8 +62,12 @@ sim: build
 lab: build
 	$(CARGO_TARGET_DIR)/ci/lab short
 
-lab-full: build
-	$(CARGO_TARGET_DIR)/ci/lab full $(KILLS)
+lab-full: build another-version
+	$(CARGO_TARGET_DIR)/ci/lab full $(ANOTHER)/farwatch $(KILLS)
+
+another-version: guests
+	FARWATCH_VERSION=$(ANOTHER_VERSION) $(CARGO) build $(CI_PROFILE) --workspace --bins --target-dir $(ANOTHER)
+	strip -o $(ANOTHER)/farwatch $(ANOTHER)/ci/farwatch
 
 mutants:
 	@setup/mutants.sh

@@ -189,6 +189,38 @@ impl Fleet {
         Ok(kill_process(Pid::from_raw(child.id().cast_signed()).context("no process id")?, signal)?)
     }
 
+    /// Gives control the program of another version for its hosts, and answers with that version.
+    pub(super) fn push_release(&self, release: &Path) -> anyhow::Result<String> {
+        let release = release.to_str().context("the path of the release is no text")?;
+        let pushed = self.client(&["release", "push", release, "--json"])?;
+        let pushed: Value = serde_json::from_str(&pushed)?;
+        let version = pushed["version"].as_str().context("a release without a version")?;
+        ensure!(version != farwatch_proto::VERSION, "{release} is of this version, {version}");
+        Ok(version.to_owned())
+    }
+
+    /// Upgrades every host to this version, some at once, and waits until all run it.
+    pub(super) fn upgrade(&self, version: &str) -> anyhow::Result<()> {
+        self.client(&["fleet", "upgrade", "--to", version, "--max-unavailable", "2"])?;
+        let listed = self.api.get("/v1/hosts")?;
+        let items = listed["items"].as_array().context("the hosts are no list")?;
+        let others: Vec<&Value> = items.iter().filter(|host| host["version"] != version).collect();
+        ensure!(others.is_empty(), "the upgrade is done, and yet there are {others:?}");
+        Ok(())
+    }
+
+    /// What a client says that an operator runs.
+    fn client(&self, words: &[&str]) -> anyhow::Result<String> {
+        let data = self.folder.join("control");
+        let mut command = Command::new(farwatch()?);
+        command.args(words).env("FARWATCH_SETTINGS", "/dev/null");
+        command.env("FARWATCH_API", fs::read_to_string(data.join("api.url"))?.trim());
+        let output = command.env("FARWATCH_TOKEN_FILE", data.join("admin.token")).output()?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "farwatch {}: {}", words.join(" "), complaint.trim());
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
     /// Waits until every host may own checks.
     pub(super) fn await_active(&self) -> anyhow::Result<()> {
         self.await_hosts(0)
@@ -270,8 +302,6 @@ fn spawn(folder: &Path, name: &str, command: &mut Command) -> anyhow::Result<Chi
     let child = command
         // What this machine is set up for is not what is tested.
         .env("FARWATCH_SETTINGS", "/dev/null")
-        // However the lab ends, nothing of it goes on.
-        .env("FARWATCH_EXIT_WITH_PARENT", "1")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)

@@ -1,11 +1,14 @@
 //! How long and how hard: the short form that CI plays, and the full one.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 /// What makes the same lab again.
 const SEED: u64 = 1;
+
+const SYNOPSIS: &str = "say `lab short` or `lab full`, then perhaps RELEASE, and then KILLS";
 
 /// The sizes of one lab.
 #[derive(Clone, Debug)]
@@ -30,20 +33,23 @@ pub struct Form {
     pub cut: Duration,
     /// How long control is away.
     pub control_away: Duration,
+    /// The program of another version that hosts are upgraded to, where that is played.
+    pub release: Option<PathBuf>,
 }
 
 impl Form {
-    /// The form of this name, with so many kills where that is said.
-    pub fn named(name: &str, kills: Option<&str>) -> anyhow::Result<Self> {
-        let mut form = match name {
-            "short" => Self::short(),
-            "full" => Self::full(),
-            other => anyhow::bail!("{other} is no form of the lab: say short or full"),
+    /// The form that these words ask for: `short` or `full`, the program of another version to upgrade hosts to, where
+    /// that is to be played, and how many of them to kill, where that is not to be the usual number.
+    pub fn of(words: &[&str]) -> anyhow::Result<Self> {
+        let (form, options) = match words {
+            ["short", options @ ..] => (Self::short(), options),
+            ["full", options @ ..] => (Self::full(), options),
+            _ => anyhow::bail!(SYNOPSIS),
         };
-        if let Some(kills) = kills {
-            form.kills = kills.parse().context("KILLS is no number")?;
-        }
-        Ok(form)
+        let release = options.first().map(PathBuf::from);
+        let kills = options.get(1).map(|kills| kills.parse().context("KILLS is no number"));
+        ensure!(options.len() <= 2, SYNOPSIS);
+        Ok(Self { release, kills: kills.transpose()?.unwrap_or(form.kills), ..form })
     }
 
     fn short() -> Self {
@@ -58,6 +64,7 @@ impl Form {
             pauses: [1, 5].map(Duration::from_secs).to_vec(),
             cut: Duration::from_secs(15),
             control_away: Duration::from_secs(40),
+            release: None,
         }
     }
 
@@ -73,6 +80,7 @@ impl Form {
             pauses: [1, 5, 30, 1, 5, 30].map(Duration::from_secs).to_vec(),
             cut: Duration::from_secs(60),
             control_away: Duration::from_secs(600),
+            release: None,
         }
     }
 }

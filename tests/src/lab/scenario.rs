@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use rustix::process::Signal;
 
 use super::Lab;
@@ -27,16 +28,19 @@ pub(super) struct Scenario {
     pub(super) is_sound: bool,
     /// Whether what is wrong can be noticed by the fleet as it is built today.
     pub(super) is_sensed: bool,
+    /// Whether it needs the program of another version.
+    pub(super) needs_release: bool,
     /// Plays it, and returns how many hosts or processes were struck.
     pub(super) play: fn(&mut Lab) -> anyhow::Result<usize>,
 }
 
 const fn usual(name: &'static str, play: fn(&mut Lab) -> anyhow::Result<usize>) -> Scenario {
-    Scenario { name, is_sound: false, is_sensed: true, play }
+    Scenario { name, is_sound: false, is_sensed: true, needs_release: false, play }
 }
 
-/// All of them, in order: hosts begin on the long wire and are moved from it by the second.
-pub(super) const SCENARIOS: [Scenario; 11] = [
+/// All of them, in order: hosts begin on the long wire and are moved from it by the second. After the last one their
+/// processes are others than those that were started.
+pub(super) const SCENARIOS: [Scenario; 12] = [
     Scenario { is_sound: true, ..usual("loss", loss) },
     usual("restarts", restarts),
     Scenario { is_sound: true, ..usual("calm", calm) },
@@ -48,6 +52,7 @@ pub(super) const SCENARIOS: [Scenario; 11] = [
     usual("control-away", control_away),
     Scenario { is_sensed: false, ..usual("no-internet", no_internet) },
     usual("provider-loss", provider_loss),
+    Scenario { needs_release: true, ..usual("upgrade", upgrade) },
 ];
 
 /// One packet in a hundred is lost and everything takes 100 ms.
@@ -161,6 +166,15 @@ fn provider_loss(lab: &mut Lab) -> anyhow::Result<usize> {
     }
     lab.fleet.await_settled()?;
     Ok(gone.len())
+}
+
+/// Every host is upgraded to another version, as an operator would have it upgraded.
+fn upgrade(lab: &mut Lab) -> anyhow::Result<usize> {
+    let release = lab.form.release.clone().context("there is no other version to upgrade to")?;
+    let version = lab.fleet.push_release(&release)?;
+    lab.fleet.upgrade(&version)?;
+    lab.fleet.await_settled()?;
+    Ok(lab.fleet.count())
 }
 
 fn any_host(lab: &mut Lab) -> usize {

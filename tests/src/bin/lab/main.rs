@@ -1,6 +1,6 @@
 //! `make lab`: real processes on machines of their own, whose links are cut for real, and an account of every slot.
 //!
-//! `lab short` or `lab full [KILLS]`. It builds its network, has the lab conducted in a process that stands in it, and
+//! `lab short|full [RELEASE [KILLS]]`. It builds its network, has the lab conducted in a process that stands in it, and
 //! removes it whatever becomes of that. The other words are what it starts itself with, on other machines of the lab.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it speaks to whoever runs it")]
@@ -29,9 +29,8 @@ fn main() -> ExitCode {
 fn run(words: &[OsString]) -> anyhow::Result<()> {
     let words = words.iter().map(|word| word.to_str().context("a word is no text")).collect::<Result<Vec<_>, _>>()?;
     match words.as_slice() {
-        ["conduct", network, folder, form, kills @ ..] => {
-            end_with_parent()?;
-            let form = Form::named(form, kills.first().copied())?;
+        ["conduct", network, folder, form @ ..] => {
+            let form = Form::of(form)?;
             conduct(Network::named(network, form.hosts), form, Path::new(folder))
         }
         ["targets", log] => end_with_parent().and_then(|()| serve_targets(Path::new(log))),
@@ -39,8 +38,7 @@ fn run(words: &[OsString]) -> anyhow::Result<()> {
             end_with_parent()?;
             serve_wire(&ways.iter().map(|way| parsed(way)).collect::<Result<Vec<_>, _>>()?, seed.parse()?)
         }
-        [form, kills @ ..] if kills.len() <= 1 => direct(form, kills.first().copied()),
-        _ => bail!("say `lab short`, or `lab full` and perhaps how many hosts to kill"),
+        form => direct(form),
     }
 }
 
@@ -55,22 +53,34 @@ fn parsed(way: &str) -> anyhow::Result<(SocketAddr, SocketAddr)> {
 }
 
 /// Builds the network, has the lab conducted in it, and removes it.
-fn direct(form: &str, kills: Option<&str>) -> anyhow::Result<()> {
-    let sizes = Form::named(form, kills)?;
+fn direct(words: &[&str]) -> anyhow::Result<()> {
+    let form = Form::of(words)?;
     ensure!(geteuid().is_root(), "it makes network namespaces, and only root may: run `make lab` as root");
     remove_leftovers()?;
-    let Form { hosts, providers, checks, seed, .. } = sizes;
-    println!("lab: {hosts} hosts of {providers} providers watch {checks} sites; form={form} seed={seed}");
+    let Form { hosts, providers, checks, seed, .. } = form;
+    println!(
+        "lab: {hosts} hosts of {providers} providers watch {checks} sites; form={} seed={seed}",
+        words.first().unwrap_or(&"")
+    );
     let folder = tempfile::Builder::new().prefix("farwatch-lab-").tempdir()?;
     let network = Network::of_this_process(hosts).build()?;
-    let mut command = network.0.command(Place::Control, &std::env::current_exe()?);
-    command.arg("conduct").arg(network.0.name()).arg(folder.path()).arg(form).args(kills);
+    let mut command = all_ending_with(network.0.command(Place::Control, &std::env::current_exe()?));
+    command.arg("conduct").arg(network.0.name()).arg(folder.path()).args(words);
     let conducted = conducted(command);
     drop(network);
     if conducted.is_err() {
         println!("lab: its data and logs are kept in {}", folder.keep().display());
     }
     conducted
+}
+
+/// Runs it in a space of process numbers of its own, which ends with this process: the kernel ends whatever is in there,
+/// also hosts that took over from those that were started.
+fn all_ending_with(command: Command) -> Command {
+    let mut apart = Command::new("setpriv");
+    apart.args(["--pdeathsig", "KILL", "unshare", "--pid", "--mount-proc", "--fork", "--kill-child"]);
+    apart.arg(command.get_program()).args(command.get_args());
+    apart
 }
 
 /// Waits for the one who conducts, and ends it where this process is told to stop.
