@@ -58,6 +58,8 @@ pub struct FleetClock {
     /// The wall clock less CLOCK_BOOTTIME as the process began.
     base_ms: i64,
     is_remembered: bool,
+    /// Whether it was ever steered by what was heard.
+    is_steered: bool,
     began: BootMs,
     applied_ms: i64,
     wanted_ms: i64,
@@ -75,6 +77,7 @@ impl FleetClock {
         Self {
             base_ms,
             is_remembered,
+            is_steered: false,
             began: now,
             applied_ms: 0,
             wanted_ms: 0,
@@ -97,10 +100,10 @@ impl FleetClock {
         UnixMs(self.count(now) + self.applied_ms)
     }
 
-    /// Whether slots may be run by it: what was heard so far is enough to know, or nothing more will come.
-    pub fn is_trusted(&self, now: BootMs) -> bool {
-        let is_known = self.readings.contains_key(&Source::Control) || self.readings.len() + 1 >= MAJORITY_OF;
-        self.is_remembered || is_known || now.since(self.began) >= PATIENCE_MS
+    /// Whether slots may be run by it: it was steered by what was heard, or nothing more will come. That enough was heard
+    /// is not enough: until the next steering it shows what the machine does.
+    pub const fn is_trusted(&self, now: BootMs) -> bool {
+        self.is_remembered || self.is_steered || now.since(self.began) >= PATIENCE_MS
     }
 
     /// How often the clock was set rather than slewed: what was planned by it before means nothing any more.
@@ -136,6 +139,7 @@ impl FleetClock {
     /// Steers towards the fleet's time, given what the machine's own wall clock shows.
     pub fn steer(&mut self, machine: UnixMs, now: BootMs) {
         let Some(fleet_ms) = self.fleet_ahead_ms(machine.0 - self.count(now), now) else { return };
+        self.is_steered = true;
         let is_off = (fleet_ms - self.wanted_ms).abs() > TOLERANCE_MS;
         if !is_off {
             return;
@@ -231,10 +235,13 @@ mod tests {
     fn a_new_process_waits_for_the_fleet_but_not_for_long() {
         let mut waiting = clock();
         assert!(!waiting.is_trusted(BootMs(PATIENCE_MS - 1)) && waiting.is_trusted(BootMs(PATIENCE_MS)));
-        (1..=3).for_each(|n| hear(&mut waiting, n, 0, 300));
+        (1..=3).for_each(|n| hear(&mut waiting, n, HOUR, 300));
+        waiting.steer(UnixMs(BEGIN + 300), BootMs(300));
         assert!(!waiting.is_trusted(BootMs(300)));
-        hear(&mut waiting, 4, 0, 400);
-        assert!(waiting.is_trusted(BootMs(400)));
+        hear(&mut waiting, 4, HOUR, 400);
+        assert!(!waiting.is_trusted(BootMs(400)), "it still shows what the machine does");
+        waiting.steer(UnixMs(BEGIN + 500), BootMs(500));
+        assert!(waiting.is_trusted(BootMs(500)) && waiting.wall(BootMs(500)).0 == BEGIN + 500 + HOUR);
     }
 
     #[test]
