@@ -7,6 +7,7 @@
 
 mod hearsay;
 mod numbers;
+mod rules;
 mod strain;
 mod target;
 
@@ -20,6 +21,8 @@ pub use hearsay::{ASK_AFTER_MS, ASK_FOR_MS, BRAKE_MS, CUT_OFF_MS};
 use numbers::Beginning;
 pub use numbers::{LOST_VIEWS_MAX, is_lost};
 use strain::Slots;
+
+use crate::placement::Rules;
 
 /// A host this long silent is dead, unless its neighbours hear it.
 pub const SILENCE_MS: i64 = 5_000;
@@ -83,6 +86,8 @@ struct Life {
     hears: BTreeSet<HostId>,
     /// Whom it ever said to hear, to this leader.
     neighbours: BTreeSet<HostId>,
+    /// Which rules of placement it says it knows, once it has.
+    places_by: Option<BTreeSet<u16>>,
 }
 
 impl Life {
@@ -96,6 +101,7 @@ impl Life {
             slots: Slots::default(),
             hears: BTreeSet::new(),
             neighbours: BTreeSet::new(),
+            places_by: None,
         }
     }
 
@@ -147,6 +153,8 @@ pub enum Decision {
 pub struct Fleet {
     hosts: BTreeMap<HostId, Life>,
     proving: Proving,
+    /// The rules of placement that this leader knows.
+    rules: Rules,
     /// Since when this leader's silence counts as evidence.
     watching_since: BootMs,
     last_step: BootMs,
@@ -166,6 +174,7 @@ impl Fleet {
         Self {
             hosts: BTreeMap::new(),
             proving,
+            rules: Rules::KNOWN,
             watching_since: now,
             last_step: now,
             differs: None,

@@ -3,18 +3,20 @@
 //! First a preference list over all registered hosts that may run it, alive or not; the owners are
 //! the first three of it that the view holds active. So the death of the first makes exactly the
 //! second the first. Integer arithmetic only, so that every machine computes the same. Nothing here
-//! remembers anything, and nothing per stream is ever stored.
+//! remembers anything, and nothing per stream is ever stored. By which rule lists are made the view says; which rules a
+//! build knows stands in `placement/rules.rs`.
 
 mod draw;
 mod neighbourhood;
 mod preference;
+mod rules;
 
 use farwatch_proto::check::{PlacementWish, Repeat};
-use farwatch_proto::fleet::{PLACEMENT_VERSION, Standing, View, ViewHost};
+use farwatch_proto::fleet::{Standing, View, ViewHost};
 use farwatch_proto::id::{CheckId, HostId, TenantId};
 
 pub use neighbourhood::neighbourhood;
-pub use preference::preference_lists;
+pub use rules::{Rule, Rules};
 
 /// How many hosts own a stream: one runs it, two stand by.
 pub const OWNERS: usize = 3;
@@ -97,9 +99,14 @@ pub fn holders(preference: &[HostId], view: &View, repeat: Repeat) -> Vec<HostId
     holders
 }
 
-/// Whether this build can read the view's placement; it knows its own rule and the one before.
-pub const fn can_place(view: &View) -> bool {
-    view.placement_version == PLACEMENT_VERSION
+/// The preference lists of all streams of the check, by the rule that the view names.
+pub fn preference_lists(subject: &Subject<'_>, view: &View) -> Vec<Vec<HostId>> {
+    Rules::KNOWN.preference_lists(subject, view)
+}
+
+/// Whether this build knows the rule that the view names. A view that it cannot read is not to be acted by.
+pub fn can_place(view: &View) -> bool {
+    Rules::KNOWN.can_place(view)
 }
 
 /// One line of an explanation of a stream's placement.

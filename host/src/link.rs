@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farwatch_core::egress::Policy;
+use farwatch_core::placement::Rules;
 use farwatch_proto::VERSION;
 use farwatch_proto::id::{BootId, HostId, OrderId, ReleaseHash};
 use farwatch_proto::join::is_endpoint;
@@ -121,7 +122,10 @@ impl Link {
             host: self.shared.host,
             boot: self.boot,
             version: VERSION.to_owned(),
-            features: self.to_upgrader.iter().map(|_| FEATURE_UPGRADE.to_owned()).collect(),
+            features: Rules::KNOWN
+                .features()
+                .chain(self.to_upgrader.iter().map(|_| FEATURE_UPGRADE.to_owned()))
+                .collect(),
             release: *self.release.borrow(),
             run_places: self.run_places,
             peer_address: self.peer_address,

@@ -240,7 +240,7 @@ fn is_settled(entry: &Entry, now: UnixMs) -> bool {
         .is_some_and(|from| now.since(from) > SPOOL_MEMORY_MS + entry.definition.interval.ms())
 }
 
-/// An announced view, where it registers other hosts than the newest one.
+/// An announced view, where it registers other hosts than the newest one, or places by another rule.
 fn with_other_hosts<'v>(newest: &View, plan: Option<&'v View>) -> Option<&'v View> {
     plan.filter(|plan| registered(plan) != registered(newest))
 }
@@ -257,6 +257,6 @@ fn lists_of(page: &Page, view: &View) -> Vec<Vec<HostId>> {
 }
 
 /// What placement reads of a view but the standings.
-pub(super) fn registered(view: &View) -> Vec<(HostId, &farwatch_proto::fleet::HostFacts)> {
-    view.hosts.iter().map(|host| (host.id, &host.facts)).collect()
+pub(super) fn registered(view: &View) -> (u16, Vec<(HostId, &farwatch_proto::fleet::HostFacts)>) {
+    (view.placement_version, view.hosts.iter().map(|host| (host.id, &host.facts)).collect())
 }

@@ -79,6 +79,8 @@ pub(super) struct Arrival {
     pub(super) version: String,
     pub(super) release: Option<ReleaseHash>,
     pub(super) can_upgrade: bool,
+    /// The rules of placement that it knows.
+    pub(super) places_by: BTreeSet<u16>,
     pub(super) run_places: u32,
     pub(super) peer_address: Option<SocketAddr>,
     pub(super) assigned: Option<Assigned>,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use farwatch_core::detect::Detector;
 use farwatch_core::fleet::{Fleet, Proving, Registered};
+use farwatch_core::placement::can_place;
 use farwatch_proto::fleet::{PLACEMENT_VERSION, View};
 use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::time::{Stamp, UnixMs};
@@ -37,6 +38,7 @@ pub(super) async fn take_over(
     is_sole: bool,
     now: Now,
 ) -> anyhow::Result<State> {
+    refuse_what_is_unreadable(store).await?;
     let before = store.journal().head().await?;
     let takeover = Takeover { id: FlushId(random_bytes()), after: before, epoch, committed: now.wall };
     let head = store.journal().takeover(&takeover).await?;
@@ -98,6 +100,17 @@ pub(super) async fn load(
     };
     state.recount_all(now.wall);
     Ok(state)
+}
+
+/// A process that cannot tell who owns what by the view in force does not lead: a later version has raised the rule.
+async fn refuse_what_is_unreadable(store: &Store) -> anyhow::Result<()> {
+    if let Some(newest) = store.views().latest_in_force().await?.filter(|newest| !can_place(&newest.view)) {
+        let View { number, placement_version, .. } = newest.view;
+        anyhow::bail!(
+            "view {number} is placed by rule {placement_version}, which this version does not know; upgrade control"
+        );
+    }
+    Ok(())
 }
 
 /// Plans of an earlier leader are not pursued: whoever acted on one learns that it is withdrawn.

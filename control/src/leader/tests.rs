@@ -186,6 +186,7 @@ fn arrival(outbox: mpsc::Sender<FromControl>, assigned: Option<Assigned>) -> Arr
         version: "1".into(),
         release: None,
         can_upgrade: false,
+        places_by: [1].into(),
         run_places: 8,
         peer_address: None,
         assigned,

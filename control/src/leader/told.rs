@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use farwatch_core::detect::Input;
+use farwatch_core::placement::Rules;
 use farwatch_proto::VERSION;
 use farwatch_proto::fleet::FLEET_MAX_HOSTS;
 use farwatch_proto::id::{CheckId, HostId};
@@ -98,6 +99,7 @@ impl State {
             session.admit_leaving(arrival, [welcome, view]);
             return Ok(());
         }
+        self.fleet.hear_rules(host, arrival.places_by.clone());
         let first = Stamp { era: u32::try_from(self.epoch.n).unwrap_or(u32::MAX), n: 0 };
         let before = self.sessions.remove(&host);
         let due = self.due_to(host);
@@ -304,6 +306,7 @@ fn arrival_of(
     };
     let peer_address = peer_address.map(|address| reachable(address, from));
     let assigned = assignment.map(|to| Assigned { to, digest: assignment_digest });
+    let places_by = Rules::versions_of(features.iter().map(String::as_str));
     let can_upgrade = features.iter().any(|feature| feature == FEATURE_UPGRADE);
     Some(Arrival {
         connection,
@@ -313,6 +316,7 @@ fn arrival_of(
         version,
         release,
         can_upgrade,
+        places_by,
         run_places,
         peer_address,
         assigned,

@@ -7,7 +7,7 @@ use farwatch_proto::time::BootMs;
 use super::{Fleet, Life, VOTER_SILENCE_MS};
 
 impl Fleet {
-    /// The newest view with every registered host in the standing it has earned. Number and moment are
+    /// The newest view with every registered host in the standing it has earned, and the rule that all know. Number and moment are
     /// the newest view's own, so that no difference means equality.
     pub(super) fn target(&self, newest: &View, now: BootMs) -> View {
         let begins = !newest.hosts.iter().any(|host| host.standing == Standing::Active);
@@ -18,14 +18,14 @@ impl Fleet {
             let standing = if is_strained { Standing::Warming } else { earned };
             ViewHost { id: *id, standing, facts: life.registered.facts.clone() }
         });
-        View { hosts: hosts.collect(), ..newest.clone() }
+        View { hosts: hosts.collect(), placement_version: self.version_after(newest), ..newest.clone() }
     }
 
     /// Where no host owns yet, whoever is heard owns at once: there is nobody to take over from.
     fn earned(&self, id: HostId, life: &Life, newest: &View, begins: bool, now: BootMs) -> Standing {
         let stands = newest.standing(id).unwrap_or(Standing::Away);
         let heard = self.is_heard(id, VOTER_SILENCE_MS, now);
-        if life.registered.drained || self.is_cut_off(id, newest, now) {
+        if life.registered.drained || life.cannot_read(newest) || self.is_cut_off(id, newest, now) {
             return Standing::Away;
         }
         match stands {

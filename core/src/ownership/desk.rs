@@ -24,7 +24,7 @@ use super::rule::{Better, Moment, last_backstop, moment};
 use super::tenure::Tenure;
 use super::views::Views;
 use crate::held::Held;
-use crate::placement::holders;
+use crate::placement::{Rules, holders};
 pub use acts::{Act, Ended, Facilities, Lack, Readiness, Run};
 use line::{Line, Own};
 use orders::Orders;
@@ -66,8 +66,13 @@ impl Desk {
             lines: Vec::new(),
             index: HashMap::new(),
             due: BinaryHeap::new(),
-            lists: Lists::default(),
+            lists: Lists::by(Rules::KNOWN),
         }
+    }
+
+    /// A desk that reads views by these rules, and holds nothing yet.
+    pub fn placing_by(me: HostId, rules: Rules) -> Self {
+        Self { lists: Lists::by(rules), ..Self::new(me) }
     }
 
     /// From now on these streams are held and these views known. What is known of the slots of a stream that goes on is

@@ -10,7 +10,7 @@ use farwatch_proto::check::{Definition, StreamId};
 use farwatch_proto::id::{CheckId, HostId};
 
 use super::views::KnownView;
-use crate::placement::{Subject, preference_lists};
+use crate::placement::{Rules, Subject};
 
 /// The lists of one revision are kept for this many different fleets: the newest and those of plans and of views whose
 /// windows are open. Fewer would compute them again at every slot.
@@ -20,18 +20,25 @@ const FLEETS_KEPT: usize = 4;
 type OfCheck = Arc<[Arc<[HostId]>]>;
 
 /// Lists by check and revision, then by fleet, oldest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Lists {
+    rules: Rules,
     known: HashMap<(CheckId, u32), Vec<(u64, OfCheck)>>,
 }
 
 impl Lists {
+    /// None yet; they will be made by these rules.
+    pub(super) fn by(rules: Rules) -> Self {
+        Self { rules, known: HashMap::new() }
+    }
+
     /// The preference list of one stream under this view.
     pub(super) fn list(&mut self, definition: &Definition, stream: StreamId, view: &KnownView) -> Arc<[HostId]> {
+        let rules = self.rules;
         let known = self.known.entry((definition.check, definition.revision)).or_default();
         let found = known.iter().find(|(fleet, _)| *fleet == view.fleet).map(|(_, lists)| lists.clone());
         let all = found.unwrap_or_else(|| {
-            let computed = compute(definition, view);
+            let computed = compute(rules, definition, view);
             if known.len() >= FLEETS_KEPT {
                 known.remove(0);
             }
@@ -47,12 +54,12 @@ impl Lists {
     }
 }
 
-fn compute(definition: &Definition, view: &KnownView) -> OfCheck {
+fn compute(rules: Rules, definition: &Definition, view: &KnownView) -> OfCheck {
     let subject = Subject {
         check: definition.check,
         tenant: definition.tenant,
         wish: &definition.placement,
         repeat: definition.repeat,
     };
-    preference_lists(&subject, &view.view).into_iter().map(Into::into).collect()
+    rules.preference_lists(&subject, &view.view).into_iter().map(Into::into).collect()
 }

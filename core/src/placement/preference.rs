@@ -1,4 +1,4 @@
-//! The preference lists of a check's streams.
+//! The preference lists of a check's streams, by the first rule of placement.
 
 use farwatch_proto::check::{Location, StreamId};
 use farwatch_proto::fleet::View;
@@ -17,7 +17,7 @@ const DIVERSE_FROM_LAST: usize = 3;
 ///
 /// The streams draft from one pool in turn, so that their lists are disjoint while hosts suffice;
 /// when the pool is empty it is filled again, and only a host's own list still excludes it.
-pub fn preference_lists(subject: &Subject<'_>, view: &View) -> Vec<Vec<HostId>> {
+pub(super) fn drafted(subject: &Subject<'_>, view: &View) -> Vec<Vec<HostId>> {
     let hosts = eligible_hosts(subject, view);
     let mut lists: Vec<List<'_>> =
         streams_of(subject.check, subject.wish.streams).map(|stream| List::new(stream, &hosts)).collect();

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use farwatch_proto::check::Location;
-use farwatch_proto::fleet::HostFacts;
+use farwatch_proto::fleet::{HostFacts, PLACEMENT_VERSION};
 use farwatch_proto::time::{Stamp, UnixMs};
 use proptest::prelude::*;
 
