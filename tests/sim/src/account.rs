@@ -1,21 +1,16 @@
 //! The account of a world that has come to its end: every slot, by the ledger of `core`, and what the audit says of it.
 
-use std::collections::BTreeMap;
-
-use farwatch_core::audit::{Books, audit};
-use farwatch_core::ledger::{
-    Balance, DueSlot, InForce, RunOnRecord, SlotState, canonical, due_slots, settled_at, slot_state,
-};
-use farwatch_core::placement::Subject;
-use farwatch_core::revision::Cadence;
+use farwatch_core::ledger::{DueSlot, RunOnRecord, SlotState, canonical, settled_at};
+use farwatch_core::upgrade::State;
 use farwatch_proto::fleet::View;
-use farwatch_proto::id::HostId;
-use farwatch_proto::time::{Stamp, UnixMs};
+use farwatch_proto::time::UnixMs;
 
+use crate::books::Kept;
 use crate::faults::Counts;
 use crate::fleet::{BEGIN, HOSTS, Watched, index_of};
-use crate::host::Found;
+use crate::host::Host;
 use crate::incidents::judge_incidents;
+use crate::program::NEXT_RULE;
 use crate::world::{CALM_MS, World};
 
 /// Who was able to run for the timeout and this much longer had the time to run a slot.
@@ -32,6 +27,8 @@ pub(crate) struct Account {
     pub(crate) missed: u64,
     /// Missed where nobody who owned the slot was able to run it.
     pub(crate) excused: u64,
+    /// Missed where the database had lost the result after it had acknowledged it, and then its host lost its disk.
+    pub(crate) lost_twice: u64,
     pub(crate) late_max_ms: i64,
     pub(crate) doubled: u64,
     pub(crate) by_standby: u64,
@@ -43,6 +40,13 @@ pub(crate) struct Account {
     pub(crate) confirmed_max_ms: i64,
     /// Outages that people were told of under two names, for the database had lost the first.
     pub(crate) told_again: u64,
+    /// Incidents of outages that were over before anybody could judge them.
+    pub(crate) seen_afterwards: u64,
+    /// Hosts that handed over from one process to the next, and those of which one of the two was killed.
+    pub(crate) handovers: u64,
+    pub(crate) half_crashes: u64,
+    /// Worlds at whose end a later rule of placement was in force than at their beginning.
+    pub(crate) rules_raised: u64,
     pub(crate) violations: Vec<String>,
     pub(crate) faults: Counts,
 }
@@ -52,6 +56,7 @@ impl Account {
         self.slots += other.slots;
         self.missed += other.missed;
         self.excused += other.excused;
+        self.lost_twice += other.lost_twice;
         self.late_max_ms = self.late_max_ms.max(other.late_max_ms);
         self.doubled += other.doubled;
         self.by_standby += other.by_standby;
@@ -61,6 +66,10 @@ impl Account {
         self.incidents += other.incidents;
         self.confirmed_max_ms = self.confirmed_max_ms.max(other.confirmed_max_ms);
         self.told_again += other.told_again;
+        self.seen_afterwards += other.seen_afterwards;
+        self.handovers += other.handovers;
+        self.half_crashes += other.half_crashes;
+        self.rules_raised += other.rules_raised;
         self.faults.add(&other.faults);
     }
 }
@@ -73,8 +82,13 @@ pub(crate) fn account(world: &World) -> Account {
         faults: record.faults.clone(),
         takeovers: record.takeovers,
         lost_transactions: record.lost_transactions,
+        handovers: record.handovers,
+        half_crashes: record.half_crashes,
         ..Account::default()
     };
+    if !account.violations.is_empty() {
+        return account;
+    }
     let period = (UnixMs(BEGIN + CALM_MS / 2), UnixMs(BEGIN + world.lasts_ms() - CALM_MS));
     let views: Vec<View> = world.store.tables.in_force().cloned().collect();
     for index in 0..world.watched.len() {
@@ -82,50 +96,42 @@ pub(crate) fn account(world: &World) -> Account {
     }
     judge_incidents(world, &mut account);
     check_views(world, &mut account);
+    check_upgrade(world, &mut account);
     account
+}
+
+/// A fleet that nothing hinders is upgraded, host after host, and goes over to the next rule.
+fn check_upgrade(world: &World, account: &mut Account) {
+    let is_raised = world.store.tables.in_force().next_back().is_some_and(|view| view.placement_version == NEXT_RULE);
+    let is_done =
+        world.store.tables.upgrade.as_ref().is_some_and(|upgrade| matches!(upgrade.state, State::Done { .. }));
+    if world.is_rolling() && !(is_raised && is_done) {
+        account.violations.push(format!("the upgrade has not come to its end: {:?}", world.store.tables.upgrade));
+    }
 }
 
 /// Once everything works again, all hosts hold the view that the database holds as the newest.
 fn check_views(world: &World, account: &mut Account) {
     let newest = world.store.tables.in_force().next_back();
-    for host in world.hosts.iter().filter(|host| host.is_up() && host.views().newest() != newest) {
+    account.rules_raised += u64::from(newest.is_some_and(|view| view.placement_version == NEXT_RULE));
+    let can_read = |host: &&Host| newest.is_some_and(|view| host.can_read(view));
+    let up = world.hosts.iter().filter(|host| host.is_up()).filter(can_read);
+    for host in up.filter(|host| host.views().newest() != newest) {
         let (index, number) = (index_of(host.id), host.views().newest().map(|view| view.number));
         let told = format!("host {index} holds another view {number:?} than {:?}", newest.map(|view| view.number));
         account.violations.push(told);
     }
 }
 
-fn on_record((host, found): &(HostId, Found)) -> RunOnRecord {
-    RunOnRecord { host: *host, view: Stamp::default(), started: found.started_at, status: found.status() }
-}
-
-fn judge_stream(world: &World, index: usize, views: &[View], (from, to): (UnixMs, UnixMs), account: &mut Account) {
-    let watched = &world.watched[index];
-    let to = to - watched.interval.ms();
-    let definition = &watched.held.revisions()[0];
-    let cadence =
-        Cadence { activity: definition.activity, interval: definition.interval, streams: definition.placement.streams };
-    let history = [InForce { from, cadence }];
-    let mut runs: BTreeMap<UnixMs, Vec<RunOnRecord>> = BTreeMap::new();
-    let (mut ledger, mut balance) = (BTreeMap::new(), Balance::default());
-    for due in due_slots(watched.stream, &history, from, to) {
-        let of_slot: Vec<RunOnRecord> = world.store.results(index, due.slot).iter().map(on_record).collect();
-        let state = slot_state(due, &of_slot, settled_at(due), false);
-        balance.count(state);
-        ledger.insert(due.slot, state);
-        judge(world, index, due, state, &of_slot, account);
-        runs.insert(due.slot, of_slot);
-    }
-    account.slots += balance.due();
-    let Balance { on_time, late, missed, pending } = balance;
-    if on_time + late + missed + pending != ledger.len() as u64 || pending > 0 {
-        account.violations.push(format!("the ledger of stream {index} does not balance: {balance:?}"));
-    }
-    let (tenant, wish, repeat) = (definition.tenant, &definition.placement, definition.repeat);
-    let subject = Subject { check: definition.check, tenant, wish, repeat };
-    let books = Books { subject, stream: watched.stream.number, history: &history, views, runs: &runs };
-    for finding in audit(&books, &ledger, (from, to), to + CALM_MS) {
-        account.violations.push(format!("the audit of stream {index} disagrees: {finding:?}"));
+fn judge_stream(world: &World, index: usize, views: &[View], period: (UnixMs, UnixMs), account: &mut Account) {
+    let interval = world.watched[index].interval;
+    let period = (period.0, period.1 - interval.ms());
+    let kept = Kept::of(world, index, period, |due| (settled_at(due), false));
+    kept.slots.iter().for_each(|(due, state, runs)| judge(world, index, *due, *state, runs, account));
+    account.slots += kept.balance().due();
+    account.violations.extend(kept.differences(world, index, views, period, period.1 + CALM_MS));
+    if kept.balance().pending > 0 {
+        account.violations.push(format!("slots of stream {index} are pending for ever: {:?}", kept.balance()));
     }
 }
 
@@ -136,10 +142,6 @@ fn judge(world: &World, index: usize, due: DueSlot, state: SlotState, runs: &[Ru
     account.doubled += u64::from(completed > 1);
     let owners = watched.owners(world.store.view_at(slot));
     let speaks = canonical(runs, &owners);
-    let otherwise: Vec<RunOnRecord> = runs.iter().rev().copied().collect();
-    if speaks.map(|run| run.host) != canonical(&otherwise, &owners).map(|run| run.host) {
-        account.violations.push(format!("two results speak for slot {} of stream {index}", slot.0 - BEGIN));
-    }
     let covering = world.store.results(index, slot).iter().filter(|(_, found)| found.covers);
     let (Some(speaks), Some(first)) = (speaks, covering.map(|(_, found)| found.started).min()) else {
         return missed(world, index, slot, account);
@@ -160,17 +162,26 @@ fn judge(world: &World, index: usize, due: DueSlot, state: SlotState, runs: &[Ru
 /// A slot that nobody covered is excused where nobody who owned it, by the newest view that was delivered to it, was able
 /// to run it.
 fn missed(world: &World, index: usize, slot: UnixMs, account: &mut Account) {
-    let watched = &world.watched[index];
     account.missed += 1;
+    // The database had acknowledged it and lost it, and so did the disk that was to send it again.
+    if world.record.committed.contains(&(index, slot.0)) && world.record.lost_transactions > 0 {
+        account.lost_twice += 1;
+        return;
+    }
+    match owed(world, index, slot) {
+        None => account.excused += 1,
+        Some(told) => account.violations.push(told),
+    }
+}
+
+/// What is to be said of a slot that nobody covered, where somebody should have.
+pub(crate) fn owed(world: &World, index: usize, slot: UnixMs) -> Option<String> {
+    let watched = &world.watched[index];
     let could = |host: &usize| world.record.could_have_run(*host, watched, slot, watched.timeout_ms + ROOM_MS);
     let able: Vec<usize> = (0..HOSTS).filter(could).collect();
-    if able.is_empty() {
-        account.excused += 1;
-    } else {
-        let (at, interval) = (slot.0 - BEGIN, watched.interval);
-        let told = format!("slot {at} of stream {index} ({interval}) was missed; {able:?} owned and could have run it");
-        account.violations.push(told);
-    }
+    let (at, interval) = (slot.0 - BEGIN, watched.interval);
+    let told = || format!("slot {at} of stream {index} ({interval}) was missed; {able:?} owned and could have run it");
+    (!able.is_empty()).then(told)
 }
 
 /// The latest start after one death: `max(d, timeout + 0.75 s) + 0.3 s`.

@@ -20,6 +20,12 @@ pub(crate) enum Kind {
     Provider,
     /// A machine is switched off in mid-write, and on again: its spool is torn, and its CLOCK_BOOTTIME begins anew.
     Reboot,
+    /// A machine is gone with its disk, and one that knows nothing comes in its place.
+    DiskLost,
+    /// An operator wants the fleet to run the new program, or lets an upgrade go on that has stopped.
+    Upgrade,
+    /// A machine is started again with the old program.
+    GoesBack,
     /// A process stands still.
     Pause,
     /// Hosts and the rest of the world do not hear each other.
@@ -63,11 +69,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Crash,
         Self::TwoCrashes,
         Self::Provider,
         Self::Reboot,
+        Self::DiskLost,
+        Self::Upgrade,
+        Self::GoesBack,
         Self::Pause,
         Self::Partition,
         Self::Mute,
@@ -98,6 +107,9 @@ impl Kind {
             Self::TwoCrashes => "two_crashes",
             Self::Provider => "provider",
             Self::Reboot => "reboot",
+            Self::DiskLost => "disk_lost",
+            Self::Upgrade => "upgrade",
+            Self::GoesBack => "goes_back",
             Self::Pause => "pause",
             Self::Partition => "partition",
             Self::Mute => "mute",
@@ -142,6 +154,8 @@ pub(crate) enum Profile {
     OneDeath,
     /// Control is away for an hour, while hosts die one at a time.
     LongAway,
+    /// The fleet is upgraded, and nothing else happens but that messages come late.
+    Rolling,
     /// Everything happens.
     Troubled,
 }
@@ -150,13 +164,13 @@ impl Profile {
     pub(crate) const fn delay_max_ms(self) -> i64 {
         match self {
             Self::Troubled => 300,
-            Self::Calm | Self::Lossy | Self::OneDeath | Self::LongAway => 120,
+            Self::Calm | Self::Lossy | Self::OneDeath | Self::LongAway | Self::Rolling => 120,
         }
     }
 
     pub(crate) const fn loss(self) -> i64 {
         match self {
-            Self::Lossy | Self::Troubled => 10,
+            Self::Lossy | Self::Rolling | Self::Troubled => 10,
             Self::Calm | Self::OneDeath | Self::LongAway => 0,
         }
     }
@@ -165,7 +179,7 @@ impl Profile {
     pub(crate) const fn bad_drift_ppm(self) -> i64 {
         match self {
             Self::Troubled => 500,
-            Self::Calm | Self::Lossy | Self::OneDeath | Self::LongAway => 20,
+            Self::Calm | Self::Lossy | Self::OneDeath | Self::LongAway | Self::Rolling => 20,
         }
     }
 
@@ -173,7 +187,7 @@ impl Profile {
     pub(crate) const fn lasts_ms(self) -> i64 {
         match self {
             Self::LongAway => HOUR_MS + TEN_MINUTES_MS,
-            Self::Calm | Self::Lossy | Self::OneDeath | Self::Troubled => TEN_MINUTES_MS,
+            Self::Calm | Self::Lossy | Self::OneDeath | Self::Rolling | Self::Troubled => TEN_MINUTES_MS,
         }
     }
 
@@ -185,6 +199,7 @@ impl Profile {
     pub(crate) fn faults(self, random: &mut Random) -> Vec<Fault> {
         match self {
             Self::Calm | Self::Lossy => Vec::new(),
+            Self::Rolling => vec![Fault { at: CALM_MS, kind: Kind::Upgrade, hosts: Vec::new(), lasts_ms: 0 }],
             Self::OneDeath => one_death_at_a_time(self.lasts_ms(), random),
             Self::LongAway => {
                 let away = Fault { at: CALM_MS, kind: Kind::ControlAway, hosts: Vec::new(), lasts_ms: HOUR_MS };
@@ -225,6 +240,7 @@ fn fault(at: i64, random: &mut Random) -> Fault {
 fn whom(kind: Kind, random: &mut Random) -> Vec<usize> {
     let one = random.index(HOSTS);
     match kind {
+        Kind::DiskLost | Kind::GoesBack => vec![one],
         Kind::Crash | Kind::Reboot | Kind::Pause | Kind::Full | Kind::DiskFull | Kind::ClockSet => vec![one],
         Kind::TwoCrashes | Kind::Drain | Kind::Island => vec![one, (one + 1 + random.index(HOSTS - 1)) % HOSTS],
         Kind::Provider => (0..HOSTS).filter(|host| provider_of(*host) == provider_of(one)).collect(),
@@ -233,6 +249,7 @@ fn whom(kind: Kind, random: &mut Random) -> Vec<usize> {
             (0..=random.index(4)).map(|n| (one + n * 5) % HOSTS).collect()
         }
         Kind::MassSilence | Kind::LeaderCrash | Kind::LeaderPause | Kind::ControlAway | Kind::StoreCut => Vec::new(),
+        Kind::Upgrade => Vec::new(),
         Kind::StoreStall | Kind::StoreFailover | Kind::MassOutage | Kind::Outage => Vec::new(),
     }
 }
@@ -244,6 +261,8 @@ fn how_long_ms(kind: Kind, random: &mut Random) -> i64 {
         Kind::ControlAway if random.chance(400) => AWAY_MS,
         Kind::ControlAway | Kind::Drain | Kind::LeaderCrash => random.between(5_000, 60_000),
         Kind::Crash | Kind::TwoCrashes | Kind::Provider | Kind::Reboot => random.between(500, 30_000),
+        Kind::DiskLost => random.between(5_000, 60_000),
+        Kind::Upgrade | Kind::GoesBack => random.between(300, 2_000),
         // Longer than a leader waits for whoever gains by a plan.
         Kind::Deaf if random.chance(300) => random.between(30_000, 60_000),
         Kind::Island => random.between(10_000, 40_000),

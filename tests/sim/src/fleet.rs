@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use farwatch_core::held::Held;
-use farwatch_core::placement::{Subject, owners, preference_lists};
+use farwatch_core::placement::{Subject, owners};
 use farwatch_core::slot::streams_of;
 use farwatch_proto::check::{Activity, Definition, PlacementWish, Repeat, StreamId};
-use farwatch_proto::fleet::{HostFacts, PLACEMENT_VERSION, Standing, View, ViewHost};
+use farwatch_proto::fleet::{HostFacts, Standing, View, ViewHost};
 use farwatch_proto::id::{CheckId, HostId, ModuleHash, TenantId};
 use farwatch_proto::interval::Interval;
 use farwatch_proto::time::{Stamp, UnixMs};
+
+use crate::program::{FIRST_RULE, NEXT_RULE, Program};
 
 pub(crate) const HOSTS: usize = 12;
 const PROVIDERS: [&str; 4] = ["alpha", "beta", "gamma", "delta"];
@@ -58,7 +60,7 @@ pub(crate) fn first_view() -> View {
         number: Stamp { era: 1, n: 1 },
         in_force_from: UnixMs(0),
         planned: true,
-        placement_version: PLACEMENT_VERSION,
+        placement_version: FIRST_RULE,
         hosts: hosts.collect(),
     }
 }
@@ -93,18 +95,23 @@ pub(crate) struct Watched {
     pub(crate) held: Arc<Held>,
     pub(crate) interval: Interval,
     pub(crate) timeout_ms: i64,
-    /// By the fleet of this world, which never changes.
-    list: Vec<HostId>,
+    /// By each rule of placement, for the fleet of this world, which never changes.
+    lists: [Vec<HostId>; 2],
 }
 
 impl Watched {
     pub(crate) fn owners(&self, view: &View) -> Vec<HostId> {
-        owners(&self.list, view, Repeat::Safe)
+        owners(self.list(view), view, Repeat::Safe)
+    }
+
+    /// The preference list by the rule of this view.
+    fn list(&self, view: &View) -> &[HostId] {
+        &self.lists[usize::from(view.placement_version != FIRST_RULE)]
     }
 
     /// The place of a host in the preference list.
-    pub(crate) fn place(&self, host: HostId) -> usize {
-        self.list.iter().position(|listed| *listed == host).unwrap_or(usize::MAX)
+    pub(crate) fn place(&self, host: HostId, view: &View) -> usize {
+        self.list(view).iter().position(|listed| *listed == host).unwrap_or(usize::MAX)
     }
 }
 
@@ -119,11 +126,16 @@ pub(crate) fn all_watched() -> Vec<Watched> {
                 wish: &definition.placement,
                 repeat: definition.repeat,
             };
-            let lists = preference_lists(&subject, &first_view());
+            let by_version = |placement_version| {
+                let view = View { placement_version, ..first_view() };
+                Program::New.rules().preference_lists(&subject, &view)
+            };
+            let lists: Vec<[Vec<HostId>; 2]> =
+                by_version(FIRST_RULE).into_iter().zip(by_version(NEXT_RULE)).map(Into::into).collect();
             let (interval, timeout_ms) = (definition.interval, i64::from(definition.timeout_ms));
             let (check, streams) = (definition.check, definition.placement.streams);
             let held = Arc::new(Held::new(vec![definition]));
-            let watched = move |(stream, list)| Watched { stream, held: held.clone(), interval, timeout_ms, list };
+            let watched = move |(stream, lists)| Watched { stream, held: held.clone(), interval, timeout_ms, lists };
             streams_of(check, streams).zip(lists).map(watched).collect::<Vec<_>>()
         })
         .collect()

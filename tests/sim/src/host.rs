@@ -2,20 +2,29 @@
 //!
 //! It does what `farwatch host` does and decides nothing itself.
 
+pub(crate) mod disk;
+mod handover;
+mod run;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use farwatch_core::clocks::{AheadMs, FleetClock, Source};
-use farwatch_core::ownership::{Act, Desk, Ended, Facilities, Now, Peers, Readiness, Receipt, Views};
+use farwatch_core::clocks::{FleetClock, Source};
+use farwatch_core::ownership::{Act, Desk, Ended, Now, Peers, Receipt, Views};
 use farwatch_proto::check::StreamId;
-use farwatch_proto::id::{HostId, ModuleHash, OrderId};
+use farwatch_proto::fleet::View;
+use farwatch_proto::id::{HostId, OrderId};
 use farwatch_proto::link::Order;
-use farwatch_proto::outcome::{Blame, Outcome, Status};
 use farwatch_proto::peer::{Said, Statement};
 use farwatch_proto::time::{BootMs, UnixMs};
 
 use crate::fleet::{BEGIN, Watched, host_id};
-use crate::word::Report;
+use crate::program::Program;
+use crate::word::{Report, Word};
+use disk::{Copied, CopyId, Disk, Found, Mark};
+use handover::Next;
+pub(crate) use run::Effect;
+use run::{Places, Running};
 
 /// Results are on disk after this long; what a crash finds in memory is gone.
 pub(crate) const WRITTEN_AFTER_MS: i64 = 200;
@@ -25,96 +34,6 @@ const UNTRUSTED_WAKE_MS: i64 = 100;
 pub(crate) const PLACES: usize = 64;
 /// Votes take at most one in so many of them.
 const VOTES_SHARE: usize = 4;
-
-/// A result in a host's spool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
-    pub(crate) stream: StreamId,
-    pub(crate) slot: UnixMs,
-    /// By the true clock.
-    pub(crate) started: i64,
-    /// By the clock of the host, which is the one on record.
-    pub(crate) started_at: UnixMs,
-    pub(crate) covers: bool,
-    /// Whether it saw its target fail.
-    pub(crate) is_down: bool,
-    /// The order it answers; none for a slot.
-    pub(crate) vote: Option<OrderId>,
-    /// Whether there was room on the disk for more than that.
-    pub(crate) has_detail: bool,
-}
-
-impl Found {
-    pub(crate) fn status(&self) -> Status {
-        match (self.covers, self.is_down) {
-            (false, _) => Status::Unknown(Blame::Host),
-            (true, true) => Status::Down,
-            (true, false) => Status::Up,
-        }
-    }
-
-    pub(crate) fn outcome(&self) -> Outcome {
-        match self.status() {
-            Status::Up => Outcome::up(0),
-            status if self.has_detail => Outcome::told(status, 0, "simulated", "the target does not answer"),
-            status => Outcome::told(status, 0, "", ""),
-        }
-    }
-}
-
-/// A run that is under way.
-#[derive(Clone, Debug)]
-pub(crate) struct Running {
-    pub(crate) stream: StreamId,
-    pub(crate) slot: UnixMs,
-    pub(crate) started: i64,
-    pub(crate) started_at: UnixMs,
-    pub(crate) tell: Vec<HostId>,
-    pub(crate) is_disturbed: bool,
-    /// The order it answers; none for a slot.
-    pub(crate) vote: Option<OrderId>,
-    /// Whether its target fails, as the world decides when it begins.
-    pub(crate) is_down: bool,
-}
-
-/// What is left of a host that is switched off.
-#[derive(Clone, Debug, Default)]
-struct Disk {
-    views: Views,
-    linked: BTreeSet<HostId>,
-    /// What it knew of the fleet's time.
-    ahead: Option<AheadMs>,
-    /// Results with the moment from which on they are safe.
-    spool: Vec<(i64, Found)>,
-    /// There is room for results, and for nothing more.
-    is_full: bool,
-}
-
-/// What a host wants done by its world.
-#[derive(Clone, Debug)]
-pub(crate) enum Effect {
-    /// A run begins; it takes as long as its target does.
-    Begins(u64),
-    /// Say this to another host.
-    Tell(HostId, Statement),
-    /// Say to control that there is no place for this order.
-    Decline(OrderId),
-}
-
-struct Places(usize);
-
-impl Facilities for Places {
-    type Place = ();
-
-    fn take_place(&mut self) -> Option<()> {
-        self.0 = self.0.checked_sub(1)?;
-        Some(())
-    }
-
-    fn readiness(&self, _: &ModuleHash) -> Readiness {
-        Readiness::Ready
-    }
-}
 
 pub(crate) struct Host {
     pub(crate) id: HostId,
@@ -130,16 +49,23 @@ pub(crate) struct Host {
     /// Whatever it runs fails until then: it has lost the world, but not its peers.
     pub(crate) blind_until: i64,
     pub(crate) running: BTreeMap<u64, Running>,
+    /// What it runs, and starts with.
+    pub(crate) program: Program,
     /// Orders it has answered, so that none is run twice.
     answered: BTreeMap<OrderId, Found>,
     /// When its machine was switched on.
     switched_on: i64,
-    pub(crate) acknowledged: usize,
+    acknowledged: Mark,
     clock: FleetClock,
     /// As slots were last planned by it.
     clock_steps: u64,
     desk: Desk,
     peers: Peers,
+    /// The views that its process goes by; of a predecessor, those it had when its successor began.
+    views: Arc<Views>,
+    next: Option<Next>,
+    /// The order to take the new program that it could not carry out last.
+    failed: Option<UnixMs>,
     disk: Disk,
     next_run: u64,
 }
@@ -159,12 +85,16 @@ impl Host {
             clock: FleetClock::new(UnixMs(BEGIN), None, BootMs(0)),
             clock_steps: 0,
             running: BTreeMap::new(),
+            program: Program::Old,
             answered: BTreeMap::new(),
             switched_on: 0,
-            acknowledged: 0,
+            acknowledged: Mark::default(),
             desk: Desk::new(id),
             peers: Peers::new([], BootMs(0)),
-            disk: Disk { linked, ..Disk::default() },
+            views: Arc::default(),
+            next: None,
+            failed: None,
+            disk: Disk::of(linked),
             next_run: 0,
         }
     }
@@ -198,6 +128,7 @@ impl Host {
         self.disk.ahead = Some(self.clock.ahead());
         if std::mem::replace(&mut self.clock_steps, self.clock.steps()) != self.clock.steps() {
             self.desk.forget();
+            self.next.iter_mut().for_each(|next| next.desk.forget());
             self.hold(watched, now);
         }
     }
@@ -206,10 +137,11 @@ impl Host {
     pub(crate) fn start(&mut self, watched: &[Watched], now: i64) {
         self.is_alive = true;
         self.boot += 1;
+        self.next = None;
         self.running.clear();
         self.answered.clear();
-        self.acknowledged = 0;
-        self.desk = Desk::new(self.id);
+        self.acknowledged = Mark { life: self.disk.life(), place: 0 };
+        self.desk = Desk::placing_by(self.id, self.program.rules());
         self.peers = Peers::new(self.disk.linked.iter().copied(), self.boot_time(now));
         self.clock = FleetClock::new(self.machine(now), self.disk.ahead, self.boot_time(now));
         self.clock_steps = 0;
@@ -220,7 +152,7 @@ impl Host {
     pub(crate) fn crash(&mut self, now: i64) {
         self.is_alive = false;
         self.paused_until = None;
-        self.disk.spool.retain(|(written, _)| *written <= now);
+        self.disk.crash(now);
     }
 
     /// The machine is switched off in mid-write: what it knew of the fleet's time means nothing on its next start, and
@@ -231,6 +163,12 @@ impl Host {
         self.switched_on = on_again;
     }
 
+    /// The machine is gone, and its disk with it. What comes in its place has its name, and nothing else.
+    pub(crate) fn lose_disk(&mut self, now: i64, on_again: i64) {
+        self.switch_off(now, on_again);
+        self.disk.lose();
+    }
+
     /// There is room on its disk for more than bare results, or not.
     pub(crate) const fn fill_disk(&mut self, is_full: bool) {
         self.disk.is_full = is_full;
@@ -239,14 +177,23 @@ impl Host {
     /// The process goes on after a pause: whatever it measured meanwhile means nothing.
     pub(crate) fn wake_up(&mut self, now: i64) {
         self.paused_until = None;
-        self.peers.paused(self.boot_time(now));
+        let boot = self.boot_time(now);
+        self.peers.paused(boot);
+        self.next.iter_mut().for_each(|next| next.peers.paused(boot));
         self.running.values_mut().for_each(|running| running.is_disturbed = true);
     }
 
+    /// Its process holds the streams and goes by the views on disk; where it has a successor, that does, and it goes on
+    /// by those it has.
     fn hold(&mut self, watched: &[Watched], now: i64) {
-        let streams = watched.iter().map(|watched| (watched.stream, watched.held.clone()));
+        let streams = || watched.iter().map(|watched| (watched.stream, watched.held.clone()));
         let wall = self.wall(now);
-        self.desk.hold(streams, Arc::new(self.disk.views.clone()), wall);
+        let views = Arc::new(self.disk.views.clone());
+        match &mut self.next {
+            Some(next) => next.desk.hold(streams(), views, wall),
+            None => self.views = views,
+        }
+        self.desk.hold(streams(), self.views.clone(), wall);
     }
 
     /// Changes the views it holds.
@@ -255,24 +202,47 @@ impl Host {
         self.hold(watched, now);
     }
 
+    /// Whether its program knows by which rule the view is read. It does not take in one that it cannot read.
+    pub(crate) fn can_read(&self, view: &View) -> bool {
+        self.newest_program().rules().can_place(view)
+    }
+
     pub(crate) const fn views(&self) -> &Views {
         &self.disk.views
     }
 
     /// What it says to control of itself and of those it hears.
     pub(crate) fn beat(&self, now: i64) -> Report {
-        Report::Beat(self.disk.views.newest_number(), self.peers.heard(self.boot_time(now)).collect())
+        let (view, hears) = (self.disk.views.newest_number(), self.peers.heard(self.boot_time(now)).collect());
+        Report::Beat { view, hears, program: self.newest_program(), failed: self.failed }
     }
 
     /// A sign of life of another host.
     pub(crate) fn hear(&mut self, other: HostId, now: i64) {
-        self.peers.hear(other, self.boot_time(now));
+        let boot = self.boot_time(now);
+        self.peers.hear(other, boot);
+        if let Some(next) = &mut self.next {
+            next.peers.hear(other, boot);
+        }
         self.disk.linked.insert(other);
     }
 
-    /// A sign of life with what the other's clock shows.
-    pub(crate) fn hear_beat(&mut self, other: HostId, wall: UnixMs, now: i64) {
+    /// What it says to other hosts: its clock, and how far the database holds its spool.
+    pub(crate) const fn sign_of_life(&self, now: i64) -> Word {
+        Word::Beat(self.machine(now), self.acknowledged)
+    }
+
+    /// Control says how far the database holds its spool.
+    pub(crate) fn committed(&mut self, mark: Mark) {
+        if mark.life == self.disk.life() {
+            self.acknowledged = mark;
+        }
+    }
+
+    /// A sign of life with what the other's clock shows, and how far the database holds what it ran.
+    pub(crate) fn hear_beat(&mut self, other: HostId, (wall, mark): (UnixMs, Mark), now: i64) {
         self.hear(other, now);
+        self.disk.release(other, mark);
         self.clock.hear(Source::Peer(other), wall, 0, self.boot_time(now));
     }
 
@@ -281,16 +251,34 @@ impl Host {
         self.clock.hear(Source::Control, wall, 0, self.boot_time(now));
     }
 
-    pub(crate) fn take_in(&mut self, from: HostId, statement: Statement, now: i64) {
+    pub(crate) fn take_in(&mut self, from: HostId, statement: Statement, copy: Option<Copied>, now: i64) {
         self.hear(from, now);
+        copy.into_iter().for_each(|copy| self.disk.keep(copy, now));
         let receipt = Receipt { slot: statement.slot, from, said: statement.said };
         let wall = self.wall(now);
         self.desk.hear(statement.stream, receipt, wall);
+        self.next.iter_mut().for_each(|next| next.desk.hear(statement.stream, receipt, wall));
     }
 
-    pub(crate) fn recap(&mut self, to: HostId, now: i64) -> Vec<Statement> {
+    pub(crate) fn recap(&mut self, to: HostId, now: i64) -> Vec<(Statement, Option<Copied>)> {
         let wall = self.wall(now);
-        self.desk.recap(to, wall)
+        let mut statements = self.desk.recap(to, wall);
+        statements.extend(self.next.iter_mut().flat_map(|next| next.desk.recap(to, wall)));
+        let ran = |said: &Statement| {
+            let is_done = said.said == Said::Done;
+            is_done.then(|| self.disk.run_of(self.id, said.stream, said.slot)).flatten()
+        };
+        statements.into_iter().map(|said| (said, ran(&said))).collect()
+    }
+
+    /// What it keeps of these hosts, for control that asks.
+    pub(crate) fn hand_over(&self, origins: &[HostId]) -> Vec<Copied> {
+        origins.iter().flat_map(|origin| self.disk.copies_of(*origin)).collect()
+    }
+
+    /// Control has these.
+    pub(crate) fn received(&mut self, copies: &[CopyId]) {
+        copies.iter().for_each(|id| self.disk.received(*id));
     }
 
     /// When it has something to do next, by the true clock.
@@ -299,26 +287,36 @@ impl Host {
         if !self.clock.is_trusted(self.boot_time(now)) {
             return Some(now + UNTRUSTED_WAKE_MS);
         }
-        self.desk.next_wake().map(|wake| now + wake.since(wall).max(0))
+        let wakes = [self.desk.next_wake(), self.next.as_ref().and_then(|next| next.desk.next_wake())];
+        wakes.into_iter().flatten().min().map(|wake| now + wake.since(wall).max(0))
     }
 
     pub(crate) fn step(&mut self, now: i64) -> Vec<Effect> {
-        let mut places = Places(self.places.saturating_sub(self.running.len()));
         let now_by_its_clocks = self.now(now);
+        let mut places = Places(self.places.saturating_sub(self.running.len()));
         let acts = self.desk.step(now_by_its_clocks, &self.peers, &mut places);
+        let mut effects = self.act(acts, false, now);
+        if let Some(next) = &mut self.next {
+            let acts = next.desk.step(now_by_its_clocks, &next.peers, &mut places);
+            effects.extend(self.act(acts, true, now));
+        }
+        effects
+    }
+
+    fn act(&mut self, acts: Vec<Act<()>>, of_next: bool, now: i64) -> Vec<Effect> {
         let mut effects = Vec::new();
         for act in acts {
             match act {
                 Act::Run(run) => {
                     let (stream, slot) = (run.stream, run.slot);
                     let statement = Statement { stream, slot, said: Said::Started };
-                    effects.extend(run.tell.iter().map(|to| Effect::Tell(*to, statement)));
+                    effects.extend(run.tell.iter().map(|to| Effect::Tell(*to, statement, None)));
                     effects.push(Effect::Begins(self.next_run));
-                    self.begin(stream, slot, run.tell, None, now);
+                    self.begin(stream, slot, run.tell, None, of_next, now);
                 }
                 Act::Yield { stream, slot, tell } => {
                     let statement = Statement { stream, slot, said: Said::Yields };
-                    effects.extend(tell.into_iter().map(|to| Effect::Tell(to, statement)));
+                    effects.extend(tell.into_iter().map(|to| Effect::Tell(to, statement, None)));
                 }
                 Act::GiveUp { .. } => {}
             }
@@ -333,9 +331,17 @@ impl Host {
         }
     }
 
-    fn begin(&mut self, stream: StreamId, slot: UnixMs, tell: Vec<HostId>, vote: Option<OrderId>, now: i64) {
-        let (started, started_at) = (now, self.wall(now));
-        let running = Running { stream, slot, started, started_at, tell, is_disturbed: false, vote, is_down: false };
+    fn begin(
+        &mut self,
+        stream: StreamId,
+        slot: UnixMs,
+        tell: Vec<HostId>,
+        vote: Option<OrderId>,
+        of_next: bool,
+        now: i64,
+    ) {
+        let (started, started_at, is_disturbed, is_down) = (now, self.wall(now), false, false);
+        let running = Running { stream, slot, started, started_at, tell, is_disturbed, vote, is_down, of_next };
         self.running.insert(self.next_run, running);
         self.next_run += 1;
     }
@@ -343,7 +349,7 @@ impl Host {
     /// Control orders a run. One that was answered is answered again, and one that is under way goes on.
     pub(crate) fn order(&mut self, order: &Order, now: i64) -> Vec<Effect> {
         if let Some(found) = self.answered.get(&order.id).copied() {
-            self.disk.spool.push((now + WRITTEN_AFTER_MS, found));
+            self.disk.write(now + WRITTEN_AFTER_MS, found);
             return Vec::new();
         }
         let votes = self.running.values().filter(|running| running.vote.is_some());
@@ -354,7 +360,7 @@ impl Host {
             return vec![Effect::Decline(order.id)];
         }
         let effects = vec![Effect::Begins(self.next_run)];
-        self.begin(order.stream, order.ordered_at, Vec::new(), Some(order.id), now);
+        self.begin(order.stream, order.ordered_at, Vec::new(), Some(order.id), self.next.is_some(), now);
         effects
     }
 
@@ -365,25 +371,26 @@ impl Host {
 
     /// A run is over: its result is in the spool, and the other owners hear of it.
     pub(crate) fn finish(&mut self, run: u64, now: i64) -> Option<(Found, Vec<Effect>)> {
-        let Running { stream, slot, started, started_at, tell, is_disturbed, vote, is_down } =
+        let Running { stream, slot, started, started_at, tell, is_disturbed, vote, is_down, of_next } =
             self.running.remove(&run)?;
         let (covers, has_detail) = (!is_disturbed, !self.disk.is_full);
         let found = Found { stream, slot, started, started_at, covers, is_down, vote, has_detail };
-        self.disk.spool.push((now + WRITTEN_AFTER_MS, found));
+        let mark = self.disk.write(now + WRITTEN_AFTER_MS, found);
         if let Some(order) = vote {
             self.answered.insert(order, found);
             return Some((found, Vec::new()));
         }
         let ended = if is_disturbed { Ended::Disturbed } else { Ended::Covers };
         let wall = self.wall(now);
-        let said = self.desk.ended(stream, slot, ended, wall);
-        let tells = tell.into_iter().map(|to| Effect::Tell(to, Statement { stream, slot, said }));
+        let desk = self.next.as_mut().filter(|_| of_next).map_or(&mut self.desk, |next| &mut next.desk);
+        let said = desk.ended(stream, slot, ended, wall);
+        let copy = (said == Said::Done).then_some(Copied { id: (self.id, mark), found });
+        let tells = tell.into_iter().map(|to| Effect::Tell(to, Statement { stream, slot, said }, copy));
         Some((found, tells.collect()))
     }
 
-    /// What is safe in its spool beyond this place.
-    pub(crate) fn spooled_from(&self, place: usize, now: i64) -> Vec<Found> {
-        let beyond = self.disk.spool.iter().skip(place);
-        beyond.take_while(|(written, _)| *written <= now).map(|(_, found)| *found).collect()
+    /// Its disk, from which it sends.
+    pub(crate) const fn disk(&self) -> &Disk {
+        &self.disk
     }
 }

@@ -11,15 +11,23 @@ use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::link::Order;
 use farwatch_proto::time::{BootMs, Stamp, UnixMs};
 
+use crate::afterwards::PERIOD_MS;
 use crate::draft::Draft;
 use crate::fleet::{BEGIN, HOSTS, Watched, first_view, gainers, host_id, index_of};
+use crate::host::disk::{CopyId, Mark};
+use crate::program::Program;
 use crate::store::{Epoch, Flush, Head, Stale, Tables, Transaction, ViewChange};
+use crate::upgrades::Upgrades;
 use crate::word::{Report, Told};
 
 /// A returning host proves itself this long in these worlds, so that many returns fit into one.
 const WARMUP_MS: i64 = 5_000;
 /// A leader gives up what the database has not answered for this long, and steps down: the limit of its statements.
 const ANSWER_LIMIT_MS: i64 = 3_000;
+
+/// As often, and for so long, as `farwatch control` asks.
+const ASK_PERIOD_MS: i64 = 1_000;
+const ASK_NEWCOMERS_FOR_MS: i64 = 10_000;
 
 /// What the database is asked to do.
 enum Work {
@@ -40,12 +48,19 @@ pub(crate) struct Leader {
     /// The newest view in force as this leader has it.
     pub(crate) newest: View,
     pub(crate) detectors: BTreeMap<CheckId, Detector>,
-    pub(crate) marks: BTreeMap<HostId, usize>,
+    pub(crate) marks: BTreeMap<(HostId, u32), usize>,
+    /// What came by way of another host, in this leadership.
+    pub(crate) carried: BTreeSet<CopyId>,
     head: Head,
     last_number: Stamp,
     drained: BTreeSet<HostId>,
     last_slots: BTreeMap<StreamId, UnixMs>,
-    linked: BTreeSet<usize>,
+    /// Since when.
+    linked: BTreeMap<usize, i64>,
+    /// When neighbours of silent hosts were last asked.
+    asked: i64,
+    looked_back: i64,
+    pub(crate) upgrades: Upgrades,
     tenure: Tenure,
     /// When the last renewal was asked for, and whether it was answered.
     renewal: (i64, bool),
@@ -57,7 +72,8 @@ pub(crate) struct Leader {
 impl Leader {
     /// Everything a leader holds, as the database has it after the row of its takeover.
     pub(crate) fn load(tables: &Tables, acquired: i64, now: i64) -> Self {
-        let mut fleet = Fleet::new(Proving { warmup_ms: WARMUP_MS, ..Proving::USUAL }, BootMs(now));
+        let proving = Proving { warmup_ms: WARMUP_MS, ..Proving::USUAL };
+        let mut fleet = Fleet::new(proving, BootMs(now)).placing_by(Program::New.rules());
         register(&mut fleet, &tables.drained);
         fleet.count_on_from(tables.last_number(), tables.head.epoch.random);
         let mut last_slots: BTreeMap<StreamId, UnixMs> = BTreeMap::new();
@@ -74,8 +90,12 @@ impl Leader {
             drained: tables.drained.clone(),
             detectors: tables.detectors.clone(),
             marks: tables.marks.clone(),
+            carried: BTreeSet::new(),
             last_slots,
-            linked: BTreeSet::new(),
+            linked: BTreeMap::new(),
+            asked: now,
+            looked_back: now,
+            upgrades: Upgrades::default(),
             tenure: Tenure::begin(BootMs(acquired)),
             renewal: (acquired, true),
             inbox: Vec::new(),
@@ -84,8 +104,8 @@ impl Leader {
         }
     }
 
-    pub(crate) fn mark(&self, host: HostId) -> usize {
-        self.marks.get(&host).copied().unwrap_or(0)
+    pub(crate) fn mark(&self, spool: (HostId, u32)) -> usize {
+        self.marks.get(&spool).copied().unwrap_or(0)
     }
 
     pub(crate) fn last_slot(&self, stream: StreamId) -> Option<UnixMs> {
@@ -93,17 +113,18 @@ impl Leader {
     }
 
     pub(crate) fn linked(&self) -> impl Iterator<Item = usize> {
-        self.linked.iter().copied()
+        self.linked.keys().copied()
     }
 
     pub(crate) fn is_linked(&self, host: usize) -> bool {
-        self.linked.contains(&host)
+        self.linked.contains_key(&host)
     }
 
-    /// A host has connected; what it is told.
-    pub(crate) fn welcome(&mut self, host: usize, now: i64) -> Vec<Told> {
-        self.linked.insert(host);
-        let welcome = Told::Welcome(UnixMs(BEGIN + now), self.mark(host_id(host)));
+    /// A host has connected, whose disk lives for the so manieth time; what it is told.
+    pub(crate) fn welcome(&mut self, host: usize, life: u32, now: i64) -> Vec<Told> {
+        self.linked.insert(host, now);
+        let mark = Mark { life, place: self.mark((host_id(host), life)) };
+        let welcome = Told::Welcome(UnixMs(BEGIN + now), mark);
         let orders = self.detectors.values().filter_map(|detector| detector.round.as_ref());
         let orders = orders.flat_map(|round| round.orders()).filter(|(to, _)| *to == host_id(host));
         let orders: Vec<Told> = orders.map(|(_, order)| Told::Run(order)).collect();
@@ -173,6 +194,31 @@ impl Leader {
         Some(Wish::Ask(Transaction::View(self.epoch, change)))
     }
 
+    /// Whether it looks now for failures that came too late to be judged.
+    pub(crate) const fn looks_back(&mut self, now: i64) -> bool {
+        let is_due = now - self.looked_back >= PERIOD_MS;
+        if is_due {
+            self.looked_back = now;
+        }
+        is_due
+    }
+
+    /// Whom to ask now for what they keep of hosts that are silent, or that have just connected and may have lost it.
+    pub(crate) fn asks(&mut self, now: i64) -> Vec<(usize, Told)> {
+        if now - self.asked < ASK_PERIOD_MS {
+            return Vec::new();
+        }
+        self.asked = now;
+        let newcomers = self.linked.iter().filter(|(_, since)| now - **since < ASK_NEWCOMERS_FOR_MS);
+        let newcomers = newcomers.map(|(host, _)| host_id(*host));
+        let origins: BTreeSet<HostId> = self.fleet.to_ask_after(BootMs(now)).chain(newcomers).collect();
+        if origins.is_empty() {
+            return Vec::new();
+        }
+        let of = |host: usize| origins.iter().copied().filter(|origin| *origin != host_id(host)).collect();
+        self.linked.keys().map(|host| (*host, Told::HandOver(of(*host)))).collect()
+    }
+
     fn flush(&mut self, draft: Draft, random: u64, now: i64) -> Transaction {
         let flush = Flush {
             id: random,
@@ -182,6 +228,8 @@ impl Leader {
             detectors: draft.detectors.clone(),
             events: draft.events.clone(),
             marks: draft.marks.clone(),
+            judged: draft.judged.clone(),
+            late: draft.late.clone(),
         };
         self.under_way = Some((now, Work::Flush(Box::new(draft))));
         Transaction::Flush(Box::new(flush))
@@ -193,14 +241,19 @@ impl Leader {
             let id = host_id(host);
             self.fleet.hear(id, BootMs(now));
             match report {
-                Report::Beat(view, hears) => {
+                Report::Beat { view, hears, program, failed } => {
                     self.fleet.hear_of(id, &hears);
+                    self.fleet.hear_rules(id, program.rules().versions().collect());
+                    self.upgrades.hear(id, program, failed);
                     if let Some(view) = view {
                         self.fleet.hear_number(view, &self.newest);
                         self.fleet.acknowledge(id, view);
                     }
                 }
                 Report::Results { from, found } => draft.receive(self, watched, id, from, &found, now),
+                Report::Carries(copies) => {
+                    copies.iter().for_each(|copy| draft.receive_copy(self, watched, id, copy, now));
+                }
                 Report::Declined(order) => draft.declined(self, watched, order, now),
             }
         }
@@ -257,13 +310,18 @@ impl Leader {
             let last = self.last_slots.entry(stream).or_insert(slot);
             *last = slot.max(*last);
         }
-        let mut told: Vec<(usize, Told)> =
-            draft.marks.iter().map(|(host, mark)| (index_of(*host), Told::Committed(*mark))).collect();
+        let committed = |((host, life), place): (&(HostId, u32), &usize)| {
+            (index_of(*host), Told::Committed(Mark { life: *life, place: *place }))
+        };
+        let mut told: Vec<(usize, Told)> = draft.marks.iter().map(committed).collect();
         self.marks.extend(draft.marks);
+        self.carried.extend(draft.carried);
+        told.extend(draft.received.into_iter().map(|(carrier, id)| (index_of(carrier), Told::Received(vec![id]))));
         told.extend(draft.cancels.into_iter().map(|(host, order)| (index_of(host), Told::Cancel(order))));
         let run = |(host, order): (HostId, Order)| (index_of(host), Told::Run(order));
         told.extend(draft.orders.into_iter().map(run));
-        told.retain(|(host, _)| self.linked.contains(host));
+        self.upgrades.count(&draft.refuted);
+        told.retain(|(host, _)| self.linked.contains_key(host));
         told
     }
 
@@ -280,7 +338,7 @@ impl Leader {
                 Told::View(view)
             }
         };
-        self.linked.iter().map(|host| (*host, told.clone())).collect()
+        self.linked.keys().map(|host| (*host, told.clone())).collect()
     }
 }
 

@@ -5,6 +5,8 @@
 //! to play it again. It measures nothing of real machines.
 
 mod account;
+mod afterwards;
+mod books;
 mod draft;
 mod faults;
 mod fleet;
@@ -13,9 +15,11 @@ mod incidents;
 mod leader;
 mod net;
 mod process;
+mod program;
 mod random;
 mod record;
 mod store;
+mod upgrades;
 mod word;
 mod world;
 
@@ -62,6 +66,7 @@ const fn profile_of(seed: u64) -> Profile {
         _ if seed % LONG_AWAY_ONE_IN == LONG_AWAY_ONE_IN - 1 => Profile::LongAway,
         0 => Profile::Calm,
         1 => Profile::Lossy,
+        2 => Profile::Rolling,
         n if n.is_multiple_of(DEATHS_ONE_IN) => Profile::OneDeath,
         _ => Profile::Troubled,
     }
@@ -79,23 +84,28 @@ fn run(seeds: u64, first: u64) -> ExitCode {
     let counts = Kind::ALL.map(|kind| format!("{}={}", kind.word(), total.faults.of(kind)));
     say(format_args!("sim: faults {}", counts.join(" ")));
     say(format_args!(
-        "sim: calm_slots={} false_hedges={} run_by_standbys={} excused={} take_overs={} lost_transactions={}",
+        "sim: calm_slots={} false_hedges={} run_by_standbys={} excused={} lost_twice={} take_overs={} lost_transactions={}",
         calm.slots,
         calm.by_standby + calm.doubled,
         total.by_standby,
         total.excused,
+        total.lost_twice,
         total.takeovers,
         total.lost_transactions
     ));
     say(format_args!(
-        "sim: outages={} incidents={} confirmed_within_ms={} told_again={}",
-        total.outages, total.incidents, total.confirmed_max_ms, total.told_again
+        "sim: outages={} incidents={} seen_afterwards={} confirmed_within_ms={} told_again={}",
+        total.outages, total.incidents, total.seen_afterwards, total.confirmed_max_ms, total.told_again
+    ));
+    say(format_args!(
+        "sim: handovers={} processes_killed_in_them={} rules_raised={}",
+        total.handovers, total.half_crashes, total.rules_raised
     ));
     let doubled_pct = total.doubled as f64 * 100.0 / total.slots.max(1) as f64;
     say(format_args!(
         "sim: seeds={seeds} slots={} missed={} late_max_ms={} doubled_pct={doubled_pct:.2}",
         total.slots,
-        total.missed - total.excused,
+        total.missed - total.excused - total.lost_twice,
         total.late_max_ms
     ));
     if failed > 0 || !proves_something(seeds, &total) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -149,7 +159,21 @@ fn proves_something(seeds: u64, total: &Account) -> bool {
     if !changed_leaders {
         say("sim: no process of control ever took over from another");
     }
-    rare.is_empty() && total.by_standby > 0 && changed_leaders
+    if total.seen_afterwards == 0 {
+        say("sim: no outage was ever seen afterwards");
+    }
+    if total.half_crashes == 0 {
+        say("sim: no process was ever killed while it handed over");
+    }
+    if total.rules_raised == 0 {
+        say("sim: no fleet ever went over to another rule of placement");
+    }
+    rare.is_empty()
+        && total.by_standby > 0
+        && changed_leaders
+        && total.rules_raised > 0
+        && total.seen_afterwards > 0
+        && total.half_crashes > 0
 }
 
 fn tell_of(seed: u64, world: &World, played: &Account) {

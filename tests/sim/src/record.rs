@@ -1,16 +1,17 @@
 //! What really happened in a world, which no machine in it knows. The account made of it stands in `account.rs`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use farwatch_core::incident::IncidentEvent;
 use farwatch_core::slot::{EARLY_MS, window_end};
 use farwatch_proto::check::StreamId;
 use farwatch_proto::fleet::View;
+use farwatch_proto::id::HostId;
 use farwatch_proto::time::{Stamp, UnixMs};
 
 use crate::faults::Counts;
 use crate::fleet::{BEGIN, HOSTS, Watched, by_stream, host_id};
-use crate::host::Found;
+use crate::host::disk::Found;
 
 /// Clocks of hosts follow each other to within this: a slot may be started this much outside its window by the true one.
 const CLOCKS_DIFFER_MS: i64 = 100;
@@ -27,6 +28,15 @@ pub(crate) struct Record {
     pub(crate) told: Vec<(i64, IncidentEvent)>,
     pub(crate) takeovers: u64,
     pub(crate) lost_transactions: u64,
+    /// Handovers from one process of a host to the next, and those in which one of the two was killed.
+    pub(crate) handovers: u64,
+    pub(crate) half_crashes: u64,
+    /// Which host ever held which announced view: what is on a disk may be lost with it.
+    pub(crate) planned: BTreeSet<(usize, Stamp)>,
+    /// Slots of which the database ever held a result that covers them, also those that it has lost since.
+    pub(crate) committed: BTreeSet<(usize, i64)>,
+    /// The hosts that ever ran the new program.
+    pub(crate) ran_new: BTreeSet<HostId>,
     /// Every view that any host was ever told, also those that the database has lost.
     views: BTreeMap<Stamp, View>,
     /// By host: when it learned of each view in force that it acts by.
@@ -47,6 +57,11 @@ impl Record {
             told: Vec::new(),
             takeovers: 0,
             lost_transactions: 0,
+            handovers: 0,
+            half_crashes: 0,
+            planned: BTreeSet::new(),
+            committed: BTreeSet::new(),
+            ran_new: BTreeSet::new(),
             views: BTreeMap::new(),
             learned: vec![Vec::new(); HOSTS],
             judging: Vec::new(),

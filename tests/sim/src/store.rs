@@ -7,12 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use farwatch_core::detect::Detector;
 use farwatch_core::incident::IncidentEvent;
+use farwatch_core::upgrade::Upgrade;
 use farwatch_proto::fleet::View;
 use farwatch_proto::id::{CheckId, HostId, IncidentId};
 use farwatch_proto::time::{Stamp, UnixMs};
 
+use crate::afterwards::{Late, LookedBack};
 use crate::fleet::first_view;
-use crate::host::Found;
+use crate::host::disk::Found;
 
 /// One leadership. The random part tells apart two that a database which lost its tail gave the same number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +54,10 @@ pub(crate) struct Incident {
     pub(crate) first_failed_slot: UnixMs,
     pub(crate) opened: UnixMs,
     pub(crate) resolved: Option<UnixMs>,
+    /// An earlier failure that is found later moves this, and nothing else.
+    pub(crate) seen_since: UnixMs,
+    /// Whether it was over before anybody could judge it.
+    pub(crate) seen_afterwards: bool,
 }
 
 /// Everything that one flush commits.
@@ -63,7 +69,11 @@ pub(crate) struct Flush {
     pub(crate) results: Vec<(usize, HostId, Found)>,
     pub(crate) detectors: BTreeMap<CheckId, Detector>,
     pub(crate) events: Vec<(CheckId, IncidentEvent)>,
-    pub(crate) marks: BTreeMap<HostId, usize>,
+    pub(crate) marks: BTreeMap<(HostId, u32), usize>,
+    /// Slots of which it has a result that was judged in time.
+    pub(crate) judged: Vec<(usize, i64)>,
+    /// Checks with failures that came too late for that, and when this is.
+    pub(crate) late: BTreeMap<CheckId, Late>,
 }
 
 impl Flush {
@@ -82,6 +92,13 @@ pub(crate) enum ViewChange {
     Confirm(Stamp),
 }
 
+/// An upgrade as it stands from now on, by whoever saw it stand like this.
+#[derive(Clone, Debug)]
+pub(crate) struct UpgradeChange {
+    pub(crate) seen: Option<Upgrade>,
+    pub(crate) next: Upgrade,
+}
+
 /// One transaction.
 #[derive(Clone, Debug)]
 pub(crate) enum Transaction {
@@ -98,6 +115,9 @@ pub(crate) enum Transaction {
     },
     Flush(Box<Flush>),
     View(Epoch, ViewChange),
+    /// Somebody has looked back at a check.
+    LookBack(Epoch, LookedBack),
+    Upgrade(Box<UpgradeChange>),
     /// An operator takes a host out, or lets it return.
     Drain(HostId, bool),
 }
@@ -113,11 +133,14 @@ pub(crate) struct Tables {
     pub(crate) head: Head,
     pub(crate) views: Vec<(View, ViewState)>,
     pub(crate) results: BTreeMap<(usize, i64), Vec<(HostId, Found)>>,
-    /// How far each host's spool is in it.
-    pub(crate) marks: BTreeMap<HostId, usize>,
+    /// How far the spool of each host is in it, by the life of its disk.
+    pub(crate) marks: BTreeMap<(HostId, u32), usize>,
     pub(crate) detectors: BTreeMap<CheckId, Detector>,
     pub(crate) incidents: BTreeMap<IncidentId, Incident>,
     pub(crate) drained: BTreeSet<HostId>,
+    pub(crate) judged: BTreeSet<(usize, i64)>,
+    pub(crate) late: BTreeMap<CheckId, Late>,
+    pub(crate) upgrade: Option<Upgrade>,
 }
 
 impl Tables {
@@ -155,6 +178,14 @@ impl Tables {
             Transaction::TakeOver { epoch, id } => self.take_over(*epoch, *id),
             Transaction::Flush(flush) => self.flush(flush),
             Transaction::View(epoch, change) => self.change_view(*epoch, change),
+            Transaction::LookBack(epoch, looked) => self.look_back(*epoch, looked),
+            Transaction::Upgrade(change) => {
+                if self.upgrade != change.seen {
+                    return Err(Stale);
+                }
+                self.upgrade = Some(change.next.clone());
+                Ok(())
+            }
             Transaction::Drain(host, true) => {
                 self.drained.insert(*host);
                 Ok(())
@@ -201,20 +232,40 @@ impl Tables {
                 self.detectors.insert(*check, detector.clone());
             }
         }
-        for (host, mark) in &flush.marks {
-            let held = self.marks.entry(*host).or_default();
+        for (spool, mark) in &flush.marks {
+            let held = self.marks.entry(*spool).or_default();
             *held = (*held).max(*mark);
         }
         flush.events.iter().for_each(|(check, event)| self.write_incident(*check, event));
+        self.judged.extend(&flush.judged);
+        self.late.extend(&flush.late);
+        Ok(())
+    }
+
+    /// What came since it was read waits for another look.
+    fn look_back(&mut self, epoch: Epoch, looked: &LookedBack) -> Result<(), Stale> {
+        if !self.is_led_in(epoch) {
+            return Err(Stale);
+        }
+        if self.late.get(&looked.check) == Some(&looked.late) {
+            self.late.remove(&looked.check);
+        }
+        looked.events.iter().for_each(|event| self.write_incident(looked.check, event));
+        for (incident, seen_since) in &looked.seen_since {
+            if let Some(incident) = self.incidents.get_mut(incident) {
+                incident.seen_since = incident.seen_since.min(*seen_since);
+            }
+        }
         Ok(())
     }
 
     /// What is known already is kept as it is, and what is resolved never opens again.
     fn write_incident(&mut self, check: CheckId, event: &IncidentEvent) {
         match event {
-            IncidentEvent::Opened { incident, first_failed_slot, at, .. } => {
-                let (first_failed_slot, opened) = (*first_failed_slot, *at);
-                let new = Incident { check, first_failed_slot, opened, resolved: None };
+            IncidentEvent::Opened { incident, first_failed_slot, at, seen_afterwards, .. } => {
+                let (first_failed_slot, opened, seen_afterwards) = (*first_failed_slot, *at, *seen_afterwards);
+                let (resolved, seen_since) = (None, first_failed_slot);
+                let new = Incident { check, first_failed_slot, opened, resolved, seen_since, seen_afterwards };
                 self.incidents.entry(*incident).or_insert(new);
             }
             IncidentEvent::Resolved { incident, at, .. } => {

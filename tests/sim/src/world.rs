@@ -1,5 +1,6 @@
 //! One seeded world: time, hosts, links and control, one event after the other.
 
+mod checks;
 mod control;
 mod links;
 mod strikes;
@@ -20,6 +21,7 @@ use crate::random::Random;
 use crate::record::Record;
 use crate::store::{Store, Transaction};
 use crate::word::{Report, Word};
+use checks::CHECK_MS;
 use control::{Answer, Query};
 use targets::{OUTAGES, Targets};
 
@@ -80,6 +82,8 @@ enum Event {
         answer: Answer,
     },
     Reconnect,
+    /// Everything is held against what must be so.
+    Check,
     Fault(Fault),
     /// The host starts again.
     Start(usize),
@@ -93,6 +97,8 @@ enum Event {
         since: i64,
     },
     PlacesReturn(usize),
+    /// One of the two processes of a host that hands over is killed.
+    HalfCrash(usize),
     DiskHasRoom(usize),
     /// The operator lets it return.
     Undrain(usize),
@@ -118,6 +124,8 @@ pub(crate) struct World {
     broken: BTreeSet<(usize, usize)>,
     deferred: BTreeMap<usize, Vec<Event>>,
     paused_since: BTreeMap<usize, i64>,
+    /// When everything was last looked at.
+    checked_at: i64,
     /// Until when each control process does not reach the database.
     store_cut_until: [i64; PROCESSES],
     /// How far each host's spool was sent on its present connection to control.
@@ -151,6 +159,7 @@ impl World {
             broken: BTreeSet::new(),
             deferred: BTreeMap::new(),
             paused_since: BTreeMap::new(),
+            checked_at: 0,
             store_cut_until: [0; PROCESSES],
             sent: BTreeMap::new(),
         };
@@ -172,13 +181,14 @@ impl World {
         }
         (0..PROCESSES).for_each(|process| world.at(process as i64 * 70, Event::Tick(process)));
         world.at(RECONNECT_MS, Event::Reconnect);
+        world.at(CHECK_MS, Event::Check);
         world
     }
 
-    /// Plays it to its end.
+    /// Plays it to its end, or until something is found that must not be.
     pub(crate) fn play(&mut self) {
         while let Some(((at, _), event)) = self.events.pop_first() {
-            if at > self.profile.lasts_ms() {
+            if at > self.profile.lasts_ms() || !self.record.violations.is_empty() {
                 break;
             }
             self.now = at;
@@ -219,6 +229,7 @@ impl World {
             Event::Query { process, turn, asked, query } => self.query(process, turn, asked, query),
             Event::Answer { process, turn, asked, answer } => self.answer(process, turn, asked, answer),
             Event::Reconnect => self.reconnect(),
+            Event::Check => self.check_in_full(),
             Event::Fault(fault) => self.strike(fault),
             Event::Start(host) if !self.hosts[host].is_alive => self.start(host),
             Event::Start(_) => {}
@@ -227,6 +238,7 @@ impl World {
             Event::ProcessResumes(process) => self.resume_process(process),
             Event::LinksEnd(process) => self.links_end(process),
             Event::FailsOver { since } => self.fail_over(since),
+            Event::HalfCrash(host) => self.crash_one_of_two(host),
             Event::Undrain(host) => self.drain(host, false),
             Event::DiskHasRoom(host) => self.hosts[host].fill_disk(false),
             Event::SetClock(host, offset_ms) => self.hosts[host].offset_ms = offset_ms,
@@ -253,6 +265,7 @@ impl World {
 
     fn start(&mut self, host: usize) {
         self.hosts[host].start(&self.watched, self.now);
+        self.note_program(host);
         self.record.is_able(host, true, self.now);
         self.break_links(host);
         let boot = self.hosts[host].boot;
@@ -282,7 +295,7 @@ impl World {
             match effect {
                 Effect::Begins(run) => self.begin(host, run),
                 Effect::Decline(order) => self.report(host, Report::Declined(order)),
-                Effect::Tell(to, statement) => self.send(host, index_of(to), Word::Says(statement)),
+                Effect::Tell(to, statement, copy) => self.send(host, index_of(to), Word::Says(statement, copy)),
             }
         }
     }
@@ -324,13 +337,17 @@ impl World {
     fn beat(&mut self, host: usize) {
         let boot = self.hosts[host].boot;
         self.hosts[host].steer(&self.watched, self.now);
-        let wall = self.hosts[host].machine(self.now);
+        let sign = self.hosts[host].sign_of_life(self.now);
         for other in (0..HOSTS).filter(|other| *other != host) {
-            self.send(host, other, Word::Beat(wall));
+            self.send(host, other, sign.clone());
+        }
+        if self.hosts[host].hand_over_further(self.now) {
+            self.record.handovers += 1;
         }
         let beat = self.hosts[host].beat(self.now);
         self.report(host, beat);
         self.send_spool(host);
+        self.wake(host);
         self.at(self.now + HEARTBEAT_MS, Event::Beat { host, boot });
     }
 
@@ -343,8 +360,13 @@ impl World {
         self.profile.lasts_ms()
     }
 
+    /// Whether the fleet is upgraded in this world and nothing hinders it.
+    pub(crate) fn is_rolling(&self) -> bool {
+        self.profile == Profile::Rolling
+    }
+
     /// The latest start of a slot, where this world has one.
     pub(crate) fn lateness_bound_ms(&self, watched: &Watched) -> Option<i64> {
-        (self.profile == Profile::OneDeath).then(|| bound_after_one_death_ms(watched))
+        matches!(self.profile, Profile::OneDeath | Profile::Rolling).then(|| bound_after_one_death_ms(watched))
     }
 }

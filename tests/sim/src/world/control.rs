@@ -2,13 +2,17 @@
 
 use farwatch_core::incident::IncidentEvent;
 use farwatch_core::lease::is_free;
+use farwatch_proto::id::HostId;
+use farwatch_proto::time::UnixMs;
 
 use super::{Event, World};
-use crate::fleet::{gainers, index_of};
+use crate::afterwards::look;
+use crate::fleet::{BEGIN, gainers, index_of};
 use crate::leader::{Leader, Wish};
 use crate::net::{PROCESSES, control};
 use crate::process::Role;
-use crate::store::{Epoch, Flush, Head, Lease, Stale, Transaction, ViewChange};
+use crate::store::{Epoch, Flush, Head, Lease, Stale, Transaction, UpgradeChange, ViewChange};
+use crate::upgrades::further;
 use crate::word::{Told, Word};
 
 /// How often time passes for a control process.
@@ -23,6 +27,10 @@ const JUDGES_MIN: usize = 9;
 pub(super) enum Query {
     ReadLease,
     Take(Transaction),
+    /// Reads what there is to look back at, and writes what it was.
+    LookBack(Epoch),
+    /// Takes an upgrade of the fleet further.
+    Upgrade,
 }
 
 /// What it answers.
@@ -31,6 +39,9 @@ pub(super) enum Answer {
     Acquired(Result<Epoch, Stale>),
     Leads(Result<Box<Leader>, Stale>),
     Renewed(Result<(), Stale>),
+    LookedBack(Vec<IncidentEvent>),
+    /// These are to take the new program, by the order of this moment.
+    Upgrades(Vec<(HostId, UnixMs)>),
     Committed(Result<(), Stale>, Option<Head>, Vec<IncidentEvent>),
     Nothing,
 }
@@ -51,9 +62,20 @@ impl World {
         let (now, random) = (self.now, self.random.any());
         let Some(leader) = self.processes[process].leader_mut() else { return };
         let renews = leader.renews(now).then_some(leader.epoch);
+        let looks_back = leader.looks_back(now).then_some(leader.epoch);
+        let upgrades = leader.upgrades.is_due(now);
         let wish = leader.step(&self.watched, &self.store.tables.drained, random, now);
+        for (host, told) in leader.asks(now) {
+            self.send(control(process), host, Word::Told(told));
+        }
         if let Some(epoch) = renews {
             self.ask(process, Query::Take(Transaction::Renew(epoch)));
+        }
+        if let Some(epoch) = looks_back {
+            self.ask(process, Query::LookBack(epoch));
+        }
+        if upgrades {
+            self.ask(process, Query::Upgrade);
         }
         match wish {
             Some(Wish::Ask(transaction)) => self.ask(process, Query::Take(transaction)),
@@ -100,6 +122,8 @@ impl World {
         let answer = match query {
             Query::ReadLease => Answer::Lease(self.store.tables.lease),
             Query::Take(transaction) => self.take(process, turn, transaction),
+            Query::LookBack(epoch) => self.look_back(epoch),
+            Query::Upgrade => self.upgrade_further(process, turn),
         };
         let at = self.now + self.random.between(1, 15);
         self.at(at, Event::Answer { process, turn, asked, answer });
@@ -119,13 +143,16 @@ impl World {
                 )
             }
             Transaction::Renew(_) => Answer::Renewed(self.store.take(transaction, now)),
-            Transaction::Release(_) | Transaction::Drain(..) => {
+            Transaction::Release(_) | Transaction::Drain(..) | Transaction::LookBack(..) | Transaction::Upgrade(_) => {
                 let _ = self.store.take(transaction, now);
                 Answer::Nothing
             }
             Transaction::Flush(flush) => self.take_flush(process, turn, flush),
             Transaction::View(epoch, change) => {
                 let is_confirmed = matches!(change, ViewChange::Confirm(_));
+                if let ViewChange::Plan { view, .. } | ViewChange::PutInForce { view, .. } = &change {
+                    self.check_rule(view);
+                }
                 let taken = self.store.take(Transaction::View(epoch, change), now);
                 if taken.is_ok() && is_confirmed {
                     self.check_make_before_break(process, turn);
@@ -133,6 +160,30 @@ impl World {
                 Answer::Committed(taken, None, Vec::new())
             }
         }
+    }
+
+    fn upgrade_further(&mut self, process: usize, turn: u32) -> Answer {
+        let leader = self.processes[process].leader().filter(|_| self.processes[process].turn == turn);
+        let Some((next, orders)) = leader.and_then(|leader| further(self, leader)) else { return Answer::Nothing };
+        let seen = self.store.tables.upgrade.clone();
+        if seen.as_ref() != Some(&next) {
+            let change = Transaction::Upgrade(Box::new(UpgradeChange { seen, next }));
+            if self.store.take(change, self.now).is_err() {
+                return Answer::Nothing;
+            }
+        }
+        Answer::Upgrades(orders)
+    }
+
+    fn look_back(&mut self, epoch: Epoch) -> Answer {
+        let mut told = Vec::new();
+        for looked in look(&self.store.tables, &self.watched, UnixMs(BEGIN + self.now)) {
+            let events = looked.events.clone();
+            if self.store.take(Transaction::LookBack(epoch, looked), self.now).is_ok() {
+                told.extend(events);
+            }
+        }
+        Answer::LookedBack(told)
     }
 
     /// Whoever leads knows everything that the database does: what it commits follows from that.
@@ -145,7 +196,13 @@ impl World {
                 && leader.marks == tables.marks
                 && tables.in_force().next_back() == Some(&leader.newest)
         });
+        let results = flush.results.clone();
         let taken = self.store.take(Transaction::Flush(flush), self.now);
+        if taken.is_ok() {
+            let covering = results.iter().filter(|(_, _, found)| found.covers);
+            self.record.committed.extend(covering.map(|(index, _, found)| (*index, found.slot.0)));
+            results.into_iter().for_each(|(index, _, found)| self.check_slot(index, found.slot));
+        }
         if taken.is_ok() && !agrees {
             self.record
                 .violates(format!("control {process} wrote by what the database does not hold, at {}", self.now));
@@ -159,7 +216,7 @@ impl World {
             return;
         };
         let Some(view) = leader.confirms() else { return };
-        let lacks = |host: &usize| self.hosts[*host].views().newest_number() < Some(view.number);
+        let lacks = |host: &usize| !self.record.planned.contains(&(*host, view.number));
         let gain = gainers(&self.watched, &leader.newest, view).into_iter().map(index_of);
         let lacking: Vec<usize> = gain.filter(lacks).collect();
         if !lacking.is_empty() {
@@ -195,6 +252,12 @@ impl World {
                     leader.renewed(asked, now);
                 }
             }
+            Answer::Upgrades(orders) => {
+                for (host, at) in orders {
+                    self.send(control(process), index_of(host), Word::Told(Told::Upgrade(at)));
+                }
+            }
+            Answer::LookedBack(events) => self.tell_people(process, events),
             Answer::Committed(taken, row, events) => self.committed(process, taken, row, events),
             Answer::Renewed(Err(Stale)) => self.step_down(process),
             Answer::Acquired(Err(Stale)) | Answer::Leads(Err(Stale)) | Answer::Nothing => {}
@@ -212,15 +275,19 @@ impl World {
     fn committed(&mut self, process: usize, taken: Result<(), Stale>, row: Option<Head>, events: Vec<IncidentEvent>) {
         let Some(leader) = self.processes[process].leader_mut() else { return };
         let Ok(told) = leader.answered(taken, row) else { return self.step_down(process) };
-        for event in events {
-            self.note(|| format!("control {process} {:?} {:?}", event.step(), event.incident()));
-            self.record.told.push((self.now, event));
-        }
+        self.tell_people(process, events);
         for (host, told) in told {
             if matches!(told, Told::View(_) | Told::Plan(_) | Told::Withdraw(_)) {
                 self.note(|| format!("control {process} to {host}: {told:?}").chars().take(110).collect());
             }
             self.send(control(process), host, Word::Told(told));
+        }
+    }
+
+    fn tell_people(&mut self, process: usize, events: Vec<IncidentEvent>) {
+        for event in events {
+            self.note(|| format!("control {process} {:?} {:?}", event.step(), event.incident()));
+            self.record.told.push((self.now, event));
         }
     }
 

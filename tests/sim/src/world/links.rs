@@ -2,6 +2,7 @@
 
 use super::{Event, RECONNECT_MS, World};
 use crate::fleet::host_id;
+use crate::host::disk::Mark;
 use crate::net::{Fate, MACHINES, control, process_on};
 use crate::word::{Report, Told, Word};
 
@@ -55,10 +56,11 @@ impl World {
     /// A host sends what is in its spool and was not sent on this connection.
     pub(super) fn send_spool(&mut self, host: usize) {
         let Some(from) = self.sent.get(&host).copied() else { return };
-        let found = self.hosts[host].spooled_from(from, self.now);
+        let disk = self.hosts[host].disk();
+        let (found, life) = (disk.spooled_from(from, self.now), disk.life());
         if !found.is_empty() {
             self.sent.insert(host, from + found.len());
-            self.report(host, Report::Results { from, found });
+            self.report(host, Report::Results { from: Mark { life, place: from }, found });
         }
     }
 
@@ -86,17 +88,18 @@ impl World {
         if let Some(process) = process_on(other) {
             let now = self.now;
             let Some(leader) = self.processes[process].leader_mut() else { return };
-            self.sent.insert(one, leader.mark(host_id(one)));
-            for told in leader.welcome(one, now) {
+            let life = self.hosts[one].disk().life();
+            self.sent.insert(one, leader.mark((host_id(one), life)));
+            for told in leader.welcome(one, life, now) {
                 self.send(other, one, Word::Told(told));
             }
             return;
         }
         for (from, to) in [(one, other), (other, one)] {
-            let wall = self.hosts[from].machine(self.now);
-            self.send(from, to, Word::Beat(wall));
-            for statement in self.hosts[from].recap(host_id(to), self.now) {
-                self.send(from, to, Word::Says(statement));
+            let beat = self.hosts[from].sign_of_life(self.now);
+            self.send(from, to, beat);
+            for (statement, copy) in self.hosts[from].recap(host_id(to), self.now) {
+                self.send(from, to, Word::Says(statement, copy));
             }
         }
     }
@@ -121,8 +124,8 @@ impl World {
     fn arrive_at_host(&mut self, from: usize, to: usize, word: Word) {
         let now = self.now;
         match word {
-            Word::Beat(wall) => self.hosts[to].hear_beat(host_id(from), wall, now),
-            Word::Says(statement) => self.hosts[to].take_in(host_id(from), statement, now),
+            Word::Beat(wall, mark) => self.hosts[to].hear_beat(host_id(from), (wall, mark), now),
+            Word::Says(statement, copy) => self.hosts[to].take_in(host_id(from), statement, copy, now),
             Word::Told(told) => self.told(to, told),
             Word::Reports(_) => {}
         }
@@ -133,12 +136,17 @@ impl World {
     fn told(&mut self, host: usize, told: Told) {
         let now = self.now;
         match told {
+            // It goes by what it can read. Whoever could not be told of a view owns nothing by it.
+            Told::View(view) | Told::Plan(view) if !self.hosts[host].can_read(&view) => {
+                self.note(|| format!("host {host} cannot read view {}", view.number));
+            }
             Told::View(view) => {
                 let wall = self.hosts[host].wall(now);
                 self.record.learns(host, &view, now);
                 self.hosts[host].change_views(&self.watched, now, |views| views.put_in_force(view, wall));
             }
             Told::Plan(view) => {
+                self.record.planned.insert((host, view.number));
                 self.hosts[host].change_views(&self.watched, now, |views| views.put_plan(view));
                 let beat = self.hosts[host].beat(now);
                 self.report(host, beat);
@@ -148,9 +156,21 @@ impl World {
             }
             Told::Welcome(wall, mark) => {
                 self.hosts[host].hear_control(wall, now);
-                self.hosts[host].acknowledged = mark;
+                self.hosts[host].committed(mark);
             }
-            Told::Committed(mark) => self.hosts[host].acknowledged = mark,
+            Told::Committed(mark) => self.hosts[host].committed(mark),
+            Told::HandOver(origins) => {
+                let copies = self.hosts[host].hand_over(&origins);
+                if !copies.is_empty() {
+                    self.report(host, Report::Carries(copies));
+                }
+            }
+            Told::Upgrade(ordered_at) => {
+                self.hosts[host].take_program(&self.watched, ordered_at, now);
+                self.note_program(host);
+                self.may_kill_in_handover(host);
+            }
+            Told::Received(copies) => self.hosts[host].received(&copies),
             Told::Run(order) => {
                 let effects = self.hosts[host].order(&order, now);
                 self.carry_out(host, effects);

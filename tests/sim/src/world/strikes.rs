@@ -1,14 +1,21 @@
 //! How faults befall a world, and how it recovers from them.
 
+use farwatch_proto::time::UnixMs;
+
 use super::targets::Outage;
 use super::{Event, LINKS_LAST_MS, NOTICED_PAUSE_MS, World};
-use crate::faults::{Fault, HOUR_MS, Kind};
-use crate::fleet::{CHECKS, HOSTS, check_id};
+use crate::faults::{Fault, HOUR_MS, Kind, Profile};
+use crate::fleet::{BEGIN, CHECKS, HOSTS, check_id};
 use crate::net::{MACHINES, PROCESSES, control};
+use crate::program::Program;
+use crate::store::{Transaction, UpgradeChange};
+use crate::upgrades::wanted;
 
 /// So many hosts are blind at most within one round of votes: what four of five see is an outage, whatever the cause.
 const BLIND_MAX: usize = 3;
 const BLIND_MEMORY_MS: i64 = 20_000;
+/// Of a thousand orders to take a program; they are repeated each second until it is carried out.
+const KILLED_PER_1000: i64 = 15;
 /// A standby of the database is behind by so much at most.
 const LAG_MAX_MS: i64 = 5_000;
 
@@ -22,9 +29,14 @@ impl World {
         self.note(|| format!("fault {fault:?}"));
         let until = self.now + fault.lasts_ms;
         match fault.kind {
-            Kind::Crash | Kind::TwoCrashes | Kind::Provider | Kind::Reboot => {
-                let is_switched_off = fault.kind == Kind::Reboot;
-                fault.hosts.iter().for_each(|host| self.crash(*host, is_switched_off, until));
+            Kind::Crash | Kind::TwoCrashes | Kind::Provider | Kind::Reboot | Kind::DiskLost => {
+                fault.hosts.iter().for_each(|host| self.crash(*host, fault.kind, until));
+            }
+            Kind::GoesBack => fault.hosts.iter().for_each(|host| self.change_program(*host, Program::Old, until)),
+            Kind::Upgrade => {
+                let seen = self.store.tables.upgrade.clone();
+                let next = wanted(seen.as_ref(), UnixMs(BEGIN + self.now));
+                let _ = self.store.take(Transaction::Upgrade(Box::new(UpgradeChange { seen, next })), self.now);
             }
             Kind::Pause => fault.hosts.iter().for_each(|host| self.pause(*host, until)),
             Kind::Partition | Kind::Mute | Kind::Deaf => self.cut(&fault.hosts, fault.kind, until),
@@ -142,19 +154,55 @@ impl World {
         self.note(|| format!("the database lost {lost} transactions"));
     }
 
-    fn crash(&mut self, host: usize, is_switched_off: bool, until: i64) {
+    /// The host is started again with this program, unless it runs that.
+    fn change_program(&mut self, host: usize, program: Program, until: i64) {
+        if self.hosts[host].program != program {
+            self.hosts[host].program = program;
+            self.crash(host, Kind::Crash, until);
+        }
+    }
+
+    fn crash(&mut self, host: usize, kind: Kind, until: i64) {
         if !self.hosts[host].is_alive {
             return;
         }
-        if is_switched_off {
-            self.hosts[host].switch_off(self.now, until);
-        } else {
-            self.hosts[host].crash(self.now);
+        // A process that is killed may be any of two.
+        if kind == Kind::Crash && self.hosts[host].hands_over() && self.random.chance(800) {
+            return self.crash_one_of_two(host);
+        }
+        match kind {
+            Kind::Reboot => self.hosts[host].switch_off(self.now, until),
+            Kind::DiskLost => self.hosts[host].lose_disk(self.now, until),
+            _ => self.hosts[host].crash(self.now),
         }
         self.deferred.remove(&host);
         self.record.is_able(host, false, self.now);
         self.break_links(host);
         self.at(until, Event::Start(host));
+    }
+
+    /// Where there is trouble, one host in so many loses one of its processes while one hands over to the other.
+    pub(super) fn may_kill_in_handover(&mut self, host: usize) {
+        if self.profile == Profile::Troubled && self.hosts[host].hands_over() && self.random.chance(KILLED_PER_1000) {
+            let at = self.now + self.random.between(0, 10_000);
+            self.at(at, Event::HalfCrash(host));
+        }
+    }
+
+    /// One of the two processes of a host is killed, where it has two.
+    pub(super) fn crash_one_of_two(&mut self, host: usize) {
+        if !self.hosts[host].is_up() || !self.hosts[host].hands_over() {
+            return;
+        }
+        let now = self.now;
+        if self.random.chance(500) {
+            self.hosts[host].lose_successor(now);
+        } else {
+            self.hosts[host].lose_predecessor(now);
+        }
+        self.note(|| format!("host {host} loses one of its processes"));
+        self.record.half_crashes += 1;
+        self.wake(host);
     }
 
     fn pause(&mut self, host: usize, until: i64) {
