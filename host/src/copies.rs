@@ -273,6 +273,29 @@ mod tests {
     }
 
     #[test]
+    fn copies_beside_a_predecessor_stay_in_memory_until_it_has_left_and_come_after_its_own() {
+        let (predecessor, directory) = copies();
+        let folder = directory.path().join("copies");
+        let files = || std::fs::read_dir(&folder).unwrap().count();
+        (1..=2).for_each(|number| predecessor.keep(batch(number, number * 100, 10), BootMs(0)));
+        let successor = Copies::open_beside(folder.clone()).unwrap();
+        (4..=5).for_each(|number| successor.keep(batch(number, number * 100, 10), BootMs(0)));
+        successor.write_out(BootMs(2 * MEMORY_MS)).unwrap();
+        assert_eq!((numbers(&successor), files()), (vec![4, 5], 0), "the directory is not its own yet");
+        predecessor.keep(batch(3, 300, 10), BootMs(0));
+        predecessor.write_out(BootMs(2 * MEMORY_MS)).unwrap();
+        drop(predecessor);
+        successor.adopt(BootMs(2 * MEMORY_MS)).unwrap();
+        assert_eq!(numbers(&successor), [1, 2, 3, 4, 5]);
+        successor.write_out(BootMs(2 * MEMORY_MS)).unwrap();
+        assert_eq!((numbers(&successor), files()), (vec![1, 2, 3, 4, 5], 2), "its own go into a file of their own");
+        successor.held(ORIGIN, batch(0, 400, 0).before);
+        successor.write_out(BootMs(2 * MEMORY_MS)).unwrap();
+        assert_eq!((numbers(&successor), files()), (vec![5], 1));
+        assert_eq!(numbers(&Copies::open(folder, BootMs(0)).unwrap()), [4, 5], "a restart forgets what was released");
+    }
+
+    #[test]
     fn what_is_too_much_or_too_old_goes_oldest_first() {
         let (copies, directory) = copies();
         for number in 0..300 {
