@@ -9,6 +9,7 @@ mod desk;
 mod lists;
 mod peers;
 mod receipts;
+mod remembered;
 mod rule;
 mod tenure;
 mod views;
@@ -18,6 +19,7 @@ use farwatch_proto::time::{BootMs, UnixMs};
 pub use desk::{Act, Desk, Ended, Facilities, Lack, Readiness, Run};
 pub use peers::{PEER_SILENCE_MS, Peers, SETTLE_MS};
 pub use receipts::Receipt;
+pub use remembered::{Ran, Remembered};
 pub use tenure::{BORDER_AHEAD_MS, Tenure, border};
 pub use views::{KnownView, VIEW_KEEP_MS, Views};
 

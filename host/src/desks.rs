@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use farwatch_core::hash::hash64;
-use farwatch_core::ownership::{Desk, Tenure};
+use farwatch_core::ownership::{Desk, Remembered, Tenure};
 use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::time::UnixMs;
 
@@ -27,6 +27,14 @@ impl Desks {
     pub(crate) fn of_a_successor(self, now: UnixMs) -> Self {
         self.all().for_each(|mut desk| desk.serve_in(Tenure::NOTHING_YET, now));
         self
+    }
+
+    /// Earlier processes of this host completed these slots.
+    pub(crate) fn remember(&self, remembered: &Remembered) {
+        for shard in 0..self.desks.len() {
+            let of_shard = remembered.of(|stream| shard_of(stream.check, self.desks.len()) == shard);
+            self.at(shard).remember(of_shard);
+        }
     }
 
     /// The desk of this shard.

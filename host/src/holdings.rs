@@ -82,6 +82,11 @@ impl Holdings {
         self.checks.values().flat_map(|held| held.revisions())
     }
 
+    /// The longest window that a slot has here, in milliseconds.
+    pub(crate) fn longest_window_ms(&self) -> i64 {
+        self.definitions().map(|definition| definition.interval.ms()).max().unwrap_or(0)
+    }
+
     /// The modules that any held revision needs.
     pub(crate) fn needed_modules(&self) -> BTreeSet<ModuleHash> {
         self.definitions().map(|definition| definition.module).collect()

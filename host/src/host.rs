@@ -146,6 +146,9 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner, claim: &Clai
         urgent: Notify::new(),
         to_say,
     });
+    if predecessor.is_none() {
+        shared.remember(&readers.holdings.borrow());
+    }
     let to_shards = start_shards(config, guests, &shared, &readers)?;
     let (to_assignment, assigned) = mpsc::channel(ASSIGNMENTS_WAITING_MAX);
     services.task("assignment", assignment.serve(assigned, services.clone()));

@@ -100,6 +100,14 @@ impl Shared {
         self.peers.lock().expect("no holder of this lock panics")
     }
 
+    /// Reads back which of the slots that may be open earlier processes completed. It blocks on the disk, and comes before
+    /// the desks hold anything that it counts for.
+    pub(crate) fn remember(&self, holdings: &Holdings) {
+        let now = self.clock.wall();
+        let remembered = self.spool.remembered(now - holdings.longest_window_ms()).by(now);
+        self.desks.remember(&remembered);
+    }
+
     /// Makes the run and keeps what it found.
     pub(crate) async fn run(&self, job: Job, holdings: &Holdings, pulse: &Pulse, place: Vec<OwnedSemaphorePermit>) {
         let Some(definition) = job.held.revision(job.revision) else { return };

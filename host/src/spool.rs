@@ -6,6 +6,7 @@
 //! before slots, and a flag says that the spool is degraded. Nothing here waits while it holds the lock.
 
 mod feed;
+mod reading;
 mod retention;
 mod segment;
 mod shelf;

@@ -6,6 +6,7 @@
 mod acts;
 mod line;
 mod orders;
+mod waits;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
@@ -20,7 +21,7 @@ use super::Now;
 use super::lists::Lists;
 use super::peers::Peers;
 use super::receipts::Receipt;
-use super::rule::{Better, Moment, last_backstop, moment};
+use super::remembered::Remembered;
 use super::tenure::Tenure;
 use super::views::Views;
 use crate::held::Held;
@@ -50,6 +51,8 @@ pub struct Desk {
     me: HostId,
     tenure: Tenure,
     views: Arc<Views>,
+    /// Of streams that are not held yet.
+    remembered: Remembered,
     lines: Vec<Line>,
     index: HashMap<StreamId, u32>,
     due: BinaryHeap<Reverse<(UnixMs, u32)>>,
@@ -63,6 +66,7 @@ impl Desk {
             me,
             tenure: Tenure::WHOLE,
             views: Arc::default(),
+            remembered: Remembered::default(),
             lines: Vec::new(),
             index: HashMap::new(),
             due: BinaryHeap::new(),
@@ -75,6 +79,12 @@ impl Desk {
         Self { lists: Lists::by(rules), ..Self::new(me) }
     }
 
+    /// Earlier processes of this host completed these slots. It counts for streams that are held from now on, and for what
+    /// is inherited.
+    pub fn remember(&mut self, remembered: Remembered) {
+        self.remembered = remembered;
+    }
+
     /// From now on these streams are held and these views known. What is known of the slots of a stream that goes on is
     /// kept; everything is looked at anew.
     pub fn hold(&mut self, streams: impl IntoIterator<Item = (StreamId, Arc<Held>)>, views: Arc<Views>, now: UnixMs) {
@@ -82,7 +92,7 @@ impl Desk {
         let mut before: HashMap<StreamId, Line> = self.lines.drain(..).map(|line| (line.stream, line)).collect();
         let lines = streams.into_iter().map(|(stream, held)| match before.remove(&stream) {
             Some(line) => line.with(held),
-            None => Line::new(stream, held, now),
+            None => Line::new(stream, held, now, self.remembered.last_of(stream)),
         });
         self.lines = lines.collect();
         self.lines.shrink_to_fit();
@@ -116,7 +126,8 @@ impl Desk {
     /// The predecessor has died before its slots were decided: what is open of them is this process's, too.
     pub fn inherit(&mut self, now: UnixMs) {
         if let Some(border) = self.tenure.begins() {
-            self.lines.iter_mut().for_each(|line| line.reopen(border, now));
+            let remembered = &self.remembered;
+            self.lines.iter_mut().for_each(|line| line.reopen(border, now, remembered.last_of(line.stream)));
         }
         self.serve_in(Tenure::WHOLE, now);
     }
@@ -143,6 +154,7 @@ impl Desk {
     /// The clock by which all this was planned was set: nothing of it means anything.
     pub fn forget(&mut self) {
         self.lines.clear();
+        self.remembered = Remembered::default();
     }
 
     /// When something may be to be done next.
@@ -184,13 +196,14 @@ impl Desk {
         said
     }
 
-    /// What an owner that has only now connected may have missed: what this host said of slots that are not yet decided.
+    /// What an owner that has only now connected may have missed: what this host said of slots whose windows are open. One
+    /// that was away would run them.
     pub fn recap(&mut self, to: HostId, now: UnixMs) -> Vec<Statement> {
         let mut statements = Vec::new();
         for index in 0..self.lines.len() as u32 {
             let line = &self.lines[index as usize];
             let stream = line.stream;
-            let is_open = |slot: UnixMs| line.terms(slot).is_some_and(|terms| now <= last_backstop(&terms));
+            let is_open = |slot: UnixMs| line.window_end(slot).is_some_and(|end| now < end);
             let open: Vec<(UnixMs, Said)> = line.said().into_iter().filter(|(slot, _)| is_open(*slot)).collect();
             for (slot, said) in open {
                 if self.orders(index, slot, now).everyone.contains(&to) {
@@ -300,50 +313,6 @@ impl Desk {
             }),
             Some((start, look_again)) => self.wake(index, start.min(look_again).max(now.wall + 1).min(window_end)),
             None => self.wake(index, window_end),
-        }
-    }
-
-    /// When this host starts the slot and when to look again before; `None` where it does not by what it knows.
-    fn start_of(&self, index: u32, slot: UnixMs, orders: &Orders, now: Now, peers: &Peers) -> Option<(UnixMs, UnixMs)> {
-        let line = &self.lines[index as usize];
-        let terms = line.terms(slot)?;
-        let state = |host: HostId| self.state_of(host, line, slot, now, peers);
-        let settled_from = now.wall_at(peers.settled_from());
-        let moments =
-            orders.mine.iter().filter(|better| better.is_empty() || !line.was_absent(&terms)).filter_map(|better| {
-                match moment(&terms, &better.iter().copied().map(state).collect::<Vec<_>>(), settled_from) {
-                    Moment::At { start, look_again } => Some((start, look_again)),
-                    Moment::WaitsForView => None,
-                }
-            });
-        let (start, look_again) = moments.min()?;
-        let Own::Yielded { at, runs } = line.own else { return Some((start, look_again)) };
-        // Whoever yielded comes last: the others were told, and one of them may be about to begin.
-        let others: Vec<Better> = orders.everyone.iter().copied().map(state).collect();
-        let pause_ms = if runs == 0 { RETRY_MS } else { DISTURBED_RETRY_MS << (runs - 1) };
-        let after = if others.contains(&Better::Began) {
-            last_backstop(&terms)
-        } else if others.iter().any(|other| matches!(other, Better::Heard { .. })) {
-            at + terms.interval.rank_delay_ms()
-        } else {
-            at + pause_ms
-        };
-        let start = start.max(after);
-        Some((start, start.min(now.wall + RETRY_MS)))
-    }
-
-    fn state_of(&self, host: HostId, line: &Line, slot: UnixMs, now: Now, peers: &Peers) -> Better {
-        if self.views.is_buried(host) {
-            return Better::Silent;
-        }
-        match line.receipts.of(host, slot) {
-            Some(Said::Yields) => Better::Yielded,
-            Some(Said::Started | Said::Done) => Better::Began,
-            None if !peers.is_linked(host) => Better::Unlinked,
-            None => match peers.silent_from(host) {
-                Some(silent) if now.boot < silent => Better::Heard { silent_from: now.wall_at(silent) },
-                _ => Better::Silent,
-            },
         }
     }
 

@@ -70,6 +70,7 @@ pub(crate) async fn take_over(post: &Post, mut succession: Succession, data: &Pa
     post.shared.spool.adopt(&marks, post.shared.clock.boot()).context("cannot read the predecessor's spool")?;
     post.shared.copies.adopt(post.shared.clock.boot()).context("cannot read what is kept for neighbours")?;
     if !is_settled {
+        post.shared.remember(&post.holdings.borrow());
         let now = post.shared.clock.wall();
         post.shared.desks.all().for_each(|mut desk| desk.inherit(now));
     }

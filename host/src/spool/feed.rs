@@ -172,22 +172,28 @@ impl Spool {
             state.growing.close_frame();
             return Rest::Growing(state.growing.bytes().get(offset..).unwrap_or_default().to_vec());
         }
-        let Some(segment) = state.sealed.get(&key) else { return Rest::Gone };
-        let (in_memory, end) = (segment.bytes.clone(), segment.end);
         drop(state);
-        if let Some(bytes) = in_memory {
-            return Rest::Sealed(bytes);
+        self.sealed_bytes(key).map_or(Rest::Gone, Rest::Sealed)
+    }
+
+    /// The frames of a segment, whether it still grows or not.
+    pub(super) fn bytes_of(&self, key: SegmentKey) -> Option<Arc<Vec<u8>>> {
+        match self.rest_of(key, 0) {
+            Rest::Growing(bytes) => Some(Arc::new(bytes)),
+            Rest::Sealed(bytes) => Some(bytes),
+            Rest::Gone => None,
         }
-        match self.shelf.read(key) {
-            Ok(mut bytes) => {
-                bytes.truncate(end);
-                Rest::Sealed(Arc::new(bytes))
-            }
-            Err(error) => {
-                warn!(%error, "a segment of the spool cannot be read");
-                Rest::Gone
-            }
+    }
+
+    fn sealed_bytes(&self, key: SegmentKey) -> Option<Arc<Vec<u8>>> {
+        let (in_memory, end) = self.state().sealed.get(&key).map(|segment| (segment.bytes.clone(), segment.end))?;
+        if in_memory.is_some() {
+            return in_memory;
         }
+        let read = self.shelf.read(key).inspect_err(|error| warn!(%error, "a segment of the spool cannot be read"));
+        let mut bytes = read.ok()?;
+        bytes.truncate(end);
+        Some(Arc::new(bytes))
     }
 
     /// The newest segment that has something the database lacks and that was not sent on this connection.

@@ -1,3 +1,5 @@
+mod reading;
+
 use farwatch_proto::pack::Unpacker;
 use farwatch_proto::run::RunResult;
 use tempfile::TempDir;

@@ -145,6 +145,8 @@ impl Host {
         self.peers = Peers::new(self.disk.linked.iter().copied(), self.boot_time(now));
         self.clock = FleetClock::new(self.machine(now), self.disk.ahead, self.boot_time(now));
         self.clock_steps = 0;
+        let remembered = self.disk.remembered().by(self.wall(now));
+        self.desk.remember(remembered);
         self.hold(watched, now);
     }
 
@@ -373,15 +375,14 @@ impl Host {
     pub(crate) fn finish(&mut self, run: u64, now: i64) -> Option<(Found, Vec<Effect>)> {
         let Running { stream, slot, started, started_at, tell, is_disturbed, vote, is_down, of_next } =
             self.running.remove(&run)?;
-        let (covers, has_detail) = (!is_disturbed, !self.disk.is_full);
-        let found = Found { stream, slot, started, started_at, covers, is_down, vote, has_detail };
+        let (covers, has_detail, wall) = (!is_disturbed, !self.disk.is_full, self.wall(now));
+        let found = Found { stream, slot, started, started_at, ended_at: wall, covers, is_down, vote, has_detail };
         let mark = self.disk.write(now + WRITTEN_AFTER_MS, found);
         if let Some(order) = vote {
             self.answered.insert(order, found);
             return Some((found, Vec::new()));
         }
         let ended = if is_disturbed { Ended::Disturbed } else { Ended::Covers };
-        let wall = self.wall(now);
         let desk = self.next.as_mut().filter(|_| of_next).map_or(&mut self.desk, |next| &mut next.desk);
         let said = desk.ended(stream, slot, ended, wall);
         let copy = (said == Said::Done).then_some(Copied { id: (self.id, mark), found });

@@ -74,13 +74,15 @@ impl Judged<'_> {
         format!("a {what} incident of check {check:02x}, of slot {slot}, opened at {opened}")
     }
 
-    /// The target failed at some moment from the slot that names the incident until it was opened.
+    /// The target failed at some moment from the slot that names the incident until it was opened. Afterwards two hosts that
+    /// agree are believed, and two that have lost the world do: nobody can ask others then.
     fn false_ones(&self) -> Vec<String> {
         let is_false = |incident: &&&Incident| {
             let seen =
                 if incident.seen_afterwards { incident.resolved.unwrap_or(incident.opened) } else { incident.opened };
             let (from, to) = (of_world(incident.seen_since), of_world(seen));
-            !self.outages.iter().any(|outage| outage.from <= to && from <= outage.to)
+            let is_seen_by_blind = incident.seen_afterwards && self.world.record.blind_between(from, to) > 1;
+            !is_seen_by_blind && !self.outages.iter().any(|outage| outage.from <= to && from <= outage.to)
         };
         self.incidents.iter().filter(is_false).map(|incident| self.complaint("false", incident)).collect()
     }

@@ -41,6 +41,8 @@ pub(crate) struct Record {
     views: BTreeMap<Stamp, View>,
     /// By host: when it learned of each view in force that it acts by.
     learned: Vec<Vec<(i64, Stamp)>>,
+    /// Which hosts saw everything fail, from when until when.
+    blind: Vec<(usize, i64, i64)>,
     /// When outages could be judged: spans in which somebody led, the database answered, and most hosts were there.
     judging: Vec<(i64, i64)>,
 }
@@ -64,6 +66,7 @@ impl Record {
             ran_new: BTreeSet::new(),
             views: BTreeMap::new(),
             learned: vec![Vec::new(); HOSTS],
+            blind: Vec::new(),
             judging: Vec::new(),
         }
     }
@@ -131,6 +134,17 @@ impl Record {
     /// Whether the host was able to run for so long without a break within this time.
     fn was_able(&self, host: usize, from: i64, to: i64, for_ms: i64) -> bool {
         self.able[host].iter().any(|(began, ceased)| (*ceased).min(to) - (*began).max(from) >= for_ms)
+    }
+
+    /// The host sees everything fail from now on until then.
+    pub(crate) fn blinds(&mut self, host: usize, now: i64, until: i64) {
+        self.blind.push((host, now, until));
+    }
+
+    /// How many hosts saw everything fail at some moment of this time.
+    pub(crate) fn blind_between(&self, from: i64, to: i64) -> usize {
+        let meanwhile = self.blind.iter().filter(|(_, began, until)| *began <= to && from <= *until);
+        meanwhile.map(|(host, ..)| host).collect::<BTreeSet<_>>().len()
     }
 
     /// Something happened that must not.

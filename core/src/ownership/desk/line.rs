@@ -42,14 +42,17 @@ pub(super) struct Line {
     /// The last slot that a run of this host covered.
     pub(super) covered: Option<UnixMs>,
     /// Since when this host could have heard what others say of the stream.
-    since: UnixMs,
+    pub(super) since: UnixMs,
 }
 
 impl Line {
-    pub(super) fn new(stream: StreamId, held: Arc<Held>, now: UnixMs) -> Self {
-        let from = open_since(&held, now);
+    /// A stream that is held from now on. An earlier process of this host had completed its slots up to the one that is
+    /// remembered.
+    pub(super) fn new(stream: StreamId, held: Arc<Held>, now: UnixMs, remembered: Option<UnixMs>) -> Self {
+        let covered = remembered.filter(|slot| *slot <= now);
+        let from = open_since(&held, now).max(covered.map_or(UnixMs(i64::MIN), |slot| slot + 1));
         let slot = held.next_slot(stream, from);
-        let (wake, own, receipts, covered) = (None, Own::Nothing, Receipts::default(), None);
+        let (wake, own, receipts) = (None, Own::Nothing, Receipts::default());
         Self { stream, held, from, slot, wake, own, receipts, covered, since: now }
     }
 
@@ -72,6 +75,11 @@ impl Line {
 
     pub(super) fn is_unsafe(&self, slot: UnixMs) -> bool {
         self.held.due(self.stream, slot).is_some_and(|definition| definition.repeat == Repeat::Unsafe)
+    }
+
+    /// Whether the slot was due before this host could hear anything of it.
+    pub(super) fn came_after(&self, slot: UnixMs) -> bool {
+        slot < self.since
     }
 
     /// Whether everything that others said of the slot was said before this host could hear it.
@@ -105,12 +113,14 @@ impl Line {
         }
     }
 
-    /// The slots before this border whose windows are open are this process's after all, unless it has come further. What
-    /// others did of them is not known, as after any start.
-    pub(super) fn reopen(&mut self, border: UnixMs, now: UnixMs) {
+    /// The slots before this border whose windows are open are this process's after all, unless it has come further or the
+    /// predecessor is remembered to have completed them. What others did of them is not known, as after any start.
+    pub(super) fn reopen(&mut self, border: UnixMs, now: UnixMs, remembered: Option<UnixMs>) {
         let has_begun = self.from != border || self.own != Own::Nothing;
-        let from = open_since(&self.held, now);
+        let covered = remembered.filter(|slot| *slot < border);
+        let from = open_since(&self.held, now).max(covered.map_or(UnixMs(i64::MIN), |slot| slot + 1));
         if !has_begun && from < border {
+            self.covered = self.covered.max(covered);
             self.from = from;
             self.slot = self.held.next_slot(self.stream, from);
         }

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use farwatch_core::clocks::AheadMs;
-use farwatch_core::ownership::Views;
+use farwatch_core::ownership::{Ran, Remembered, Views};
 use farwatch_proto::check::StreamId;
-use farwatch_proto::id::{HostId, OrderId};
+use farwatch_proto::id::{BootId, HostId, OrderId};
 use farwatch_proto::outcome::{Blame, Outcome, Status};
 use farwatch_proto::time::UnixMs;
 
@@ -23,6 +23,7 @@ pub(crate) struct Found {
     pub(crate) started: i64,
     /// By the clock of the host, which is the one on record.
     pub(crate) started_at: UnixMs,
+    pub(crate) ended_at: UnixMs,
     pub(crate) covers: bool,
     /// Whether it saw its target fail.
     pub(crate) is_down: bool,
@@ -107,6 +108,15 @@ impl Disk {
 
     pub(crate) const fn life(&self) -> u32 {
         self.life
+    }
+
+    /// What earlier processes completed, as the spool says.
+    pub(crate) fn remembered(&self) -> Remembered {
+        let covering = self.spool.iter().map(|(_, found)| found).filter(|found| found.covers && found.vote.is_none());
+        let ran = covering.map(|found| Ran { stream: found.stream, slot: found.slot, ended: found.ended_at });
+        let mut remembered = Remembered::default();
+        remembered.add_older(BootId::from_bytes([0; 16]), ran);
+        remembered
     }
 
     /// What is safe in the spool beyond this place.

@@ -93,6 +93,7 @@ impl Host {
         let wall = self.wall(now);
         self.running.retain(|_, running| running.of_next);
         if let Some(next) = &mut self.next {
+            next.desk.remember(self.disk.remembered().by(wall));
             next.desk.inherit(wall);
             if next.border.is_none() {
                 next.desk.serve_in(Tenure::WHOLE, wall);

@@ -101,6 +101,7 @@ impl World {
             let others = self.hosts.iter().filter(|host| host.blind_until > remembered).count();
             if others < BLIND_MAX || self.hosts[*host].blind_until > remembered {
                 self.hosts[*host].blind_until = until;
+                self.record.blinds(*host, self.now, until);
             }
         }
     }
