@@ -8,6 +8,7 @@ mod accept;
 mod book;
 mod copying;
 mod dial;
+mod recap;
 mod refused;
 mod session;
 

@@ -193,14 +193,17 @@ impl Spool {
         }
     }
 
-    /// The place before which the database holds everything of this boot.
+    /// The place before which the database holds everything of this boot. While it lacks something of an earlier one that
+    /// is nothing yet: neighbours may be keeping copies of that, which were signed in this one.
     pub fn held(&self) -> Mark {
         let state = self.state();
         let boot = state.growing.key.boot;
-        let mut of_boot = state.sealed.iter().filter(|(key, _)| key.boot == boot);
-        let unheld = of_boot.find(|(_, segment)| segment.held_to < segment.end);
-        let unheld = unheld.map(|(key, segment)| (key.number, segment.held_to));
-        let (number, to) = unheld.unwrap_or((state.growing.key.number, state.growing_held_to));
+        let unheld = state.sealed.iter().find(|(_, segment)| segment.held_to < segment.end);
+        let (number, to) = match unheld {
+            Some((key, segment)) if key.boot == boot => (key.number, segment.held_to),
+            Some(_) => (0, 0),
+            None => (state.growing.key.number, state.growing_held_to),
+        };
         Mark { boot, segment: number, offset: to as u64 }
     }
 

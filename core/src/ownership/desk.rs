@@ -196,6 +196,12 @@ impl Desk {
         said
     }
 
+    /// Whether this host and that one own the slot together, in any order that counts for it.
+    pub fn is_owner(&mut self, host: HostId, stream: StreamId, slot: UnixMs, now: UnixMs) -> bool {
+        let index = self.index.get(&stream).copied();
+        index.is_some_and(|index| self.orders(index, slot, now).everyone.contains(&host))
+    }
+
     /// What an owner that has only now connected may have missed: what this host said of slots whose windows are open. One
     /// that was away would run them.
     pub fn recap(&mut self, to: HostId, now: UnixMs) -> Vec<Statement> {

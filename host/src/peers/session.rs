@@ -22,8 +22,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+use super::recap::Recap;
 use super::refused::TurnedAway;
 use super::{Peering, Word};
+use crate::spawn::blocking;
 
 /// A neighbour that has said nothing for this long is gone, whatever its socket says.
 const SILENCE_MS: i64 = 5_000;
@@ -81,8 +83,12 @@ impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
         };
         let (mut heartbeats, mut gathered) = (every(Duration::from_millis(PEER_HEARTBEAT_MS)), every(GATHER));
         let stopping = self.peering.spawner.stopping();
-        self.send(&self.peering.hello()).await?;
-        self.recap();
+        let (peering, host) = (self.peering.clone(), self.host);
+        let last_heard = peering.last_heard(host);
+        self.send(&peering.hello()).await?;
+        // It reads the disk, and heartbeats do not wait for that.
+        let mut recapping = blocking(move || peering.recap(host, last_heard));
+        let mut is_recapped = false;
         loop {
             tokio::select! {
                 biased;
@@ -91,6 +97,13 @@ impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
                 received = self.socket.next() => {
                     let received = received.context("the neighbour closed the link")?.context("the link broke")?;
                     self.receive(&received)?;
+                }
+                recapped = &mut recapping, if !is_recapped => {
+                    is_recapped = true;
+                    let Recap { statements, results } = recapped.context("what was missed cannot be told")?;
+                    self.waiting.extend(statements);
+                    self.results.extend(results);
+                    self.send_waiting().await?;
                 }
                 word = words.recv() => {
                     let Word { statement, result } = word.context("the link was given up")?;
@@ -103,12 +116,6 @@ impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
                 _ = gathered.tick() => self.send_waiting().await?,
             }
         }
-    }
-
-    /// The neighbour may have missed what was said of slots that are not yet decided.
-    fn recap(&mut self) {
-        let now = self.peering.shared.clock.wall();
-        self.waiting.extend(self.peering.shared.desks.all().flat_map(|mut desk| desk.recap(self.host, now)));
     }
 
     /// Ends the link to a host that was retired, or that no view names yet.

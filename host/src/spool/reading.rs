@@ -1,4 +1,4 @@
-//! The spool read back: what earlier processes of this host ran.
+//! The spool read back: what earlier processes of this host ran, and what control does not have yet.
 //!
 //! Reads files, the newest first, and as few as it can. Changes nothing.
 
@@ -26,6 +26,29 @@ impl Spool {
             }
         }
         remembered
+    }
+
+    /// Results of slots that the database is not known to hold, of runs that ended after this moment: the newest, as many
+    /// as this many bytes hold, oldest first. It blocks on the disk.
+    pub(crate) fn undelivered(&self, since: UnixMs, max_bytes: usize) -> Vec<RunResult> {
+        let (mut newest_first, mut read, mut bytes) = (Vec::new(), 0, 0);
+        for (key, held_to) in self.newest_first(|_, _| true) {
+            let mut is_over = false;
+            for (frame_bytes, results) in self.results_of(key, held_to, &mut read).into_iter().rev() {
+                bytes += frame_bytes;
+                is_over = bytes > max_bytes || results.iter().all(|result| ended(result) < since);
+                if is_over {
+                    break;
+                }
+                newest_first.extend(results.into_iter().rev());
+            }
+            if is_over {
+                break;
+            }
+        }
+        newest_first.retain(|result| result.purpose == Purpose::Slot && ended(result) >= since);
+        newest_first.reverse();
+        newest_first
     }
 
     /// The segments that are meant, with how far the database holds each. The growing one is the newest.

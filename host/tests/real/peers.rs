@@ -5,11 +5,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use farwatch_core::placement::{Subject, preference_lists};
+use farwatch_proto::check::{Definition, StreamId};
 use farwatch_proto::id::{BootId, HostId};
 use farwatch_proto::link::{FromControl, FromHost, PeerRefusal};
-use farwatch_proto::peer::{FromPeer, PEER_PATH, peer_name};
+use farwatch_proto::pack::Unpacker;
+use farwatch_proto::peer::{FromPeer, PEER_PATH, Said, Statement, peer_name};
+use farwatch_proto::signed::SignedBatch;
+use farwatch_proto::time::UnixMs;
 use farwatch_tests::certificate::{Authority, Certificate, Validity};
-use farwatch_tests::nginx::free_address;
+use farwatch_tests::nginx::{Nginx, Server, free_address};
 use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -22,11 +27,13 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::control::Link;
-use crate::running::{HOST, World, now, view, view_host, welcome};
+use crate::running::{HOST, World, assign, now, soon_due_of, view, view_host, welcome};
 
 const NEIGHBOUR: HostId = HostId::from_bytes([0x22; 16]);
 const STRANGER: HostId = HostId::from_bytes([0x33; 16]);
 const HOUR_MS: i64 = 3_600_000;
+/// Longer than anything a test waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// A neighbour that is silent for five seconds is gone.
 const SILENCE: Duration = Duration::from_secs(15);
 
@@ -121,6 +128,21 @@ impl Neighbour {
         self.say(&FromPeer::Hello { host, boot: BootId::from_bytes([1; 16]), version: "test".to_owned() }).await;
     }
 
+    /// The next thing that the host says and from which `wanted` makes something.
+    async fn hear_until<T>(&mut self, mut wanted: impl FnMut(FromPeer) -> Option<T>) -> T {
+        let heard = timeout(PATIENCE, async {
+            loop {
+                let message = self.socket.next().await.expect("the host stays").unwrap();
+                if let Message::Text(text) = message
+                    && let Some(found) = wanted(serde_json::from_str(&text).unwrap())
+                {
+                    return found;
+                }
+            }
+        });
+        heard.await.expect("the host says it in time")
+    }
+
     /// Whether the host has hung up within this time.
     async fn is_gone(&mut self, within: Duration) -> bool {
         let gone = timeout(within, async {
@@ -132,6 +154,70 @@ impl Neighbour {
         });
         gone.await.is_ok()
     }
+}
+
+/// A check that this host runs first, and whose next slot is due soon.
+async fn own_check(world: &World, url: &str) -> Definition {
+    let (module, prepared) = world.http_check(url).await;
+    let mut fleet = view(2);
+    fleet.hosts = [HOST, NEIGHBOUR].map(view_host).into();
+    let is_first = |checked: &Definition| {
+        let subject =
+            Subject { check: checked.check, tenant: checked.tenant, wish: &checked.placement, repeat: checked.repeat };
+        preference_lists(&subject, &fleet)[0].first() == Some(&HOST)
+    };
+    soon_due_of(module, prepared, is_first)
+}
+
+/// The slots in a copy that this host signed.
+fn copied(message: FromPeer) -> Option<Vec<(StreamId, UnixMs)>> {
+    let FromPeer::Results(SignedBatch { origin, packed, .. }) = message else { return None };
+    assert_eq!(origin, HOST);
+    let results = Unpacker::default().read(&packed[1..]).unwrap();
+    Some(results.iter().map(|result| (result.stream, result.slot)).collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_links_again_is_sent_copies_of_what_control_does_not_have_yet() {
+    let nginx = Nginx::start(&[Server::http("location / { return 200 fine; }")]).unwrap();
+    let mut stage = Stage::set().await;
+    let definition = own_check(&stage.world, &nginx.url(0, "/")).await;
+    stage.link.say(&assign(1, vec![definition])).await;
+    let (results, batch) = stage.link.hear_results().await;
+    let ran = (results[0].stream, results[0].slot);
+    let mut neighbour = stage.dial(&stage.certificate(NEIGHBOUR)).await.unwrap();
+    neighbour.greet(NEIGHBOUR).await;
+    let mut is_done_said = false;
+    let copies = neighbour
+        .hear_until(|message| {
+            let says = |said: &Statement| (said.stream, said.slot, said.said) == (ran.0, ran.1, Said::Done);
+            is_done_said |= matches!(&message, FromPeer::Says { statements } if statements.iter().any(says));
+            copied(message)
+        })
+        .await;
+    assert!(copies.contains(&ran) && !is_done_said, "the copy comes before the word: {copies:?}");
+    drop(neighbour);
+    stage.link.say(&FromControl::Committed { mark: batch.to() }).await;
+    // A heartbeat that says so shows that the host has taken it in.
+    let mut again = stage.dial(&stage.certificate(NEIGHBOUR)).await.unwrap();
+    again.greet(NEIGHBOUR).await;
+    again
+        .hear_until(|message| {
+            matches!(message, FromPeer::Heartbeat { held: Some(held), .. } if held >= batch.to()).then_some(())
+        })
+        .await;
+    drop(again);
+    let mut third = stage.dial(&stage.certificate(NEIGHBOUR)).await.unwrap();
+    third.greet(NEIGHBOUR).await;
+    let mut beats = 0;
+    third
+        .hear_until(|message| {
+            beats += u32::from(matches!(message, FromPeer::Heartbeat { .. }));
+            assert!(copied(message).is_none_or(|copies| !copies.contains(&ran)), "control has it");
+            (beats > 3).then_some(())
+        })
+        .await;
+    stage.world.stop_host().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

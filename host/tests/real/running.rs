@@ -141,15 +141,23 @@ pub(crate) fn view_host(id: HostId) -> ViewHost {
 
 /// A check at 10 s whose next slot is due soon.
 pub(crate) fn soon_due(module: ModuleHash, prepared: Vec<u8>) -> Definition {
+    soon_due_of(module, prepared, |_| true)
+}
+
+/// The same of those that are meant.
+pub(crate) fn soon_due_of(
+    module: ModuleHash,
+    prepared: Vec<u8>,
+    mut is_meant: impl FnMut(&Definition) -> bool,
+) -> Definition {
     let interval = Interval::from_seconds(10).unwrap();
     let soon = now() + 700;
     let is_soon = |check: &CheckId| {
         let schedule = Schedule::of(StreamId { check: *check, number: 0 }, interval, 1);
         schedule.slot_at_or_after(soon).since(soon) < 200
     };
-    let ids = (0..u16::MAX).map(|n| CheckId::of_key(&[&n.to_be_bytes(), &soon.0.to_be_bytes()]));
-    Definition {
-        check: ids.into_iter().find(is_soon).unwrap(),
+    let mut definition = Definition {
+        check: CheckId::from_bytes([0; 16]),
         tenant: TenantId::from_bytes([1; 16]),
         revision: 1,
         activity: Activity::Active,
@@ -160,7 +168,15 @@ pub(crate) fn soon_due(module: ModuleHash, prepared: Vec<u8>) -> Definition {
         placement: PlacementWish { streams: 1, ..PlacementWish::default() },
         repeat: Repeat::Safe,
         in_force_from: Some(now() + 100),
+    };
+    let ids = (0..u16::MAX).map(|n| CheckId::of_key(&[&n.to_be_bytes(), &soon.0.to_be_bytes()]));
+    for check in ids.filter(is_soon) {
+        definition.check = check;
+        if is_meant(&definition) {
+            return definition;
+        }
     }
+    panic!("none of them is meant")
 }
 
 pub(crate) fn assign(n: u64, put: Vec<Definition>) -> FromControl {

@@ -1,4 +1,4 @@
-//! What is read back for the desks of the next process.
+//! What is read back: for the desks of the next process, and for neighbours that come back.
 
 use farwatch_proto::time::UnixMs;
 
@@ -46,4 +46,27 @@ fn no_older_segment_is_read_than_open_windows_ask_for() {
     assert_eq!([recent[0], recent[1]], [Some(result(70, 7).slot), Some(result(141, 7).slot)]);
     let newest = last_slots(&spool, result(147, 7).slot + MINUTE);
     assert_eq!([newest[0], newest[1]], [None, Some(result(141, 7).slot)], "the newest is always read");
+}
+
+#[test]
+fn a_neighbour_is_told_again_what_the_database_lacks_the_newest_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let old = open(&directory, 1);
+    append(&old, 0..10);
+    old.write_out(BootMs(2));
+    let spool = open(&directory, 2);
+    append(&spool, 10..20);
+    let undelivered = |since: UnixMs, max_bytes| spool.undelivered(since, max_bytes);
+    assert_eq!(undelivered(UnixMs(0), 1 << 20), expected(0..20));
+    assert_eq!(undelivered(result(13, 7).slot + 1_000, 1 << 20).first(), Some(&result(14, 7)));
+    assert!(undelivered(result(21, 7).slot, 1 << 20).is_empty());
+    let mut by_room: Vec<Vec<RunResult>> = (0..2_000).map(|max_bytes| undelivered(UnixMs(0), max_bytes)).collect();
+    by_room.dedup();
+    assert_eq!(by_room, [vec![], expected(10..20), expected(0..20)], "what there is room for, the newest first");
+    let nothing_yet = Mark { boot: boot(2), segment: 0, offset: 0 };
+    assert_eq!(spool.held(), nothing_yet, "something of an earlier boot is not delivered");
+    let mut feed = Feed::new(spool.clone());
+    assert_eq!(drain(&spool, &mut feed, true).len(), 20);
+    assert!(undelivered(UnixMs(0), 1 << 20).is_empty());
+    assert_eq!(spool.held(), spool.end());
 }

@@ -97,6 +97,15 @@ fn whoever_inherits_runs_what_its_predecessor_is_not_remembered_to_have_run() {
     }
 }
 
+#[test]
+fn owners_of_a_slot_are_those_of_its_orders() {
+    let mut first = Owner::at(0);
+    let owns = |desk: &mut Desk, place: usize| desk.is_owner(list()[place], STREAM, slot(), slot());
+    assert_eq!([1, 2, 3].map(|place| owns(&mut first.desk, place)), [true, true, false]);
+    let other = StreamId { number: 7, ..STREAM };
+    assert!(!first.desk.is_owner(list()[1], other, slot(), slot()), "it is not held");
+}
+
 /// When one owner is away: from when until when.
 type Outage = Option<(i64, i64)>;
 
