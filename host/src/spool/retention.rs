@@ -117,7 +117,14 @@ fn give_up_oldest(spool: &Spool, now: BootMs) -> bool {
     let bytes = spool.shelf.read(key).unwrap_or_default();
     let results = results_after(&bytes, held_to);
     delete(spool, key);
-    if details_bytes(&results) * DETAILS_WORTH_ONE_IN >= bytes.len() {
+    give_up(spool, results, bytes.len(), now);
+    true
+}
+
+/// Keeps these results of a segment of so many bytes without their details, where that wins room. Otherwise they are lost,
+/// and counted.
+fn give_up(spool: &Spool, results: Vec<RunResult>, bytes: usize, now: BootMs) {
+    if details_bytes(&results) * DETAILS_WORTH_ONE_IN >= bytes {
         warn!(results = results.len(), "the spool is full; details are given up, slots are kept");
         for mut result in results {
             result.outcome.detail = None;
@@ -127,7 +134,6 @@ fn give_up_oldest(spool: &Spool, now: BootMs) -> bool {
         warn!(results = results.len(), "the spool is full; the oldest results are given up");
         spool.state().dropped_results += results.len() as u64;
     }
-    true
 }
 
 /// What the details of these results weigh, leaving out what only gives them their form.
@@ -147,25 +153,27 @@ fn results_after(bytes: &[u8], offset: usize) -> Vec<RunResult> {
     results
 }
 
-/// What the disk does not take is bounded by age and by size; the oldest goes first.
+/// What the disk does not take is bounded by age and by size; the oldest goes first, and details before slots.
 fn bound_memory(spool: &Spool, now: BootMs) {
+    for (bytes, held_to) in take_from_memory(spool, now) {
+        give_up(spool, results_after(&bytes, held_to), bytes.len(), now);
+    }
+}
+
+/// The segments in memory that are too old or too much, with how far the database holds each.
+fn take_from_memory(spool: &Spool, now: BootMs) -> Vec<(Arc<Vec<u8>>, usize)> {
     let mut state = spool.state();
-    let in_memory = |segment: &Sealed| segment.bytes.as_ref().map_or(0, |bytes: &Arc<Vec<u8>>| bytes.len());
-    let mut total: usize = state.sealed.values().map(in_memory).sum();
-    let mut given_up = Vec::new();
-    for (key, segment) in state.sealed.iter().filter(|(_, segment)| segment.bytes.is_some()) {
-        let is_old = now.since(segment.sealed_at) >= MEMORY_KEEP_MS;
-        if !is_old && total <= spool.limits.memory_bytes {
+    let in_memory = |(key, segment): (&SegmentKey, &Sealed)| Some((*key, segment.bytes.clone()?, segment.sealed_at));
+    let oldest_first: Vec<(SegmentKey, Arc<Vec<u8>>, BootMs)> = state.sealed.iter().filter_map(in_memory).collect();
+    let mut total: usize = oldest_first.iter().map(|(_, bytes, _)| bytes.len()).sum();
+    let mut taken = Vec::new();
+    for (key, bytes, sealed_at) in oldest_first {
+        if now.since(sealed_at) < MEMORY_KEEP_MS && total <= spool.limits.memory_bytes {
             break;
         }
-        let lost = segment.bytes.as_ref().map_or(0, |bytes| results_after(bytes, segment.held_to).len());
-        total -= in_memory(segment);
-        given_up.push((*key, lost));
-    }
-    for (key, lost) in given_up {
-        warn!(results = lost, "the disk takes nothing and memory is full; the oldest results are given up");
-        state.dropped_results += lost as u64;
-        state.sealed.remove(&key);
+        total -= bytes.len();
         state.written.remove(&key);
+        taken.extend(state.sealed.remove(&key).map(|segment| (bytes, segment.held_to)));
     }
+    taken
 }

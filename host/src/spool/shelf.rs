@@ -102,6 +102,12 @@ impl Shelf {
         Ok(())
     }
 
+    /// Where a segment is written.
+    #[cfg(test)]
+    pub(super) fn path_of(&self, key: SegmentKey) -> PathBuf {
+        self.path(key, WANTED)
+    }
+
     fn path(&self, key: SegmentKey, kind: &str) -> PathBuf {
         self.directory.join(format!("{}-{:08}.{kind}", key.boot, key.number))
     }

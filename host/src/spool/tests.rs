@@ -1,3 +1,6 @@
+mod away;
+mod damaged;
+mod full_disk;
 mod reading;
 
 use farwatch_proto::pack::Unpacker;
