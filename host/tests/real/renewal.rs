@@ -3,8 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use farwatch_proto::id::HostId;
-use farwatch_proto::link::{FromControl, FromHost};
+use farwatch_proto::check::StreamId;
+use farwatch_proto::id::{CheckId, HostId, OrderId};
+use farwatch_proto::link::{FromControl, FromHost, Order};
 use farwatch_tests::certificate::{Authority, Validity};
 use farwatch_tests::wait::eventually_async;
 
@@ -43,7 +44,11 @@ async fn half_of_its_life_over_a_certificate_is_renewed_and_shown_on_the_next_li
     }
     link.say(&FromControl::NotRenewed { reason: "not now".to_owned() }).await;
     let good = world.authority.renewed(&request, HOST, later).unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // The host takes one message after the other: once it declines this order it has looked at all before it.
+    let stream = StreamId { check: CheckId::from_bytes([9; 16]), number: 0 };
+    let unheld = Order { id: OrderId::from_bytes([9; 16]), stream, revision: 1, ordered_at: now(), attempt: 1 };
+    link.say(&FromControl::Run { orders: vec![unheld] }).await;
+    link.hear_until(|message| matches!(message, FromHost::DeclinesOrder { .. }).then_some(())).await;
     assert_eq!(fs::read_to_string(&file).unwrap(), before, "none of these is a renewal");
     link.say(&FromControl::Certificate { chain: good.clone() }).await;
     eventually_async("the new certificate on disk", LIMIT, async || {
