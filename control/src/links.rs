@@ -4,7 +4,6 @@
 //! certificate says, and a message that claims otherwise is refused. Whoever shows no certificate may ask for one by a
 //! join token, and for nothing else.
 
-mod grace;
 mod identity;
 mod join;
 mod modules;

@@ -3,7 +3,6 @@
 //! Control and neighbours are accepted by name and authority; the system's roots count for nothing here. The certificate
 //! is renewed while the host runs: whoever dials or is dialled from then on is shown the new one.
 
-mod grace;
 mod renewal;
 mod shown;
 
@@ -14,9 +13,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use farwatch_core::certificate::Validity;
+use farwatch_identity::{ForbearingOfClients, ForbearingOfServers, Named, named_in};
 use farwatch_proto::id::HostId;
-use farwatch_proto::link::{CONTROL_NAME, HOST_URI_PREFIX};
-use farwatch_proto::time::UnixMs;
+use farwatch_proto::link::CONTROL_NAME;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject;
@@ -26,12 +25,8 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SignatureScheme};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::prelude::{FromDer, X509Certificate};
-use x509_parser::time::ASN1Time;
 
 use crate::private_file::write_whole;
-use grace::{ForbearingOfClients, ForbearingOfServers};
 use shown::Shown;
 
 pub(crate) use renewal::Renewal;
@@ -132,7 +127,7 @@ fn certified(directory: &Path, chain_pem: &[u8]) -> anyhow::Result<(HostId, Cert
         .collect::<Result<Vec<_>, _>>()
         .context("there are no PEM certificates in it")?;
     let key = PrivateKeyDer::from_pem_slice(&file(directory, "host.key")?).context("host.key holds no PEM key")?;
-    let (host, validity) = named_in(chain.first().context("it is empty")?)?;
+    let Named { host, validity, .. } = named_in(chain.first().context("it is empty")?)?;
     let key = CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider())
         .context("host.pem and host.key do not belong together")?;
     Ok((host, key, validity))
@@ -141,27 +136,4 @@ fn certified(directory: &Path, chain_pem: &[u8]) -> anyhow::Result<(HostId, Cert
 /// The name that every control process must show.
 pub(crate) fn control_name() -> ServerName<'static> {
     ServerName::try_from(CONTROL_NAME).expect("the constant is a DNS name")
-}
-
-/// The host a certificate names.
-pub(crate) fn host_in(certificate: &CertificateDer<'_>) -> anyhow::Result<HostId> {
-    named_in(certificate).map(|(host, _)| host)
-}
-
-fn named_in(certificate: &CertificateDer<'_>) -> anyhow::Result<(HostId, Validity)> {
-    let (_, certificate) = X509Certificate::from_der(certificate).context("the certificate cannot be read")?;
-    let moment = |time: ASN1Time| UnixMs(time.timestamp().saturating_mul(1000));
-    let ends = certificate.validity();
-    let validity = Validity { from: moment(ends.not_before), until: moment(ends.not_after) };
-    for extension in certificate.extensions() {
-        let ParsedExtension::SubjectAlternativeName(names) = extension.parsed_extension() else { continue };
-        for name in &names.general_names {
-            if let GeneralName::URI(uri) = name
-                && let Some(id) = uri.strip_prefix(HOST_URI_PREFIX)
-            {
-                return Ok((id.parse().with_context(|| format!("the certificate names {uri}"))?, validity));
-            }
-        }
-    }
-    bail!("the certificate names no host; it needs the URI {HOST_URI_PREFIX}hst_…")
 }

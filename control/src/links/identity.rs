@@ -5,18 +5,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use farwatch_identity::{ForbearingOfClients, Named, named_in};
 use farwatch_proto::id::HostId;
 use farwatch_proto::join::AuthorityDigest;
-use farwatch_proto::link::HOST_URI_PREFIX;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
-use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::prelude::{FromDer, X509Certificate};
-
-use super::grace::Forbearing;
 
 /// Control's certificate and key, and the authority that signs hosts.
 #[derive(Debug)]
@@ -56,7 +52,7 @@ impl LinkIdentity {
             .build()?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_client_cert_verifier(Arc::new(Forbearing(hosts)))
+            .with_client_cert_verifier(Arc::new(ForbearingOfClients(hosts)))
             .with_single_cert(self.shown_chain(), self.key.clone_key())?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         // A resumed session would show the certificate of the first one, whatever became of that since.
@@ -90,22 +86,7 @@ impl Peer {
     pub(super) fn of(connection: &ServerConnection, address: SocketAddr) -> anyhow::Result<Self> {
         let chain = connection.peer_certificates().context("the peer showed no certificate")?;
         let first = chain.first().context("the peer showed no certificate")?;
-        let (_, certificate) = X509Certificate::from_der(first).context("the certificate cannot be read")?;
-        Ok(Self { host: host_in(&certificate)?, public_key: certificate.public_key().raw.into(), address })
+        let Named { host, public_key, .. } = named_in(first)?;
+        Ok(Self { host, public_key: public_key.into(), address })
     }
-}
-
-/// The host a certificate names.
-fn host_in(certificate: &X509Certificate<'_>) -> anyhow::Result<HostId> {
-    for extension in certificate.extensions() {
-        let ParsedExtension::SubjectAlternativeName(names) = extension.parsed_extension() else { continue };
-        for name in &names.general_names {
-            if let GeneralName::URI(uri) = name
-                && let Some(id) = uri.strip_prefix(HOST_URI_PREFIX)
-            {
-                return id.parse().with_context(|| format!("the certificate names {uri}"));
-            }
-        }
-    }
-    bail!("the certificate names no host; it needs the URI {HOST_URI_PREFIX}hst_…")
 }

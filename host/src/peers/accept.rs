@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use farwatch_identity::named_in;
 use farwatch_proto::link::PeerRefusal;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -18,7 +19,6 @@ use tracing::{debug, info};
 use super::refused::TurnedAway;
 use super::session::{Session, socket_config};
 use super::{Peering, listen};
-use crate::identity::host_in;
 
 /// From the connection to the WebSocket. A neighbour that takes longer dials again.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
@@ -103,7 +103,7 @@ async fn converse(peering: &Peering, stream: TcpStream, address: SocketAddr) -> 
         })?;
         let chain = stream.get_ref().1.peer_certificates().context("the peer showed no certificate")?;
         let first = chain.first().context("the peer showed no certificate")?;
-        let host = host_in(first).inspect_err(|_| turn_away())?;
+        let host = named_in(first).inspect_err(|_| turn_away())?.host;
         let socket = accept_async_with_config(stream, Some(socket_config())).await?;
         anyhow::Ok((host, socket))
     });

@@ -31,7 +31,7 @@ fn core_never_awaits_and_knows_no_io() {
 #[test]
 fn the_clock_is_read_in_one_file_per_crate() {
     let words = ["Instant::now(", "SystemTime::now(", "clock_gettime("];
-    for folder in ["proto/src", "core/src", "sandbox/src", "host/src", "control/src", "cli/src"] {
+    for folder in ["proto/src", "core/src", "identity/src", "sandbox/src", "host/src", "control/src", "cli/src"] {
         let elsewhere: Vec<Source> =
             sources(folder).into_iter().filter(|source| !source.path.ends_with("/clock.rs")).collect();
         all_keep("the clock is read in clock.rs only", &elsewhere, |source| source.product_lines_with(&words));
@@ -55,7 +55,7 @@ fn tasks_are_started_in_one_file_per_crate_and_never_by_handlers() {
 #[test]
 fn sql_stands_in_the_store_only() {
     let words = ["\"select ", "\"insert into ", "\"update ", "\"delete from ", "sqlx::"];
-    for folder in ["proto/src", "core/src", "sandbox/src", "host/src", "control/src", "cli/src"] {
+    for folder in ["proto/src", "core/src", "identity/src", "sandbox/src", "host/src", "control/src", "cli/src"] {
         let outside: Vec<Source> =
             sources(folder).into_iter().filter(|source| !source.path.starts_with("control/src/store")).collect();
         all_keep("SQL stands in control/src/store only", &outside, |source| source.product_lines_with(&words));
@@ -73,7 +73,8 @@ fn only_the_compile_child_compiles() {
 
 #[test]
 fn every_file_says_what_it_is_for_and_holds_one_idea() {
-    let folders = ["proto", "core", "sandbox", "host", "control", "cli", "tests", "bench", "checks-wasm", "setup"];
+    let folders =
+        ["proto", "core", "identity", "sandbox", "host", "control", "cli", "tests", "bench", "checks-wasm", "setup"];
     let mut all: Vec<Source> = folders.into_iter().flat_map(sources).collect();
     all.retain(|source| !source.path.contains("/target/"));
     all_keep("every file opens with its purpose", &all, |source| {
@@ -111,7 +112,9 @@ fn the_gate_reads_components_by_the_version_that_writes_them() {
 
 #[test]
 fn no_room_is_a_junk_room() {
-    for folder in ["proto/src", "core/src", "sandbox/src", "host/src", "control/src", "cli/src", "tests/src"] {
+    for folder in
+        ["proto/src", "core/src", "identity/src", "sandbox/src", "host/src", "control/src", "cli/src", "tests/src"]
+    {
         for source in sources(folder) {
             let name = source.path.rsplit('/').next().unwrap_or_default();
             assert!(
@@ -128,9 +131,10 @@ fn the_arrows_between_the_crates_never_turn() {
     let allowed: BTreeMap<&str, &[&str]> = [
         ("proto", &[][..]),
         ("core", &["proto"]),
+        ("identity", &["proto", "core"]),
         ("sandbox", &["proto"]),
-        ("host", &["proto", "core", "sandbox"]),
-        ("control", &["proto", "core", "sandbox"]),
+        ("host", &["proto", "core", "identity", "sandbox"]),
+        ("control", &["proto", "core", "identity", "sandbox"]),
         ("tests", &["proto", "core"]),
     ]
     .into();
