@@ -57,6 +57,10 @@ pub struct Leading {
     pub contradicted: usize,
     /// Checks that hosts cannot run.
     pub unable: usize,
+    /// Hosts whose disks take no results.
+    pub full_disks: usize,
+    /// Results that hosts gave up for want of room since they started.
+    pub dropped_results: u64,
     /// Checks that could not be confirmed, up or down.
     pub unconfirmed: usize,
     /// How long a mass failure has lasted, and how many streams began to fail in the last minute.
@@ -162,7 +166,7 @@ fn of_database(answered: &Answered) -> Option<Finding> {
 }
 
 fn of_leader(leading: &Leading, found: &mut Vec<Finding>) {
-    let Leading { shown_ms_ago, heard, silent, contradicted, unable, unconfirmed, mass_failure } = *leading;
+    let Leading { shown_ms_ago, heard, silent, contradicted, unable, unconfirmed, mass_failure, .. } = *leading;
     if shown_ms_ago > STUCK_MS {
         let says = format!("the leader has been stuck for {} s", shown_ms_ago / 1000);
         found.push(failing(
@@ -202,6 +206,7 @@ fn of_leader(leading: &Leading, found: &mut Vec<Finding>) {
         let says = format!("hosts are unable to run {unable} checks");
         found.push(degraded("hosts-unable", says, "`farwatch host show` says which checks, and why"));
     }
+    of_disks(leading, found);
     if let Some((lasted_ms, streams)) = mass_failure {
         let for_s = lasted_ms / 1000;
         let says = format!("a mass failure since {for_s} s: {streams} streams began to fail in the last minute");
@@ -217,6 +222,26 @@ fn of_leader(leading: &Leading, found: &mut Vec<Finding>) {
             "checks-unconfirmed",
             says,
             "too few hosts answered; see `farwatch check list` and the hosts",
+        ));
+    }
+}
+
+fn of_disks(leading: &Leading, found: &mut Vec<Finding>) {
+    let Leading { full_disks, dropped_results, .. } = *leading;
+    if full_disks > 0 {
+        let says = format!("the disks of {full_disks} hosts take no results, which lie in their memory alone");
+        found.push(degraded(
+            "host-disks-full",
+            says,
+            "free their disks; `farwatch host show` says which; their checks are run, by standbys as well",
+        ));
+    }
+    if dropped_results > 0 {
+        let says = format!("hosts gave up {dropped_results} results for want of room since they started");
+        found.push(degraded(
+            "results-given-up",
+            says,
+            "give them more disk, or see why they do not reach control; `farwatch host show` says which",
         ));
     }
 }
@@ -302,6 +327,8 @@ mod tests {
         assert_eq!(led(|leader| leader.silent = 1), [(Degraded, "hosts-silent")]);
         assert_eq!(led(|leader| leader.contradicted = 1), [(Degraded, "hosts-cut-off")]);
         assert_eq!(led(|leader| leader.unable = 1), [(Degraded, "hosts-unable")]);
+        assert_eq!(led(|leader| leader.full_disks = 1), [(Degraded, "host-disks-full")]);
+        assert_eq!(led(|leader| leader.dropped_results = 1), [(Degraded, "results-given-up")]);
         assert_eq!(led(|leader| leader.unconfirmed = 1), [(Degraded, "checks-unconfirmed")]);
         assert_eq!(with(|seen| seen.tasks[0].error = Some("no".to_owned())), [(Degraded, "task-failing")]);
         assert_eq!(with(|seen| seen.tasks[0].ran_ms_ago = Some(60_001)), [(Degraded, "task-late")]);

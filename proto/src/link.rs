@@ -154,6 +154,12 @@ pub enum FromHost {
         /// Frames of kinds it did not know, since it started.
         #[serde(default)]
         unknown_kinds: u64,
+        /// Its disk takes no results: what it runs lies in its memory alone.
+        #[serde(default)]
+        disk_full: bool,
+        /// Results that it gave up for want of room, since it started.
+        #[serde(default)]
+        dropped_results: u64,
     },
     /// Results, straight from the spool.
     Results(Batch),

@@ -195,5 +195,13 @@ impl RawHost {
 }
 
 fn heartbeat(wall: UnixMs) -> FromHost {
-    FromHost::Heartbeat { wall, loop_lag_ms: 0, running: 0, hears: Vec::new(), unknown_kinds: 0 }
+    FromHost::Heartbeat {
+        wall,
+        loop_lag_ms: 0,
+        running: 0,
+        hears: Vec::new(),
+        unknown_kinds: 0,
+        disk_full: false,
+        dropped_results: 0,
+    }
 }

@@ -217,6 +217,8 @@ fn shown(host: &Value, look: Look) -> String {
         ("running", text(host, "running").into()),
         ("hears", host["hears"].as_array().map_or(0, Vec::len).to_string().into()),
         ("loop lag", host["loop_lag_ms"].as_i64().map_or_else(String::new, length).into()),
+        ("disk", if host["disk_full"] == true { "takes no results" } else { "" }.to_owned().into()),
+        ("given up", text(host, "dropped_results").into()),
         ("refused", text(host, "refused").into()),
         ("refuted", refuted(host)),
         ("provider", text(host, "provider").into()),

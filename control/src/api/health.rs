@@ -225,6 +225,8 @@ fn leading(leader: &LeaderStatus, now: UnixMs) -> Leading {
         silent: leader.hosts.len() - heard,
         contradicted: leader.hosts.values().filter(|host| host.contradicted).count(),
         unable: leader.hosts.values().map(|host| host.unable.len()).sum(),
+        full_disks: leader.hosts.values().filter(|host| host.disk_full).count(),
+        dropped_results: leader.hosts.values().map(|host| host.dropped_results).sum(),
         unconfirmed: leader.unconfirmed,
         mass_failure: leader.mass_failure.map(|(since, streams)| (now.since(since), streams)),
     }

@@ -49,6 +49,12 @@ pub struct HostStatus {
     pub running: u32,
     /// The largest lag of its loop in its last heartbeat, in milliseconds.
     pub loop_lag_ms: u32,
+    /// Its disk takes no results, so they lie in its memory alone.
+    #[serde(default)]
+    pub disk_full: bool,
+    /// Results that it gave up for want of room, since it started.
+    #[serde(default)]
+    pub dropped_results: u64,
     /// Messages of it that were refused since the leader took office.
     pub refused: u64,
     /// What others found of the failures it saw first.

@@ -331,6 +331,8 @@ impl<'a> Reign<'a> {
                 hears: session.map(|session| session.hears.clone()).unwrap_or_default(),
                 running: session.map_or(0, |session| session.running),
                 loop_lag_ms: session.map_or(0, |session| session.loop_lag_ms),
+                disk_full: session.is_some_and(|session| session.disk_full),
+                dropped_results: session.map_or(0, |session| session.dropped_results),
                 refused: state.refused.get(&host.id).copied().unwrap_or(0),
                 rounds: state.outages.rounds_of(host.id),
                 unable: session.map(|session| session.unable.clone()).unwrap_or_default(),

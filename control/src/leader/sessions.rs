@@ -67,6 +67,10 @@ pub(super) struct Session {
     pub(super) running: u32,
     /// The largest lag of its loop since the last heartbeat, in milliseconds.
     pub(super) loop_lag_ms: u32,
+    /// Its disk takes no results.
+    pub(super) disk_full: bool,
+    /// Results that it gave up for want of room.
+    pub(super) dropped_results: u64,
 }
 
 /// What a hello says of interest here.
@@ -156,6 +160,8 @@ impl Session {
             since: now,
             running: 0,
             loop_lag_ms: 0,
+            disk_full: false,
+            dropped_results: 0,
         }
     }
 

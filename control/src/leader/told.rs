@@ -147,10 +147,12 @@ impl State {
 
     fn hear(&mut self, draft: &mut Draft, host: HostId, message: FromHost, now: Now) {
         match message {
-            FromHost::Heartbeat { loop_lag_ms, running, hears, .. } => {
+            FromHost::Heartbeat { loop_lag_ms, running, hears, disk_full, dropped_results, .. } => {
                 if let Some(session) = self.sessions.get_mut(&host) {
                     session.loop_lag_ms = loop_lag_ms;
                     session.running = running;
+                    session.disk_full = disk_full;
+                    session.dropped_results = dropped_results;
                     session.hears = hears.into_iter().take(FLEET_MAX_HOSTS).collect();
                     session.neighbours.extend(&session.hears);
                     self.fleet.hear_of(host, &session.hears);

@@ -122,6 +122,8 @@ impl<'l> Session<'l> {
             running: shared.health.running(),
             hears: shared.peers().heard(shared.clock.boot()).collect(),
             unknown_kinds: shared.health.unknown_kinds(),
+            disk_full: shared.spool.is_degraded(),
+            dropped_results: shared.spool.dropped_results(),
         };
         send(&mut self.socket, &heartbeat).await?;
         within_send_limit(self.socket.send(Message::Ping(Bytes::new()))).await

@@ -24,6 +24,10 @@ pub(super) struct SeenView {
     hears: BTreeSet<HostId>,
     running: u32,
     loop_lag_ms: u32,
+    /// Whether its disk takes no results: they lie in its memory alone, and standbys run its slots as well.
+    disk_full: bool,
+    /// Results that it gave up for want of room, since it started.
+    dropped_results: u64,
     refused: u64,
     /// Outages that it saw first and that others confirmed, since the leader took office.
     rounds_confirmed: u64,
@@ -47,6 +51,8 @@ impl From<HostStatus> for SeenView {
             hears,
             running,
             loop_lag_ms,
+            disk_full,
+            dropped_results,
             refused,
             rounds,
             unable,
@@ -64,6 +70,8 @@ impl From<HostStatus> for SeenView {
             hears,
             running,
             loop_lag_ms,
+            disk_full,
+            dropped_results,
             refused,
             rounds_confirmed: rounds.confirmed,
             rounds_refuted: rounds.refuted,

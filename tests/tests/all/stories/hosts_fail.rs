@@ -1,5 +1,7 @@
 //! A host that dies, stops or is cut off is replaced, and nothing is missed.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use farwatch_proto::time::UnixMs;
@@ -7,9 +9,9 @@ use farwatch_tests::clock::now;
 use farwatch_tests::nginx::free_address;
 use farwatch_tests::relay::Relay;
 use farwatch_tests::scene::{Scene, moment};
-use farwatch_tests::system::System;
+use farwatch_tests::system::{System, farwatch};
 use farwatch_tests::wait::eventually;
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
 const LIMIT: Duration = Duration::from_secs(40);
 /// Warm-up, notice, and a slot.
@@ -189,9 +191,50 @@ fn what_a_host_ran_outlives_it_and_its_disk_where_a_neighbour_was_told() {
     eventually("two slots to pass", LIMIT, || Ok((now().since(away) > 21_000).then_some(()))).unwrap();
     scene.system.signal(scene.system.host_pid(&victim).unwrap(), Signal::KILL).unwrap();
     let died = now();
-    std::fs::remove_dir_all(scene.system.data().join("hosts").join(&victim).join("spool")).unwrap();
+    fs::remove_dir_all(scene.system.data().join("hosts").join(&victim).join("spool")).unwrap();
     scene.system.signal(control, Signal::CONT).unwrap();
     ran(&scene, "shop", &victim, (away, died), 2);
+    nothing_missed_since(&scene, began);
+    assert!(scene.incidents().unwrap().is_empty());
+}
+
+/// Lets a process write no byte to any file, as on a full disk, or all it wants.
+fn let_write(pid: Pid, may: bool) {
+    let current = if may { None } else { Some(0) };
+    prlimit(Some(pid), Resource::Fsize, Rlimit { current, maximum: None }).unwrap();
+}
+
+#[test]
+fn a_host_whose_disk_is_full_runs_on_says_so_and_writes_again_once_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    // A real disk sends no signal when it is full. Who is told to pass over this one hands that on to all it starts.
+    let deaf = folder.path().join("deaf");
+    let farwatch = farwatch().unwrap();
+    fs::write(&deaf, format!("#!/bin/sh\ntrap '' XFSZ\nexec {} \"$@\"\n", farwatch.display())).unwrap();
+    fs::set_permissions(&deaf, fs::Permissions::from_mode(0o755)).unwrap();
+    let scene = Scene::set(&SITES, System::builder().flag("--warmup=2s").program(&deaf)).unwrap();
+    linked(&scene);
+    let began = now();
+    let victim = scene.runner_of("shop").unwrap();
+    let pid = scene.system.host_pid(&victim).unwrap();
+    let says_full =
+        || scene.system.api().get("/v1/health").map(|health| health.to_string().contains("host-disks-full"));
+    let_write(pid, false);
+    eventually("the host to say that its disk is full", LIMIT, || Ok(says_full()?.then_some(()))).unwrap();
+    assert_eq!(scene.host(&victim).unwrap()["disk_full"], true);
+    let control = scene.system.control_pid().unwrap();
+    scene.system.signal(control, Signal::STOP).unwrap();
+    let away = now();
+    eventually("two slots to pass", LIMIT, || Ok((now().since(away) > 21_000).then_some(()))).unwrap();
+    scene.system.signal(control, Signal::CONT).unwrap();
+    ran(&scene, "shop", &victim, (away, away + 21_000), 2);
+    let_write(pid, true);
+    eventually("the host to write again", LIMIT, || {
+        let is_told = scene.system.log(&victim).contains("the spool can be written again");
+        Ok((is_told && !says_full()?).then_some(()))
+    })
+    .unwrap();
+    assert_eq!(scene.host(&victim).unwrap()["dropped_results"], 0);
     nothing_missed_since(&scene, began);
     assert!(scene.incidents().unwrap().is_empty());
 }
