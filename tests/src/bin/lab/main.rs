@@ -64,7 +64,7 @@ fn direct(words: &[&str]) -> anyhow::Result<()> {
     );
     let folder = tempfile::Builder::new().prefix("farwatch-lab-").tempdir()?;
     let network = Network::of_this_process(hosts).build()?;
-    let mut command = all_ending_with(network.0.command(Place::Control, &std::env::current_exe()?));
+    let mut command = all_ending_with(&network.0.command(Place::Control, &std::env::current_exe()?));
     command.arg("conduct").arg(network.0.name()).arg(folder.path()).args(words);
     let conducted = conducted(command);
     drop(network);
@@ -76,7 +76,7 @@ fn direct(words: &[&str]) -> anyhow::Result<()> {
 
 /// Runs it in a space of process numbers of its own, which ends with this process: the kernel ends whatever is in there,
 /// also hosts that took over from those that were started.
-fn all_ending_with(command: Command) -> Command {
+fn all_ending_with(command: &Command) -> Command {
     let mut apart = Command::new("setpriv");
     apart.args(["--pdeathsig", "KILL", "unshare", "--pid", "--mount-proc", "--fork", "--kill-child"]);
     apart.arg(command.get_program()).args(command.get_args());
