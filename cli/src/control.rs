@@ -48,6 +48,9 @@ pub(crate) struct ControlArgs {
     /// Lets webhooks reach this private network; may be repeated.
     #[arg(long, env = "FARWATCH_ALLOW_NET", value_delimiter = ',', value_name = "CIDR")]
     allow_net: Vec<String>,
+    /// Where hosts connect every five seconds to know whether they see the world; name several that fail apart.
+    #[arg(long, env = "FARWATCH_REFERENCE", value_delimiter = ',', value_name = "HOST:PORT")]
+    reference: Vec<String>,
     /// How long a returning host proves itself before it owns checks again.
     #[arg(long, env = "FARWATCH_WARMUP", default_value = "60s", value_parser = seconds, value_name = "TIME")]
     warmup: Duration,
@@ -84,6 +87,7 @@ pub(crate) fn run(args: ControlArgs) -> Result<(), Failure> {
         identity: args.identity,
         master_key_file: args.master_key_file,
         allow_net: args.allow_net,
+        reference: args.reference,
         warmup: args.warmup,
         hold_down_max: args.hold_down_max,
         certificate_life: args.host_certificate_life,

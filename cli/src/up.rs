@@ -71,6 +71,9 @@ pub(crate) struct UpArgs {
     /// Lets checks and webhooks reach this private network; may be repeated.
     #[arg(long, env = "FARWATCH_ALLOW_NET", value_delimiter = ',', value_name = "CIDR")]
     allow_net: Vec<String>,
+    /// Where hosts connect every five seconds to know whether they see the world; name several that fail apart.
+    #[arg(long, env = "FARWATCH_REFERENCE", value_delimiter = ',', value_name = "HOST:PORT")]
+    reference: Vec<String>,
     /// How long a returning host proves itself before it owns checks again.
     #[arg(long, env = "FARWATCH_WARMUP", default_value = "60s", value_parser = seconds, value_name = "TIME")]
     warmup: Duration,

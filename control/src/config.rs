@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use farwatch_proto::join::is_endpoint;
+use farwatch_proto::panel::REFERENCES_MAX;
 use ipnet::IpNet;
 
 use crate::otlp::{OtlpConfig, OtlpFlags};
@@ -29,6 +31,8 @@ pub struct ControlFlags {
     pub master_key_file: Option<PathBuf>,
     /// `--allow-net`: private networks that webhooks may reach.
     pub allow_net: Vec<String>,
+    /// `--reference`: where hosts connect to know whether they see the world.
+    pub reference: Vec<String>,
     /// `--warmup`: how long a returning host proves itself.
     pub warmup: Duration,
     /// `--hold-down-max`: how long one that dies again and again does, at most.
@@ -59,6 +63,7 @@ pub struct ControlConfig {
     pub(crate) identity: PathBuf,
     pub(crate) master_key_file: PathBuf,
     pub(crate) allow_nets: Vec<IpNet>,
+    pub(crate) references: Vec<String>,
     pub(crate) warmup: Duration,
     pub(crate) hold_down_max: Duration,
     pub(crate) certificate_life: Duration,
@@ -77,6 +82,7 @@ impl ControlConfig {
             return Err(BadConfig(format!("--api-listen {}: {why}", flags.api_listen)));
         }
         let allow_nets = networks(&flags.allow_net)?;
+        let references = references(flags.reference)?;
         let tell = TellConfig::try_new(&flags.tell).map_err(|why| BadConfig(why.to_string()))?;
         let otlp = OtlpConfig::try_new(&flags.otlp).map_err(|why| BadConfig(why.to_string()))?;
         Ok(Self {
@@ -87,6 +93,7 @@ impl ControlConfig {
             identity: flags.identity.unwrap_or_else(|| data.join("identity")),
             master_key_file: flags.master_key_file.unwrap_or_else(|| data.join("master.key")),
             allow_nets,
+            references,
             warmup: flags.warmup,
             hold_down_max: flags.hold_down_max,
             certificate_life: flags.certificate_life,
@@ -118,6 +125,16 @@ fn networks(given: &[String]) -> Result<Vec<IpNet>, BadConfig> {
     given.iter().map(parse).collect()
 }
 
+fn references(given: Vec<String>) -> Result<Vec<String>, BadConfig> {
+    if given.len() > REFERENCES_MAX {
+        return Err(BadConfig(format!("--reference: {} are too many; name {REFERENCES_MAX} at most", given.len())));
+    }
+    match given.iter().find(|reference| !is_endpoint(reference)) {
+        Some(bad) => Err(BadConfig(format!("--reference {bad}: write name:port, such as 1.1.1.1:443"))),
+        None => Ok(given),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +149,7 @@ mod tests {
             identity: None,
             master_key_file: None,
             allow_net: Vec::new(),
+            reference: vec!["one.one.one.one:443".into(), "[2606:4700::1111]:53".into()],
             warmup: Duration::from_secs(60),
             hold_down_max: Duration::from_secs(3600),
             certificate_life: Duration::from_secs(86_400),
@@ -144,10 +162,12 @@ mod tests {
     #[test]
     fn a_bad_value_is_one_line_that_names_its_flag() {
         let nowhere = OtlpFlags { endpoint: Some("nowhere".into()), ..OtlpFlags::default() };
-        let wrong: [(&str, ControlFlags); 4] = [
+        let wrong: [(&str, ControlFlags); 6] = [
             ("--database: ", ControlFlags { database: Some("mysql://x".into()), ..flags() }),
             ("--api-listen 0.0.0.0:80: ", ControlFlags { api_listen: "0.0.0.0:80".parse().unwrap(), ..flags() }),
             ("--otlp-endpoint: ", ControlFlags { otlp: nowhere, ..flags() }),
+            ("--reference 1.1.1.1: ", ControlFlags { reference: vec!["1.1.1.1".into()], ..flags() }),
+            ("--reference: 17 ", ControlFlags { reference: vec!["1.1.1.1:53".into(); 17], ..flags() }),
             ("--allow-net ten: ", ControlFlags { allow_net: vec!["ten".into()], ..flags() }),
         ];
         for (begins, flags) in wrong {

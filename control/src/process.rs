@@ -163,6 +163,7 @@ async fn serve(
             warmup_ms: i64::try_from(config.warmup.as_millis())?,
             hold_down_max_ms: i64::try_from(config.hold_down_max.as_millis())?,
         },
+        references: config.references.clone(),
         metrics: metrics.clone(),
         handle: handle.clone(),
     };

@@ -6,6 +6,7 @@
 //! contradict its silence.
 
 mod hearsay;
+mod insane;
 mod numbers;
 mod rules;
 mod strain;
@@ -18,6 +19,8 @@ use farwatch_proto::id::HostId;
 use farwatch_proto::time::{BootMs, Stamp, UnixMs};
 
 pub use hearsay::{ASK_AFTER_MS, ASK_FOR_MS, BRAKE_MS, CUT_OFF_MS};
+pub use insane::INSANE_FOR_MS;
+use insane::PanelSaid;
 use numbers::Beginning;
 pub use numbers::{LOST_VIEWS_MAX, is_lost};
 use strain::Slots;
@@ -82,6 +85,10 @@ struct Life {
     flaps: u32,
     /// How its slots were run of late.
     slots: Slots,
+    /// What votes made of late of the failures it saw first.
+    rounds: Slots,
+    /// What it says of its panel of references.
+    panel: PanelSaid,
     /// Whom it says it hears.
     hears: BTreeSet<HostId>,
     /// Whom it ever said to hear, to this leader.
@@ -99,6 +106,8 @@ impl Life {
             last_death: None,
             flaps: 0,
             slots: Slots::default(),
+            rounds: Slots::default(),
+            panel: PanelSaid::default(),
             hears: BTreeSet::new(),
             neighbours: BTreeSet::new(),
             places_by: None,
@@ -125,7 +134,8 @@ impl Life {
         };
         self.last_death = Some(now);
         self.steady_since = None;
-        self.slots = Slots::default();
+        (self.slots, self.rounds) = (Slots::default(), Slots::default());
+        self.panel = PanelSaid::default();
     }
 }
 
@@ -256,6 +266,7 @@ impl Fleet {
             return decisions;
         }
         self.heed_strain(newest, now);
+        self.heed_insanity(newest, now);
         let dead = self.newly_dead(newest, now);
         if !dead.is_empty() {
             return self.bury(&dead, newest, now, wall);

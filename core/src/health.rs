@@ -3,6 +3,10 @@
 //! Every finding has a code that stays the same, so that a program can go by it, a sentence, and what to do. Nothing is
 //! asked here: the caller brings what it saw.
 
+use farwatch_proto::panel::PanelCount;
+
+use crate::sanity::is_broken;
+
 /// A leader shows that it leads about every second; one that has not for this long is stuck.
 const STUCK_MS: i64 = 10_000;
 /// A question to the database that takes longer is a sign of trouble: usual ones take a few milliseconds.
@@ -63,6 +67,12 @@ pub struct Leading {
     pub dropped_results: u64,
     /// Checks that could not be confirmed, up or down.
     pub unconfirmed: usize,
+    /// Hosts that have lost their references while most others see them.
+    pub insane: usize,
+    /// How the panel of references looks to hosts.
+    pub panel: PanelCount,
+    /// Hosts that own more streams than they have run places for.
+    pub beyond_capacity: usize,
     /// How long a mass failure has lasted, and how many streams began to fail in the last minute.
     pub mass_failure: Option<(i64, usize)>,
 }
@@ -115,6 +125,7 @@ pub fn findings(observed: &Observed) -> Vec<Finding> {
     }
     if let Some(leading) = &observed.leading {
         of_leader(leading, &mut found);
+        of_fitness(leading, &mut found);
     }
     found.extend(observed.tasks.iter().filter_map(of_task));
     if observed.unreadable_rows > 0 {
@@ -246,6 +257,35 @@ fn of_disks(leading: &Leading, found: &mut Vec<Finding>) {
     }
 }
 
+/// What the panel of references and the load of hosts say.
+fn of_fitness(leading: &Leading, found: &mut Vec<Finding>) {
+    let Leading { insane, panel: PanelCount { passing, failing }, beyond_capacity, .. } = *leading;
+    if is_broken(leading.panel) {
+        let says = format!("{failing} of {} hosts do not see the references, so they are ignored", passing + failing);
+        found.push(degraded(
+            "references-broken",
+            says,
+            "mend the references, or name others by `farwatch control --reference`; no host is judged by them meanwhile",
+        ));
+    }
+    if insane > 0 {
+        let says = format!("{insane} hosts have lost the references, and leave their slots to others");
+        found.push(degraded(
+            "hosts-insane",
+            says,
+            "look at the network of these hosts; `farwatch host list` says which, and they come back by themselves",
+        ));
+    }
+    if beyond_capacity > 0 {
+        let says = format!("the checks of {beyond_capacity} hosts may take more than half of their run places");
+        found.push(degraded(
+            "hosts-beyond-capacity",
+            says,
+            "add hosts, give these more --run-places or less weight, or shorten timeouts; see `farwatch host list`",
+        ));
+    }
+}
+
 fn of_task(task: &TaskSeen) -> Option<Finding> {
     let name = task.name;
     if let Some(error) = &task.error {
@@ -330,11 +370,21 @@ mod tests {
         assert_eq!(led(|leader| leader.full_disks = 1), [(Degraded, "host-disks-full")]);
         assert_eq!(led(|leader| leader.dropped_results = 1), [(Degraded, "results-given-up")]);
         assert_eq!(led(|leader| leader.unconfirmed = 1), [(Degraded, "checks-unconfirmed")]);
+        assert_eq!(led(|leader| leader.insane = 1), [(Degraded, "hosts-insane")]);
+        assert_eq!(led(|leader| leader.beyond_capacity = 1), [(Degraded, "hosts-beyond-capacity")]);
         assert_eq!(with(|seen| seen.tasks[0].error = Some("no".to_owned())), [(Degraded, "task-failing")]);
         assert_eq!(with(|seen| seen.tasks[0].ran_ms_ago = Some(60_001)), [(Degraded, "task-late")]);
         assert_eq!(with(|seen| seen.dead_deliveries = 1), [(Degraded, "deliveries-dead")]);
         assert_eq!(with(|seen| seen.overdue_ms = Some(120_001)), [(Degraded, "deliveries-late")]);
         assert_eq!(with(|seen| seen.own_incidents = (1, 3)), [(Degraded, "slots-missed")]);
+    }
+
+    #[test]
+    fn a_panel_that_too_many_do_not_see_is_what_broke() {
+        let seen = |passing, failing| led(|leader| leader.panel = PanelCount { passing, failing });
+        assert_eq!(seen(4, 1), []);
+        assert_eq!(seen(4, 2), [(Severity::Degraded, "references-broken")]);
+        assert_eq!(seen(0, 5), [(Severity::Degraded, "references-broken")]);
     }
 
     #[test]

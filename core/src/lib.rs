@@ -15,6 +15,10 @@ pub mod held;
 
 pub mod clocks;
 
+pub mod sanity;
+
+pub mod capacity;
+
 pub mod ownership;
 
 pub mod fleet;

@@ -35,6 +35,7 @@ use crate::listeners;
 use crate::modules::Loading;
 use crate::notify;
 use crate::orders::Orders;
+use crate::panel::Panel;
 use crate::peers::{self, Book, Door, Numbers, Peering};
 use crate::probe::{LOOKUPS_MAX, ProbeSettings, Prober};
 use crate::release::{self, Releases};
@@ -140,6 +141,7 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner, claim: &Clai
         desks,
         peers: Mutex::new(Peers::new(book.linked(), clock.boot())),
         book,
+        panel: Panel::open(settings.data.join("references.json"), clock.clone()),
         copies: Arc::new(copies),
         places: Arc::new(Semaphore::new(settings.run_places as usize)),
         vote_places: Arc::new(Semaphore::new((settings.run_places as usize / VOTE_PLACES_ONE_IN).max(1))),
@@ -150,6 +152,8 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner, claim: &Clai
         shared.remember(&readers.holdings.borrow());
     }
     let to_shards = start_shards(config, guests, &shared, &readers)?;
+    let (reads, stopping) = (shared.clone(), services.stopping());
+    services.task("panel", async move { reads.panel.serve(&reads.prober, stopping).await });
     let (to_assignment, assigned) = mpsc::channel(ASSIGNMENTS_WAITING_MAX);
     services.task("assignment", assignment.serve(assigned, services.clone()));
     services.task("spool", keep_writing(shared.clone(), time, services.stopping()));

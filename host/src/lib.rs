@@ -12,6 +12,7 @@ pub mod probe;
 pub mod spool;
 
 mod assignment;
+mod belief;
 mod copies;
 mod desks;
 mod entropy;
@@ -26,6 +27,7 @@ mod modules;
 mod notify;
 mod orders;
 mod outcome;
+mod panel;
 mod peers;
 mod private_file;
 mod release;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use farwatch_core::held::Held;
 use farwatch_core::ownership::{Ended, Peers};
+use farwatch_core::sanity::Ran;
 use farwatch_proto::check::{Definition, StreamId};
 use farwatch_proto::id::HostId;
 use farwatch_proto::link::FromHost;
@@ -19,6 +20,7 @@ use farwatch_sandbox::types::Failure;
 use farwatch_sandbox::{Limits, Probes, RunContext, Sandbox, http, tcp};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
+use crate::belief::Settled;
 use crate::clock::Clock;
 use crate::copies::Copies;
 use crate::desks::Desks;
@@ -26,6 +28,7 @@ use crate::health::{Health, PAUSE_MS, Pulse};
 use crate::holdings::Holdings;
 use crate::orders::Orders;
 use crate::outcome;
+use crate::panel::Panel;
 use crate::peers::{Book, Word};
 use crate::probe::{HOST_TROUBLE, Prober};
 use crate::spool::Spool;
@@ -45,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) peers: Mutex<Peers>,
     /// Its neighbours, and what is to be said to them.
     pub(crate) book: Book,
+    /// By what this host knows whether to believe what it sees.
+    pub(crate) panel: Panel,
     /// What they ran, until control has it.
     pub(crate) copies: Arc<Copies>,
     /// One for each run that may be under way.
@@ -112,24 +117,27 @@ impl Shared {
     pub(crate) async fn run(&self, job: Job, holdings: &Holdings, pulse: &Pulse, place: Vec<OwnedSemaphorePermit>) {
         let Some(definition) = job.held.revision(job.revision) else { return };
         let _running = self.health.begin_run();
-        let (started, began) = (self.clock.wall(), self.clock.instant());
-        let pauses = pulse.pauses(self.clock.boot());
+        let (started, began, since) = (self.clock.wall(), self.clock.instant(), self.clock.boot());
+        let pauses = pulse.pauses(since);
         let ran = self.run_in_sandbox(&job, definition, holdings, started).await;
         let took = self.clock.instant().saturating_duration_since(began);
         drop(place);
         let was_paused = pulse.pauses(self.clock.boot()) != pauses || took > longest(definition);
-        let outcome = if was_paused {
+        let found = if was_paused {
             outcome::host_trouble("host-paused", "this host was paused during the run, so its times mean nothing")
         } else {
             ran
         };
+        let span = Ran { started: since, ended: self.clock.boot() };
+        let Settled { outcome, was_yielded } = self.settle(&job, found, span).await;
         let terms = terms(definition, holdings);
         let duration_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
         let Job { stream, purpose, slot, tell, .. } = job;
         let ended = if outcome.status.covers() { Ended::Covers } else { Ended::Disturbed };
         let result = RunResult { stream, purpose, slot, terms, started, duration_us, outcome };
         self.keep(&result);
-        if purpose == Purpose::Slot {
+        // What was left to the others and is void after all leaves nothing more to say.
+        if purpose == Purpose::Slot && (ended == Ended::Covers || !was_yielded) {
             let said = self.desks.of(stream.check).ended(stream, slot, ended, self.clock.wall());
             let statement = Statement { stream, slot, said };
             match said {

@@ -24,6 +24,7 @@ use crate::desks::shard_of;
 use crate::health::{BEAT_MS, PAUSE_MS, Pulse};
 use crate::holdings::Holdings;
 use crate::orders::Admission;
+use crate::panel::Panel;
 use crate::runner::{Job, Shared};
 use crate::spawn::{self, Stopping};
 
@@ -49,6 +50,7 @@ pub(crate) struct Shard {
 /// The places and modules that the desk asks for.
 struct Machine<'a> {
     places: &'a Arc<Semaphore>,
+    panel: &'a Panel,
     holdings: &'a Holdings,
 }
 
@@ -61,6 +63,10 @@ impl Facilities for Machine<'_> {
 
     fn readiness(&self, module: &ModuleHash) -> Readiness {
         self.holdings.readiness(module)
+    }
+
+    fn is_sane(&self) -> bool {
+        !self.panel.is_insane()
     }
 }
 
@@ -140,7 +146,7 @@ impl Shard {
 
     fn step(&self) {
         let now = Now { wall: self.shared.clock.wall(), boot: self.shared.clock.boot() };
-        let mut machine = Machine { places: &self.shared.places, holdings: &self.holdings };
+        let mut machine = Machine { places: &self.shared.places, panel: &self.shared.panel, holdings: &self.holdings };
         let acts = self.shared.desks.at(self.number).step(now, &self.shared.peers(), &mut machine);
         for act in acts {
             match act {
@@ -164,6 +170,10 @@ impl Shard {
         let (code, message) = match lack {
             Lack::Place => ("no-run-place", "all run places of this host were taken while the slot's window was open"),
             Lack::Module => ("module-missing", "the module of the check is not loaded on this host"),
+            Lack::Sanity => (
+                "host-insane",
+                "this host saw its references no more while others saw them, and nobody else ran the slot",
+            ),
         };
         let job = Job { held, revision, stream, purpose: Purpose::Slot, slot, attempt: 0, tell: Vec::new() };
         self.shared.keep_not_run(&job, &self.holdings, code, message);

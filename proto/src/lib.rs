@@ -21,6 +21,8 @@ pub mod run;
 
 pub mod pack;
 
+pub mod panel;
+
 pub mod link;
 pub mod peer;
 pub mod signed;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::{Definition, StreamId};
 use crate::fleet::View;
 use crate::id::{BootId, CheckId, HostId, OrderId, ReleaseHash};
+use crate::panel::{PanelCount, PanelWord};
 use crate::peer::PeerAddress;
 use crate::signed::{SignedBatch, SignedBatchId};
 use crate::time::{Stamp, UnixMs};
@@ -160,6 +161,12 @@ pub enum FromHost {
         /// Results that it gave up for want of room, since it started.
         #[serde(default)]
         dropped_results: u64,
+        /// How its panel of references was at the last reading, where it has one and has read it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        panel: Option<PanelWord>,
+        /// It has lost its references while most of its neighbours have theirs: it runs no slots, and its failures are void.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        insane: bool,
     },
     /// Results, straight from the spool.
     Results(Batch),
@@ -276,6 +283,13 @@ pub enum FromControl {
     Peers {
         /// By host.
         peers: Vec<PeerAddress>,
+    },
+    /// The panel of references, and how it looks to the fleet. Said again every few seconds.
+    Panel {
+        /// Where to connect, `name:port` or `address:port`; none where no panel is configured.
+        references: Vec<String>,
+        /// How many hosts see them and do not.
+        fleet: PanelCount,
     },
     /// Run these now.
     Run {

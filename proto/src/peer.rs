@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::StreamId;
 use crate::id::{BootId, HostId};
 use crate::link::Mark;
+use crate::panel::PanelWord;
 use crate::signed::SignedBatch;
 use crate::time::UnixMs;
 
@@ -71,6 +72,9 @@ pub enum FromPeer {
         /// Control's database holds everything of this start of its process before this place in its spool.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         held: Option<Mark>,
+        /// How its panel of references was at the last reading, where it has one and has read it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        panel: Option<PanelWord>,
     },
     /// What it ran of slots that both own, to be kept until control has it. It comes before the word that they are done.
     Results(SignedBatch),
@@ -102,6 +106,17 @@ mod tests {
     fn a_name_is_one_label_of_hex_before_the_domain() {
         let name = peer_name(HostId::from_bytes([0xab; 16]));
         assert_eq!(name, format!("{}.host.farwatch.internal", "ab".repeat(16)));
+    }
+
+    #[test]
+    fn versions_that_know_no_panel_are_read_and_read_what_is_said_of_it() {
+        let before = r#"{"kind":"heartbeat","wall":7}"#;
+        let heard = FromPeer::Heartbeat { wall: UnixMs(7), held: None, panel: None };
+        assert_eq!(serde_json::from_str::<FromPeer>(before).unwrap(), heard);
+        assert_eq!(serde_json::to_string(&heard).unwrap(), before, "where there is nothing to say, nothing is said");
+        let later = r#"{"kind":"heartbeat","wall":7,"panel":"sings"}"#;
+        let FromPeer::Heartbeat { panel, .. } = serde_json::from_str(later).unwrap() else { panic!("no heartbeat") };
+        assert_eq!(panel, Some(PanelWord::Unknown));
     }
 
     #[test]

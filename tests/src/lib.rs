@@ -15,6 +15,7 @@ pub mod nginx;
 pub mod ordeal;
 pub mod otlp_receiver;
 pub mod python;
+pub mod references;
 pub mod relay;
 pub mod scene;
 pub mod system;

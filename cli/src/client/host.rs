@@ -141,6 +141,7 @@ fn listed(hosts: &Value, look: Look) -> String {
         "name",
         "standing",
         "link",
+        "sanity",
         "version",
         "provider",
         "region",
@@ -154,6 +155,7 @@ fn listed(hosts: &Value, look: Look) -> String {
             text(host, "name").into(),
             standing(host),
             link(host),
+            sanity(host),
             text(host, "version").into(),
             text(host, "provider").into(),
             text(host, "region").into(),
@@ -190,6 +192,25 @@ fn link(host: &Value) -> Cell {
     }
 }
 
+/// Whether it sees the references that control names.
+fn sanity(host: &Value) -> Cell {
+    let word = host["sanity"].as_str().unwrap_or_default().replace('_', " ");
+    let tone = match word.as_str() {
+        "sane" => Tone::Good,
+        "doubtful" => Tone::Doubtful,
+        "insane" => Tone::Bad,
+        _ => Tone::Plain,
+    };
+    Cell::toned(word, tone)
+}
+
+/// The run places that its own streams may take at worst.
+fn load(host: &Value) -> Cell {
+    let Some(places) = host["load_places"].as_f64() else { return Cell::plain("") };
+    let tone = if host["beyond_capacity"] == true { Tone::Doubtful } else { Tone::Plain };
+    Cell::toned(format!("{places:.1} of {} places at worst", text(host, "run_places")), tone)
+}
+
 fn independent(host: &Value) -> Cell {
     if host["independent"] == false { Cell::toned("no", Tone::Doubtful) } else { Cell::plain("yes") }
 }
@@ -212,7 +233,9 @@ fn shown(host: &Value, look: Look) -> String {
         ("standing", standing(host)),
         ("link", link(host)),
         ("version", text(host, "version").into()),
+        ("sanity", sanity(host)),
         ("run places", text(host, "run_places").into()),
+        ("load", load(host)),
         ("owns", text(host, "owns").into()),
         ("running", text(host, "running").into()),
         ("hears", host["hears"].as_array().map_or(0, Vec::len).to_string().into()),
@@ -246,13 +269,13 @@ mod tests {
         let hosts = json!({"items": [{
             "name": "fra", "standing": "active", "connected": false, "silent_ms": 6100, "provider": "p", "version": "1.0.0",
             "region": "eu", "country": "DE", "independent": false, "id": "hst_1",
-            "rounds_refuted": 3, "rounds_confirmed": 1,
+            "rounds_refuted": 3, "rounds_confirmed": 1, "sanity": "insane",
         }]});
         let shown = listed(&hosts, Look::PLAIN);
         let line = shown.lines().nth(1).unwrap();
         assert_eq!(
             line,
-            "fra   active    silent 6.1 s  1.0.0    p         eu      DE       no           3 of 4   hst_1"
+            "fra   active    silent 6.1 s  insane  1.0.0    p         eu      DE       no           3 of 4   hst_1"
         );
     }
 

@@ -146,6 +146,7 @@ fn summary(status: &Value, look: Look) -> String {
         ("leader", Cell::plain(format!("{leads}; journal row {}", text(health, "journal_seq")))),
         ("version", text(health, "version").into()),
         ("hosts", hosts(status)),
+        ("references", references(&health["references"])),
         ("checks", checks(health)),
         ("incidents", counted(health, "open_incidents", "open", Tone::Bad)),
         ("last 24 h", ledger(&status["ledger"])),
@@ -160,6 +161,20 @@ fn hosts(status: &Value) -> Cell {
     let active = all.iter().filter(|host| host["standing"] == json!("active")).count();
     let tone = if active == all.len() { Tone::Good } else { Tone::Doubtful };
     Cell::toned(format!("{active} of {} active", all.len()), tone)
+}
+
+/// Whether hosts can tell that they have lost the world.
+fn references(references: &Value) -> Cell {
+    let (lost, ignored) = (references["lost_by"].as_u64().unwrap_or(0), references["ignored"] == json!(true));
+    match references["configured"].as_u64() {
+        None => Cell::plain("not known to this process"),
+        Some(0) => Cell::plain("none: a host that has lost the world is not known by it"),
+        Some(_) if ignored => Cell::toned(format!("ignored: {lost} hosts do not see them"), Tone::Doubtful),
+        Some(some) if lost == 0 => {
+            Cell::toned(format!("{some}, seen by {} hosts", text(references, "seen_by")), Tone::Good)
+        }
+        Some(some) => Cell::toned(format!("{some}, lost by {lost} hosts"), Tone::Doubtful),
+    }
 }
 
 /// How many checks have each verdict that any has.
@@ -254,10 +269,23 @@ mod tests {
     fn the_first_line_says_that_all_is_well() {
         let screen = shown(&well(), Look::PLAIN);
         assert_eq!(screen.lines().next(), Some("Farwatch  All is well"));
-        for line in ["hosts      2 of 2 active", "checks     3 up", "incidents  none open", "tasks      1 run"] {
+        for line in ["hosts       2 of 2 active", "checks      3 up", "incidents   none open", "tasks       1 run"] {
             assert!(screen.contains(line), "{line:?} is not in:\n{screen}");
         }
         assert!(verdict_of(&well()).is_ok());
+    }
+
+    #[test]
+    fn whether_hosts_can_tell_that_they_lost_the_world_is_said() {
+        let says = |references: Value| {
+            let mut status = well();
+            status["health"]["references"] = references;
+            shown(&status, Look::PLAIN).lines().find(|line| line.starts_with("references")).unwrap().to_owned()
+        };
+        assert!(says(json!({"configured": 0})).contains("none: a host"));
+        assert!(says(json!({"configured": 3, "seen_by": 5, "lost_by": 0})).contains("3, seen by 5 hosts"));
+        assert!(says(json!({"configured": 3, "seen_by": 4, "lost_by": 1})).contains("3, lost by 1 hosts"));
+        assert!(says(json!({"configured": 3, "lost_by": 5, "ignored": true})).contains("ignored: 5 hosts"));
     }
 
     #[test]
@@ -281,7 +309,7 @@ mod tests {
         status["incidents"] = json!([{"check_name": "shop", "first_failed_slot": 10_000, "code": "refused",
                                       "message": "nobody listens", "id": "inc_1"}]);
         let screen = shown(&status, Look::PLAIN);
-        assert!(screen.contains("checks     1 down, 2 up"), "{screen}");
+        assert!(screen.contains("checks      1 down, 2 up"), "{screen}");
         assert!(screen.contains("shop           1 min 30 s  refused  nobody listens  inc_1"), "{screen}");
         assert!(verdict_of(&status).is_ok());
     }

@@ -52,6 +52,7 @@ fn flags(args: &UpArgs, index: usize) -> Result<ControlFlags, Failure> {
         identity: None,
         master_key_file: None,
         allow_net: args.allow_net.clone(),
+        reference: args.reference.clone(),
         warmup: args.warmup,
         hold_down_max: Duration::from_millis(HOLD_DOWN_MAX_MS.unsigned_abs()),
         certificate_life: Duration::from_millis(LIFE_MS.unsigned_abs()),
@@ -106,6 +107,7 @@ fn role(args: &UpArgs, data: &Path, directory: &Path, index: usize) -> Role {
     ];
     words.extend(args.otlp.words());
     words.extend(args.allow_net.iter().map(|net| flag("allow-net", net)));
+    words.extend(args.reference.iter().map(|reference| flag("reference", reference)));
     let mut environment = args.tell.environment();
     let database = args.database_via.get(index).or(args.database.as_ref());
     environment.extend(database.cloned().map(|url| ("FARWATCH_DATABASE", url)));

@@ -10,6 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{extract::FromRequestParts, http::request::Parts};
 use farwatch_core::fleet::SILENCE_MS;
 use farwatch_core::health::{Answered, Finding, Leading, Observed, Severity, TaskSeen, findings, worst};
+use farwatch_core::sanity::is_broken;
+use farwatch_proto::panel::PanelCount;
 use farwatch_proto::time::{Stamp, UnixMs};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -82,6 +84,8 @@ struct DetailView {
     unconfirmed: usize,
     /// Since when there is a mass failure.
     mass_failure_since: Option<UnixMs>,
+    /// The panel of references; absent where this process does not lead.
+    references: Option<ReferencesView>,
     /// How far this process has read what is on record of the last hours; absent until it has read all of it once.
     tail: Option<TailView>,
     /// Incidents that go on; absent while the database does not answer.
@@ -92,6 +96,27 @@ struct DetailView {
     deliveries_dead: Option<i64>,
     /// How many checks the leader watches, by verdict; empty where this process does not lead.
     checks: BTreeMap<String, u64>,
+}
+
+/// By what hosts know whether they see the world.
+#[derive(Serialize, JsonSchema)]
+struct ReferencesView {
+    /// How many are configured. Without any, a host that has lost the world is not told from a world that is down.
+    configured: usize,
+    /// Hosts that see half of them, or more.
+    seen_by: u32,
+    /// Hosts that see fewer.
+    lost_by: u32,
+    /// Whether so many do that the references are what broke, and no host is judged by them.
+    ignored: bool,
+}
+
+impl From<&LeaderStatus> for ReferencesView {
+    fn from(leader: &LeaderStatus) -> Self {
+        let PanelCount { passing, failing } = leader.panel;
+        let ignored = is_broken(leader.panel);
+        Self { configured: leader.references, seen_by: passing, lost_by: failing, ignored }
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -186,6 +211,7 @@ fn detail_of(
         refused: leader.refused,
         unconfirmed: leader.unconfirmed,
         mass_failure_since: leader.mass_failure.map(|(since, _)| since),
+        references: leader.leads.then(|| ReferencesView::from(&leader)),
         tail: tail.map(TailView::from),
         open_incidents: backlog.map(|backlog| backlog.open_incidents),
         deliveries_waiting: backlog.map(|backlog| backlog.waiting),
@@ -228,6 +254,9 @@ fn leading(leader: &LeaderStatus, now: UnixMs) -> Leading {
         full_disks: leader.hosts.values().filter(|host| host.disk_full).count(),
         dropped_results: leader.hosts.values().map(|host| host.dropped_results).sum(),
         unconfirmed: leader.unconfirmed,
+        insane: leader.hosts.values().filter(|host| host.insane).count(),
+        panel: leader.panel,
+        beyond_capacity: leader.hosts.values().filter(|host| host.beyond_capacity).count(),
         mass_failure: leader.mass_failure.map(|(since, streams)| (now.since(since), streams)),
     }
 }

@@ -232,7 +232,7 @@ impl Fleet {
             standing: self.standings.get(&id).copied(),
             independent: because.is_none(),
             not_independent_because: because,
-            seen: seen.map(SeenView::from),
+            seen: seen.map(|seen| SeenView::of(seen, self.status.references)),
         }
     }
 }

@@ -155,7 +155,7 @@ pub(super) fn apply(state: &mut State, draft: Draft, head: JournalHead, now: Now
         }
     }
     changed.into_iter().for_each(|check| state.recount(check, now.wall));
-    state.count_outages(&draft.rounds, &draft.failing, now.wall);
+    state.count_outages(&draft.rounds, &draft.failing, now);
     for (check, event) in &draft.events {
         log_incident(state, *check, event, now);
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 
 use farwatch_proto::id::{CheckId, HostId, OrderId, ReleaseHash};
+use farwatch_proto::panel::{PanelCount, PanelWord};
 use farwatch_proto::run::RunResult;
 use farwatch_proto::time::{Stamp, UnixMs};
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ pub use super::outages::RoundCount;
 const REQUESTS_MAX: usize = 64;
 
 /// What the leader knows of a connected host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HostStatus {
     /// Whether a link is open.
     pub connected: bool,
@@ -60,13 +61,25 @@ pub struct HostStatus {
     /// What others found of the failures it saw first.
     #[serde(default)]
     pub rounds: RoundCount,
+    /// How its panel of references was, where it has read one.
+    #[serde(default)]
+    pub panel: Option<PanelWord>,
+    /// Whether it has lost its references while most others see them.
+    #[serde(default)]
+    pub insane: bool,
+    /// The run places that the streams it is the first owner of may take at worst; once they were added up.
+    #[serde(default)]
+    pub load: Option<f64>,
+    /// Whether that is more than half of its run places.
+    #[serde(default)]
+    pub beyond_capacity: bool,
     /// Checks it cannot run, with the reason.
     pub unable: BTreeMap<CheckId, String>,
 }
 
 /// How the leader stands; a new one about every second. In the database for processes that do not lead, so a field
 /// that is added has a default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LeaderStatus {
     /// Whether it leads: not so where nobody has shown anything.
     pub leads: bool,
@@ -86,6 +99,12 @@ pub struct LeaderStatus {
     /// Since when there is a mass failure, and how many streams began to fail in the last minute.
     #[serde(default)]
     pub mass_failure: Option<(UnixMs, usize)>,
+    /// References that are configured.
+    #[serde(default)]
+    pub references: usize,
+    /// How the panel of references looks to the hosts that are heard.
+    #[serde(default)]
+    pub panel: PanelCount,
     /// The last row of the journal.
     pub journal_seq: i64,
     /// When this was true.

@@ -58,6 +58,8 @@ pub struct LeaderConfig {
     pub listeners: Vec<SocketAddr>,
     /// How long a returning host proves itself.
     pub proving: Proving,
+    /// Where hosts connect to know whether they see the world.
+    pub references: Vec<String>,
     /// Where renewals, takeovers and flushes are counted.
     pub metrics: Metrics,
     /// How the rest of the process sees the leader.

@@ -12,6 +12,7 @@ use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
+use super::draft::Now;
 use super::state::State;
 
 /// Rounds about outages that failures seen by one host began, since the leader took office.
@@ -58,8 +59,9 @@ impl State {
     }
 
     /// Counts what a committed draft has brought.
-    pub(super) fn count_outages(&mut self, rounds: &[(HostId, bool)], failing: &[StreamId], now: UnixMs) {
+    pub(super) fn count_outages(&mut self, rounds: &[(HostId, bool)], failing: &[StreamId], now: Now) {
         for (host, refuted) in rounds {
+            self.fleet.note_round(*host, *refuted, now.boot);
             let count = self.outages.rounds.entry(*host).or_default();
             if *refuted {
                 count.refuted += 1;
@@ -67,7 +69,7 @@ impl State {
                 count.confirmed += 1;
             }
         }
-        failing.iter().for_each(|stream| self.outages.mass_failure.note(*stream, now));
+        failing.iter().for_each(|stream| self.outages.mass_failure.note(*stream, now.wall));
     }
 
     /// Tells operators of the beginning and the end of a mass failure.

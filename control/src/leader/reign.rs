@@ -23,11 +23,12 @@ use super::commit::{apply, flush_of};
 use super::draft::{Draft, Now};
 use super::handle::{HostStatus, LeaderRequest, LeaderStatus};
 use super::lease::{LeaderConfig, Reigning};
+use super::loads::LOAD_PERIOD_MS;
 use super::sessions::Session;
 use super::state::State;
 use super::takeover::{by_check, registered_hosts};
 use super::testing::Tests;
-use super::{checkpoint, self_check, views};
+use super::{checkpoint, references, self_check, views};
 use crate::crash::{self, CrashPoint};
 use crate::links::LinkEvent;
 use crate::otlp::within;
@@ -68,6 +69,8 @@ pub(super) struct Reign<'a> {
     shown_at: i64,
     told_at: i64,
     asked_at: i64,
+    references_at: i64,
+    loads_at: i64,
     tidied_at: i64,
 }
 
@@ -83,6 +86,8 @@ impl<'a> Reign<'a> {
             shown_at: 0,
             told_at: 0,
             asked_at: 0,
+            references_at: 0,
+            loads_at: 0,
             tidied_at: config.clock.boot().0 - TIDY_PERIOD_MS + FIRST_TIDY_MS,
         }
     }
@@ -151,6 +156,14 @@ impl<'a> Reign<'a> {
         if now.boot.0 - self.asked_at >= ASK_PERIOD_MS {
             self.asked_at = now.boot.0;
             self.state.ask_after_silent(now.boot);
+        }
+        if now.boot.0 - self.references_at >= references::TELL_PERIOD_MS {
+            self.references_at = now.boot.0;
+            self.state.tell_references(&self.config.references, now.boot);
+        }
+        if now.boot.0 - self.loads_at >= LOAD_PERIOD_MS {
+            self.loads_at = now.boot.0;
+            self.state.add_up_loads(now.wall);
         }
         self.enforce_revisions(now).await?;
         self.end_checks(now);
@@ -335,6 +348,10 @@ impl<'a> Reign<'a> {
                 dropped_results: session.map_or(0, |session| session.dropped_results),
                 refused: state.refused.get(&host.id).copied().unwrap_or(0),
                 rounds: state.outages.rounds_of(host.id),
+                panel: state.fleet.panel_word(host.id),
+                insane: state.fleet.is_insane(host.id),
+                load: state.loads.get(&host.id).map(|load| load.places()),
+                beyond_capacity: state.is_beyond_capacity(host.id),
                 unable: session.map(|session| session.unable.clone()).unwrap_or_default(),
             };
             (host.id, status)
@@ -348,6 +365,8 @@ impl<'a> Reign<'a> {
             refused: state.refused.values().sum(),
             unconfirmed: state.census.unconfirmed(),
             mass_failure: state.outages.mass_failure(),
+            references: self.config.references.len(),
+            panel: state.fleet.panel_count(now.boot),
             journal_seq: i64::try_from(state.head.seq).unwrap_or(i64::MAX),
             at: now.wall,
             verdicts: state.census.verdicts(),

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use farwatch_core::capacity::Load;
 use farwatch_core::confirm::{Candidate, Panel};
 use farwatch_core::detect::Detector;
 use farwatch_core::evidence::Memory;
@@ -73,6 +74,10 @@ pub(super) struct State {
     pub(super) outages: Outages,
     /// What is watched, counted.
     pub(super) census: Census,
+    /// Whether so many hosts lose the references that they are ignored.
+    pub(super) are_references_broken: bool,
+    /// What each host had to bear when it was last added up.
+    pub(super) loads: BTreeMap<HostId, Load>,
 }
 
 /// How near hosts of a panel must be: the first of these that has enough of them.

@@ -97,6 +97,8 @@ pub(super) async fn load(
         noted: Vec::new(),
         outages: Outages::default(),
         census: Census::default(),
+        are_references_broken: false,
+        loads: BTreeMap::new(),
     };
     state.recount_all(now.wall);
     Ok(state)

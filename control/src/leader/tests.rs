@@ -4,9 +4,11 @@ mod census;
 mod evidence;
 mod handover;
 mod held;
+mod loads;
 mod lost_views;
 mod marks;
 mod outages;
+mod references;
 mod retired;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -106,6 +108,8 @@ impl World {
             noted: Vec::new(),
             outages: Outages::default(),
             census: Census::default(),
+            are_references_broken: false,
+            loads: BTreeMap::new(),
         };
         state.recount_all(now.wall);
         Self { state, draft: Draft::default(), outboxes, now, offsets: HashMap::new() }

@@ -147,7 +147,8 @@ impl State {
 
     fn hear(&mut self, draft: &mut Draft, host: HostId, message: FromHost, now: Now) {
         match message {
-            FromHost::Heartbeat { loop_lag_ms, running, hears, disk_full, dropped_results, .. } => {
+            FromHost::Heartbeat { loop_lag_ms, running, hears, disk_full, dropped_results, panel, insane, .. } => {
+                self.hear_of_panel(host, panel, insane, now.boot);
                 if let Some(session) = self.sessions.get_mut(&host) {
                     session.loop_lag_ms = loop_lag_ms;
                     session.running = running;

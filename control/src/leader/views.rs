@@ -64,7 +64,7 @@ async fn perform(store: &Store, state: &mut State, decision: Decision, now: Unix
             let standings: Vec<String> =
                 view.hosts.iter().map(|host| format!("{}={}", host.facts.name, host.standing.word())).collect();
             info!(view = %view.number, planned = view.planned, hosts = standings.join(" "), "view in force");
-            log_standings(&state.newest, &view);
+            log_standings(state, &view);
             state.views.put_in_force(view.clone());
             let placed_anew = registered(&view) != registered(&state.newest);
             state.newest = view.clone();
@@ -81,12 +81,15 @@ async fn perform(store: &Store, state: &mut State, decision: Decision, now: Unix
 }
 
 /// A line for each host that comes to stand otherwise than before.
-fn log_standings(before: &View, after: &View) {
+fn log_standings(state: &State, after: &View) {
     for ViewHost { id: host, standing, facts } in &after.hosts {
-        let from = before.standing(*host).map_or("unregistered", Standing::word);
+        let from = state.newest.standing(*host).map_or("unregistered", Standing::word);
         let (name, to, view) = (&facts.name, standing.word(), after.number);
         match standing {
             _ if from == to => {}
+            Standing::Warming if from == Standing::Active.word() && state.fleet.is_insane(*host) => {
+                warn!(%host, name, from, to, %view, "host planned around");
+            }
             Standing::Warming if from == Standing::Active.word() => {
                 warn!(%host, name, from, to, %view, "host overloaded");
             }

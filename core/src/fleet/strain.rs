@@ -1,4 +1,5 @@
-//! Which hosts cannot keep up: standbys run too many of their slots.
+//! Which hosts cannot keep up, or see what nobody else does: standbys run too many of their slots, or votes refute too many
+//! of the failures they saw first.
 //!
 //! A machine may live, be heard and still start too late: it lacks processor, memory or network. Its standbys notice slot
 //! by slot; here it is noticed that it goes on, and the host owns nothing until it has proven itself anew. Where that is
@@ -12,21 +13,21 @@ use farwatch_proto::time::BootMs;
 
 use super::Fleet;
 
-/// Slots are counted over this long.
+/// Slots, and rounds of votes, are counted over this long.
 const COUNTED_MS: i64 = 60_000;
 /// They are counted in parts of this length, of which the oldest is forgotten.
 const PART_MS: i64 = 10_000;
-/// More than one slot in so many run by a standby is too many.
+/// More than one slot in so many run by a standby, or one failure in so many refuted, is too many.
 const ONE_IN: u32 = 5;
-/// Fewer slots than this tell nothing.
+/// Fewer slots or rounds than this tell nothing.
 const SLOTS_MIN: u32 = 20;
 /// No more than one host in so many, and always one, owns nothing for this reason.
 const HOSTS_ONE_IN: usize = 5;
 
-/// How the slots of one host were run of late.
+/// How the slots of one host were run of late, or its failures voted on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slots {
-    /// By the part of time: those that the host ran, and those that a standby did.
+    /// By the part of time: those that the host ran, or saw rightly, and those of which that is not so.
     parts: VecDeque<(i64, u32, u32)>,
 }
 
@@ -63,13 +64,20 @@ impl Fleet {
         }
     }
 
+    /// A failure that this host saw first was voted on.
+    pub fn note_round(&mut self, first: HostId, was_refuted: bool, now: BootMs) {
+        if let Some(life) = self.hosts.get_mut(&first) {
+            life.rounds.count(was_refuted, now);
+        }
+    }
+
     /// The hosts that own and cannot keep up, unless they are so many that something else is wrong.
     pub(super) fn strained(&self, newest: &View, now: BootMs) -> BTreeSet<HostId> {
         let active = newest.hosts.iter().filter(|host| host.standing == Standing::Active);
         let (mut strained, mut all) = (BTreeSet::new(), 0);
         for host in active {
             all += 1;
-            if self.hosts.get(&host.id).is_some_and(|life| life.slots.are_hedged(now)) {
+            if self.hosts.get(&host.id).is_some_and(|life| life.slots.are_hedged(now) || life.rounds.are_hedged(now)) {
                 strained.insert(host.id);
             }
         }
@@ -126,6 +134,22 @@ mod tests {
         world.run(2 * COUNTED_MS);
         pass(&mut world, &[1], 10, 60);
         assert_eq!(standing(&world, 1), Standing::Warming);
+    }
+
+    #[test]
+    fn a_host_whose_failures_others_refute_owns_nothing_until_it_has_proven_itself() {
+        let mut world = World::settled(6);
+        let rounds = |world: &mut World, refuted: u32| {
+            (0..20).for_each(|round| world.fleet.note_round(host_id(1), round < refuted, BootMs(world.now)));
+            world.run(40_000);
+        };
+        rounds(&mut world, 4);
+        assert_eq!(standing(&world, 1), Standing::Active, "a fifth is not more than a fifth");
+        world.run(COUNTED_MS);
+        rounds(&mut world, 5);
+        assert_eq!(standing(&world, 1), Standing::Warming);
+        world.run(COUNTED_MS + 90_000);
+        assert_eq!(standing(&world, 1), Standing::Active);
     }
 
     #[test]

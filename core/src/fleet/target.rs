@@ -11,11 +11,11 @@ impl Fleet {
     /// the newest view's own, so that no difference means equality.
     pub(super) fn target(&self, newest: &View, now: BootMs) -> View {
         let begins = !newest.hosts.iter().any(|host| host.standing == Standing::Active);
-        let strained = self.strained(newest, now);
+        let (strained, insane) = (self.strained(newest, now), self.insane_for_long(newest, now));
         let hosts = self.hosts.iter().map(|(id, life)| {
             let earned = self.earned(*id, life, newest, begins, now);
-            let is_strained = earned == Standing::Active && strained.contains(id);
-            let standing = if is_strained { Standing::Warming } else { earned };
+            let is_unfit = strained.contains(id) || insane.contains(id);
+            let standing = if earned == Standing::Active && is_unfit { Standing::Warming } else { earned };
             ViewHost { id: *id, standing, facts: life.registered.facts.clone() }
         });
         View { hosts: hosts.collect(), placement_version: self.version_after(newest), ..newest.clone() }

@@ -340,7 +340,8 @@ impl Desk {
         let Some(definition) = line.held.due(line.stream, slot) else { return };
         let (stream, revision) = (line.stream, definition.revision);
         let readiness = facilities.readiness(&definition.module);
-        let place = if readiness == Readiness::Ready { facilities.take_place() } else { None };
+        let can_run = readiness == Readiness::Ready && facilities.is_sane();
+        let place = if can_run { facilities.take_place() } else { None };
         let Some(place) = place else {
             let Some(window_end) = line.window_end(slot) else { return };
             let was_yielded = matches!(line.own, Own::Yielded { .. });

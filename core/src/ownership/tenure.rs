@@ -86,6 +86,10 @@ mod tests {
         fn readiness(&self, _: &ModuleHash) -> Readiness {
             Readiness::Ready
         }
+
+        fn is_sane(&self) -> bool {
+            true
+        }
     }
 
     fn checked(repeat: Repeat) -> Definition {

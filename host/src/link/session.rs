@@ -124,6 +124,8 @@ impl<'l> Session<'l> {
             unknown_kinds: shared.health.unknown_kinds(),
             disk_full: shared.spool.is_degraded(),
             dropped_results: shared.spool.dropped_results(),
+            panel: shared.panel.word(),
+            insane: shared.panel.is_insane(),
         };
         send(&mut self.socket, &heartbeat).await?;
         within_send_limit(self.socket.send(Message::Ping(Bytes::new()))).await
@@ -194,6 +196,7 @@ impl<'l> Session<'l> {
             FromControl::Certificate { chain } => self.link.take_certificate(&chain),
             FromControl::NotRenewed { reason } => warn!(reason, "control did not renew the certificate"),
             FromControl::Peers { peers } => self.link.learn_peers(peers),
+            FromControl::Panel { references, fleet } => self.link.shared.panel.learn(references, fleet),
             FromControl::HandOver { origins } => self.link.hand_over(origins),
             FromControl::Received { batch } => self.link.shared.copies.received(batch),
             FromControl::NotLeader { leader } => return Ok(Some(End::NotLeader(leader))),

@@ -139,7 +139,8 @@ impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
             bail!("the neighbour has been silent for {} s", SILENCE_MS / 1000);
         }
         let (wall, held) = (clock.uncorrected_wall(), Some(self.peering.shared.spool.held()));
-        self.send(&FromPeer::Heartbeat { wall, held }).await
+        let panel = self.peering.shared.panel.word();
+        self.send(&FromPeer::Heartbeat { wall, held, panel }).await
     }
 
     async fn send_waiting(&mut self) -> anyhow::Result<()> {
@@ -179,9 +180,10 @@ impl<'p, S: AsyncRead + AsyncWrite + Unpin> Session<'p, S> {
                 shared.book.greeted(self.host, self.number, boot);
             }
             _ if !self.is_greeted => bail!("the first message must be a hello"),
-            FromPeer::Heartbeat { wall, held } => {
+            FromPeer::Heartbeat { wall, held, panel } => {
                 shared.clock.hear(Source::Peer(self.host), wall, 0);
                 held.into_iter().for_each(|mark| shared.copies.held(self.host, mark));
+                panel.into_iter().for_each(|word| shared.panel.hear(self.host, word));
             }
             FromPeer::Results(batch) if batch.origin != self.host => {
                 bail!("{} sent results of {} as its own", self.host, batch.origin)

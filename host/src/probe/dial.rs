@@ -49,6 +49,21 @@ impl Prober {
         trace.leave(self.clock.instant());
         Ok(stream)
     }
+
+    /// Connects to a reference of the operator, `name:port` or `address:port`, and hangs up; the reason where it cannot.
+    /// It goes the way of every probe, but `core/egress` is not asked: this is no customer's target.
+    pub(crate) async fn reach(&self, reference: &str) -> Result<(), String> {
+        let remote = match (reference.parse::<SocketAddr>(), reference.rsplit_once(':')) {
+            (Ok(address), _) => address,
+            (Err(_), Some((name, port))) => {
+                let port = port.parse().map_err(|_| format!("{port} is no port"))?;
+                let found = self.resolver.lookup(name, port).await.map_err(|mishap| mishap.message)?;
+                *found.first().ok_or("the name has no address")?
+            }
+            (Err(_), None) => return Err("it names no port".to_owned()),
+        };
+        connect(remote, self.bind).await.map(drop).map_err(|mishap| mishap.message)
+    }
 }
 
 fn literal(policy: &Policy, remote: SocketAddr, family: Option<IpVersion>) -> Result<SocketAddr, Mishap> {

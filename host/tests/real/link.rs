@@ -12,7 +12,7 @@ use farwatch_tests::nginx::{Nginx, Server, free_address};
 use crate::control::Link;
 use crate::running::{HOST, World, assign, now, soon_due, welcome};
 
-async fn acknowledged(link: &mut Link, n: u64) -> (Option<Stamp>, usize) {
+pub(crate) async fn acknowledged(link: &mut Link, n: u64) -> (Option<Stamp>, usize) {
     let wanted = Some(Stamp { era: 1, n });
     link.hear_until(|message| match message {
         FromHost::Holds { assignment, view, unable } if assignment == wanted => Some((view, unable.len())),
@@ -21,7 +21,7 @@ async fn acknowledged(link: &mut Link, n: u64) -> (Option<Stamp>, usize) {
     .await
 }
 
-fn order(definition: &farwatch_proto::check::Definition, n: u8) -> Order {
+pub(crate) fn order(definition: &farwatch_proto::check::Definition, n: u8) -> Order {
     Order {
         id: OrderId::from_bytes([n; 16]),
         stream: StreamId { check: definition.check, number: 0 },

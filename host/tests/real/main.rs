@@ -7,6 +7,7 @@ mod control;
 mod failures;
 mod http;
 mod link;
+mod panel;
 mod peers;
 mod probing;
 mod raw;

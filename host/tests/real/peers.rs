@@ -263,7 +263,7 @@ async fn a_silent_neighbour_is_dropped_and_one_that_speaks_is_not() {
     let mut speaks = stage.dial(&stage.certificate(NEIGHBOUR)).await.unwrap();
     speaks.greet(NEIGHBOUR).await;
     for _ in 0..14 {
-        speaks.say(&FromPeer::Heartbeat { wall: now(), held: None }).await;
+        speaks.say(&FromPeer::Heartbeat { wall: now(), held: None, panel: None }).await;
         assert!(!speaks.is_gone(Duration::from_millis(500)).await);
     }
     assert!(silent.is_gone(SILENCE).await && mute.is_gone(SILENCE).await);

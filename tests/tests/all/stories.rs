@@ -15,6 +15,7 @@ mod joining;
 mod links;
 mod outages;
 mod restored;
+mod sanity;
 mod starts;
 mod tcp;
 mod telemetry;

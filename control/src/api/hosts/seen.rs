@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use farwatch_proto::id::{CheckId, HostId, ReleaseHash};
+use farwatch_proto::panel::PanelWord;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -35,11 +36,47 @@ pub(super) struct SeenView {
     rounds_refuted: u64,
     /// The share of these among both; absent while there are none.
     refuted_share: Option<f64>,
+    /// Whether it sees the references, by which it is told from a world that is down.
+    sanity: SanityView,
+    /// The run places that the streams it is the first owner of may take at worst; absent until they were added up.
+    load_places: Option<f64>,
+    /// Whether that is more than half of its run places.
+    beyond_capacity: bool,
     unable: BTreeMap<CheckId, String>,
 }
 
-impl From<HostStatus> for SeenView {
-    fn from(status: HostStatus) -> Self {
+/// Whether a host sees the panel of references.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum SanityView {
+    /// No panel is configured, so nobody can tell.
+    Off,
+    /// It has not said yet.
+    NotKnown,
+    /// It sees half of the references, or more.
+    Sane,
+    /// It sees fewer; whether that is its own fault is not decided, or it is not.
+    Doubtful,
+    /// It sees fewer while most others see them: it runs no slots.
+    Insane,
+}
+
+impl SanityView {
+    const fn of(status: &HostStatus, references: usize) -> Self {
+        match status.panel {
+            _ if references == 0 => Self::Off,
+            _ if status.insane => Self::Insane,
+            Some(PanelWord::Passes) => Self::Sane,
+            Some(PanelWord::Fails) => Self::Doubtful,
+            Some(PanelWord::Unknown) | None => Self::NotKnown,
+        }
+    }
+}
+
+impl SeenView {
+    /// What the leader, which has so many references configured, sees of a host.
+    pub(super) fn of(status: HostStatus, references: usize) -> Self {
+        let sanity = SanityView::of(&status, references);
         let HostStatus {
             connected,
             silent_ms,
@@ -58,6 +95,10 @@ impl From<HostStatus> for SeenView {
             unable,
             can_upgrade: _,
             upgrade_failure: _,
+            panel: _,
+            insane: _,
+            load,
+            beyond_capacity,
         } = status;
         Self {
             connected,
@@ -76,6 +117,9 @@ impl From<HostStatus> for SeenView {
             rounds_confirmed: rounds.confirmed,
             rounds_refuted: rounds.refuted,
             refuted_share: rounds.refuted_share(),
+            sanity,
+            load_places: load,
+            beyond_capacity,
             unable,
         }
     }

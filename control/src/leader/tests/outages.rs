@@ -64,7 +64,7 @@ fn a_round_waits_while_the_hosts_have_no_places_for_votes() {
 fn a_mass_failure_and_its_end_are_noticed() {
     let mut world = World::new();
     let streams: Vec<StreamId> = (0..STREAMS_MIN as u16).map(|number| StreamId { number, ..STREAM }).collect();
-    world.state.count_outages(&[], &streams, world.now.wall);
+    world.state.count_outages(&[], &streams, world.now);
     world.state.watch_for_mass_failure(world.now.wall);
     assert_eq!(world.state.outages.mass_failure(), Some((world.now.wall, STREAMS_MIN)));
     world.state.watch_for_mass_failure(world.now.wall + 60_000);

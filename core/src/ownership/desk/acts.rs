@@ -29,6 +29,9 @@ pub trait Facilities {
 
     /// Whether this module can be run.
     fn readiness(&self, module: &ModuleHash) -> Readiness;
+
+    /// Whether what this host sees is to be believed: an insane one runs nothing, and leaves its slots to the others.
+    fn is_sane(&self) -> bool;
 }
 
 /// A run to be started now.
@@ -57,6 +60,8 @@ pub enum Lack {
     Place,
     /// The module was not there.
     Module,
+    /// What the host saw was not to be believed.
+    Sanity,
 }
 
 /// What is to be done.

@@ -150,8 +150,10 @@ impl Line {
         let definition = self.held.due(self.stream, slot)?;
         let Own::Yielded { runs: 0, .. } = self.own else { return None };
         let lack = match facilities.readiness(&definition.module) {
+            Readiness::Never => Lack::Module,
+            _ if !facilities.is_sane() => Lack::Sanity,
             Readiness::Ready => Lack::Place,
-            Readiness::NotYet | Readiness::Never => Lack::Module,
+            Readiness::NotYet => Lack::Module,
         };
         let (held, revision, stream) = (self.held.clone(), definition.revision, self.stream);
         Some(Act::GiveUp { held, revision, stream, slot, lack })

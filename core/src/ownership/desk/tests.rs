@@ -1,3 +1,4 @@
+mod insane;
 mod restarts;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ const TEN: i64 = 10_000;
 struct Machine {
     places: usize,
     readiness: Readiness,
+    is_sane: bool,
 }
 
 impl Facilities for Machine {
@@ -31,6 +33,10 @@ impl Facilities for Machine {
 
     fn readiness(&self, _: &ModuleHash) -> Readiness {
         self.readiness
+    }
+
+    fn is_sane(&self) -> bool {
+        self.is_sane
     }
 }
 
@@ -83,7 +89,7 @@ impl Owner {
         let mut views = Views::default();
         views.put_in_force(view(1, 0, true, &[]), UnixMs(0));
         let desk = Desk::new(list()[place]);
-        let machine = Machine { places: 9, readiness: Readiness::Ready };
+        let machine = Machine { places: 9, readiness: Readiness::Ready, is_sane: true };
         let mut owner = Self { desk, peers: Peers::new([], BootMs(0)), machine, views };
         owner.hold(repeat, slot() - 2 * TEN);
         owner.step(-1);
