@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::form::Form;
 use super::network::{Network, Place, all_networks};
+use super::targets::REFERENCE_PORTS;
 use crate::api::Api;
 use crate::certificate::{Authority, Validity};
 use crate::system::farwatch;
@@ -111,6 +112,7 @@ impl Fleet {
         command.arg(format!("--link-listen={}:{LINK_PORT}", Place::Control.address()));
         command.args([format!("--warmup={WARMUP}"), format!("--hold-down-max={WARMUP}")]);
         command.arg(format!("--allow-net={}", all_networks()));
+        command.args(REFERENCE_PORTS.map(|port| format!("--reference={}:{port}", Place::Targets.address())));
         self.control = Some(spawn(&self.folder, "control", &mut command)?);
         self.api = eventually("control to serve", START_LIMIT, || {
             let read = |name: &str| fs::read_to_string(data.join(name)).map(|text| text.trim().to_owned());
@@ -219,6 +221,16 @@ impl Fleet {
         let complaint = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "farwatch {}: {}", words.join(" "), complaint.trim());
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Waits until control shows that a host sees its references, or does not, by this word.
+    pub(super) fn await_sanity(&self, host: usize, word: &str) -> anyhow::Result<()> {
+        eventually(&format!("{} to be {word}", name(host)), SETTLE_LIMIT, || {
+            let listed = self.api.get("/v1/hosts")?;
+            let items = listed["items"].as_array().context("the hosts are no list")?;
+            let is_it = |one: &&Value| one["name"] == name(host).as_str() && one["sanity"] == word;
+            Ok(items.iter().find(is_it).map(drop))
+        })
     }
 
     /// Waits until every host may own checks.

@@ -26,8 +26,6 @@ pub(super) struct Scenario {
     pub(super) name: &'static str,
     /// Whether nothing is wrong with any host, so that a standby that runs a slot does so falsely.
     pub(super) is_sound: bool,
-    /// Whether what is wrong can be noticed by the fleet as it is built today.
-    pub(super) is_sensed: bool,
     /// Whether it needs the program of another version.
     pub(super) needs_release: bool,
     /// Plays it, and returns how many hosts or processes were struck.
@@ -35,7 +33,7 @@ pub(super) struct Scenario {
 }
 
 const fn usual(name: &'static str, play: fn(&mut Lab) -> anyhow::Result<usize>) -> Scenario {
-    Scenario { name, is_sound: false, is_sensed: true, needs_release: false, play }
+    Scenario { name, is_sound: false, needs_release: false, play }
 }
 
 /// All of them, in order: hosts begin on the long wire and are moved from it by the second. After the last one their
@@ -50,7 +48,7 @@ pub(super) const SCENARIOS: [Scenario; 12] = [
     usual("partition", partition),
     usual("cut-from-control", cut_from_control),
     usual("control-away", control_away),
-    Scenario { is_sensed: false, ..usual("no-internet", no_internet) },
+    usual("no-internet", no_internet),
     usual("provider-loss", provider_loss),
     Scenario { needs_release: true, ..usual("upgrade", upgrade) },
 ];
@@ -141,12 +139,18 @@ fn control_away(lab: &mut Lab) -> anyhow::Result<usize> {
     Ok(1)
 }
 
-/// One host no longer reaches any site, though all of the fleet reaches it.
+/// One host no longer reaches any site, nor any reference, though all of the fleet reaches it. It notices, and when it is over.
 fn no_internet(lab: &mut Lab) -> anyhow::Result<usize> {
+    leave_alone(BREATH);
     let host = any_host(lab);
     lab.faults.begin(host, now());
-    during(lab, &[(Place::Targets, Place::Host(host))])?;
+    lab.network.cut(Place::Targets, Place::Host(host))?;
+    let noticed = lab.fleet.await_sanity(host, "insane");
+    leave_alone(lab.form.cut);
+    lab.network.mend(Place::Targets, Place::Host(host))?;
     lab.faults.end(host, now());
+    noticed?;
+    lab.fleet.await_sanity(host, "sane")?;
     Ok(1)
 }
 

@@ -18,6 +18,8 @@ use crate::clock::now;
 
 /// Where the sites listen.
 pub(super) const PORT: u16 = 80;
+/// Where the references of the fleet do: whoever loses the sites loses them as well.
+pub(super) const REFERENCE_PORTS: [u16; 3] = [7001, 7002, 7003];
 /// A request that takes longer is none of a check's.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What a site answers.
@@ -41,6 +43,11 @@ pub(super) fn path(check: usize) -> String {
 
 /// Serves until it is killed.
 pub fn serve(log: &Path) -> anyhow::Result<()> {
+    for port in REFERENCE_PORTS {
+        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?;
+        // A connection that opens is all that is asked of a reference.
+        thread::spawn(move || listener.incoming().for_each(drop));
+    }
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)))?;
     let log = OpenOptions::new().create(true).append(true).open(log)?;
     let log = Arc::new(log);
