@@ -4,10 +4,13 @@
 set -euo pipefail
 
 packages=(
+  bind9                           # a name server for the dns check
   build-essential                 # C for ring and SQLite
+  chrony                          # a time server for the ntp check
   curl
   iproute2                        # network namespaces of the tests that cut routes
   nginx-light                     # the watched sites
+  openssl                         # speaks versions of TLS that nobody should speak any more
   postgresql                      # the second engine of the store
   python3-aiosmtpd                # the mail server
   python3-venv                    # a place for the webhook verifier

@@ -4,9 +4,12 @@
 //! that `core/egress` judged. Proxies named in the environment are ignored: what is measured is the
 //! target. A probe never decides whether its target is up.
 
+pub mod dns;
 pub mod evidence;
 pub mod http;
+pub mod icmp;
 pub mod tcp;
+pub mod udp;
 
 mod dial;
 mod fault;

@@ -3,6 +3,8 @@
 //! Whoever calls has taken a place for it. A run that was disturbed by this host says so and covers
 //! nothing, whatever its module thought it saw.
 
+mod probes;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -16,8 +18,7 @@ use farwatch_proto::outcome::{Outcome, Status};
 use farwatch_proto::peer::{Said, Statement};
 use farwatch_proto::run::{Purpose, RunResult, Terms};
 use farwatch_proto::time::UnixMs;
-use farwatch_sandbox::types::Failure;
-use farwatch_sandbox::{Limits, Probes, RunContext, Sandbox, http, tcp};
+use farwatch_sandbox::{Limits, RunContext, Sandbox};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::belief::Settled;
@@ -32,6 +33,7 @@ use crate::panel::Panel;
 use crate::peers::{Book, Word};
 use crate::probe::{HOST_TROUBLE, Prober};
 use crate::spool::Spool;
+use probes::RunProbes;
 
 /// What all runs of a host share.
 pub(crate) struct Shared {
@@ -72,31 +74,6 @@ pub(crate) struct Job {
     pub(crate) attempt: u32,
     /// Whom to tell of a slot's start and end.
     pub(crate) tell: Vec<HostId>,
-}
-
-/// The probes of one run, which notice when it was this host that failed.
-struct RunProbes<'a> {
-    prober: &'a Prober,
-    trouble: Option<String>,
-}
-
-impl RunProbes<'_> {
-    fn notice(&mut self, failure: &Failure) {
-        if failure.code == HOST_TROUBLE {
-            self.trouble = Some(failure.message.clone());
-        }
-    }
-}
-
-// Each probe on its own, for it is the larger half of a run and every run is moved about before it gets here.
-impl Probes for RunProbes<'_> {
-    async fn fetch(&mut self, request: http::Request) -> Result<http::Response, Failure> {
-        Box::pin(self.prober.fetch(request)).await.inspect_err(|failure| self.notice(failure))
-    }
-
-    async fn converse(&mut self, request: tcp::Request) -> Result<tcp::Response, Failure> {
-        Box::pin(self.prober.converse(request)).await.inspect_err(|failure| self.notice(failure))
-    }
 }
 
 impl Shared {
@@ -185,9 +162,9 @@ impl Shared {
             config: definition.prepared.clone(),
         };
         let limits = Limits::for_run(Duration::from_millis(definition.timeout_ms.into()));
-        let mut probes = RunProbes { prober: &self.prober, trouble: None };
+        let mut probes = RunProbes::new(&self.prober);
         let report = self.sandbox.run(module, &mut probes, &context, &limits).await;
-        match probes.trouble {
+        match probes.into_trouble() {
             Some(trouble) => outcome::host_trouble(HOST_TROUBLE, &trouble),
             None => outcome::of_report(report),
         }

@@ -8,62 +8,60 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::bindings::farwatch::check::types::Failure;
-use crate::bindings::farwatch::check::{http, tcp};
+use crate::bindings::farwatch::check::{dns, http, icmp, tcp, tls, udp};
 use crate::clock;
 
 /// What a guest came to when it was polled.
 pub(crate) enum Step<T> {
     /// Its call is over.
     Finished(T),
-    /// It waits for this probe.
-    Asked(Asked),
+    /// It waits for this.
+    Asked(Question),
     /// The host panicked beneath it.
     Panicked,
 }
 
-/// A probe that a guest waits for.
-pub(crate) enum Asked {
-    Http(http::Request),
-    Tcp(tcp::Request),
+/// A connection of one run.
+pub(crate) type ConnectionNumber = u32;
+
+/// What a guest asks of the probes.
+pub(crate) enum Question {
+    Fetch(Asked<http::Request, Result<http::Response, Failure>>),
+    Open(Asked<(ConnectionNumber, tcp::Target), Result<(), Failure>>),
+    Send(Asked<(ConnectionNumber, Vec<u8>), Result<(), Failure>>),
+    Receive(Asked<(ConnectionNumber, tcp::Until, u32), Result<tcp::Received, Failure>>),
+    StartTls(Asked<(ConnectionNumber, tcp::TlsOptions), Result<(), Failure>>),
+    Evidence(Asked<ConnectionNumber, tcp::Evidence>),
+    Close(Asked<ConnectionNumber, ()>),
+    Exchange(Asked<udp::Request, Result<udp::Response, Failure>>),
+    ShakeHands(Asked<(tls::Target, Vec<String>), Result<tls::Handshake, Failure>>),
+    Propose(Asked<(tls::Target, tls::Offer), Result<tls::Reply, Failure>>),
+    Ping(Asked<icmp::Request, Result<icmp::Response, Failure>>),
+    Query(Asked<dns::Request, Result<dns::Response, Failure>>),
 }
 
-/// Where the requests of one kind are laid down, and their answers.
-pub(crate) struct Desk<Q, A> {
-    asked: Mutex<Option<Q>>,
-    answered: Mutex<Option<Result<A, Failure>>>,
+/// One question, and where its answer is laid down.
+pub(crate) struct Asked<Q, A> {
+    pub(crate) question: Q,
+    answer: Arc<Mutex<Option<A>>>,
 }
 
-impl<Q, A> Desk<Q, A> {
-    fn new() -> Self {
-        Self { asked: Mutex::new(None), answered: Mutex::new(None) }
-    }
-
-    /// The guest's side: lays down a request and waits for its answer.
-    pub(crate) async fn ask(&self, request: Q) -> Result<A, Failure> {
-        *lock(&self.asked) = Some(request);
-        // The run polls the guest again by itself once it has the answer, so nobody needs to be woken.
-        poll_fn(|_| lock(&self.answered).take().map_or(Poll::Pending, Poll::Ready)).await
-    }
-
-    /// The run's side: lays down the answer.
-    pub(crate) fn answer(&self, answer: Result<A, Failure>) {
-        *lock(&self.answered) = Some(answer);
-    }
-
-    fn asked(&self) -> Option<Q> {
-        lock(&self.asked).take()
+impl<Q, A> Asked<Q, A> {
+    /// The run's side: has the question answered.
+    pub(crate) async fn answer<F: Future<Output = A>>(self, by: impl FnOnce(Q) -> F) {
+        let answer = by(self.question).await;
+        *lock(&self.answer) = Some(answer);
     }
 }
 
 /// See the file's documentation.
 pub(crate) struct Exchange {
-    pub(crate) http: Desk<http::Request, http::Response>,
-    pub(crate) tcp: Desk<tcp::Request, tcp::Response>,
+    asked: Mutex<Option<Question>>,
     start: Instant,
     /// CPU time of the polls that are over, in nanoseconds.
     spent: AtomicU64,
@@ -74,7 +72,15 @@ pub(crate) struct Exchange {
 impl Exchange {
     pub(crate) fn new() -> Self {
         let (spent, poll_began) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { http: Desk::new(), tcp: Desk::new(), start: clock::now(), spent, poll_began }
+        Self { asked: Mutex::new(None), start: clock::now(), spent, poll_began }
+    }
+
+    /// The guest's side: lays down a question and waits for its answer.
+    pub(crate) async fn ask<Q, A>(&self, question: Q, kind: impl FnOnce(Asked<Q, A>) -> Question) -> A {
+        let answer = Arc::new(Mutex::new(None));
+        *lock(&self.asked) = Some(kind(Asked { question, answer: answer.clone() }));
+        // The run polls the guest again by itself once it has the answer, so nobody needs to be woken.
+        poll_fn(|_| lock(&answer).take().map_or(Poll::Pending, Poll::Ready)).await
     }
 
     /// For how long the guest has computed so far.
@@ -96,15 +102,13 @@ impl Exchange {
             self.spent.fetch_add(self.elapsed().saturating_sub(began), Ordering::Relaxed);
             match polled {
                 Ok(Poll::Ready(result)) => Poll::Ready(Step::Finished(result)),
-                Ok(Poll::Pending) => self.asked().map_or(Poll::Pending, |asked| Poll::Ready(Step::Asked(asked))),
+                Ok(Poll::Pending) => {
+                    lock(&self.asked).take().map_or(Poll::Pending, |asked| Poll::Ready(Step::Asked(asked)))
+                }
                 Err(_) => Poll::Ready(Step::Panicked),
             }
         })
         .await
-    }
-
-    fn asked(&self) -> Option<Asked> {
-        self.http.asked().map(Asked::Http).or_else(|| self.tcp.asked().map(Asked::Tcp))
     }
 
     fn elapsed(&self) -> u64 {

@@ -71,7 +71,23 @@ pub mod http {
 }
 /// The records of `wit/tcp.wit`.
 pub mod tcp {
-    pub use crate::bindings::farwatch::check::tcp::{Ended, Receive, Request, Response, TlsOptions, Until};
+    pub use crate::bindings::farwatch::check::tcp::{Ended, Evidence, Received, Target, TlsOptions, Until};
+}
+/// The records of `wit/udp.wit`.
+pub mod udp {
+    pub use crate::bindings::farwatch::check::udp::{Request, Response};
+}
+/// The records of `wit/dns.wit`.
+pub mod dns {
+    pub use crate::bindings::farwatch::check::dns::{Entry, Request, Response, Transport};
+}
+/// The records of `wit/tls.wit`.
+pub mod tls {
+    pub use crate::bindings::farwatch::check::tls::{Handshake, Offer, OldVersion, Reply, Target};
+}
+/// The records of `wit/icmp.wit`.
+pub mod icmp {
+    pub use crate::bindings::farwatch::check::icmp::{Request, Response};
 }
 /// The records of `wit/types.wit`.
 pub mod types {

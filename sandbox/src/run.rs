@@ -12,11 +12,11 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 use crate::answer;
 use crate::bindings::exports::farwatch::check::check::{Description, Prepared, RunContext};
 use crate::bindings::farwatch::check::types::{Failure, Outcome, Problem};
-use crate::bindings::farwatch::check::{http, tcp};
-use crate::exchange::{Asked, Exchange, Step};
+use crate::bindings::farwatch::check::{dns, http, icmp, tcp, tls, udp};
+use crate::exchange::{Exchange, Question, Step};
 use crate::limits::Limits;
 use crate::module::Module;
-use crate::state::{GuestState, Log, fetch_limit, not_supported};
+use crate::state::{GuestState, Log, fetch_limit, not_supported, nothing_seen};
 use crate::stop::{Stop, StopCode};
 use crate::ticker::TICK;
 
@@ -24,7 +24,7 @@ use crate::ticker::TICK;
 /// config, each several times over.
 const HOSTCALL_BYTES_MAX: usize = 2 << 20;
 
-/// Resources that a guest may hold. The interfaces that are linked have none, so these are its own.
+/// Resources that a guest may hold: its connections, and its own.
 const HANDLES_MAX: usize = 1_000;
 
 /// The probes behind a guest's imports. The host makes them; the sandbox knows only their shape.
@@ -32,8 +32,76 @@ pub trait Probes: Send {
     /// Makes one HTTP request. It is dropped, and with it whatever it does, when the call it belongs to is stopped.
     fn fetch(&mut self, request: http::Request) -> impl Future<Output = Result<http::Response, Failure>> + Send;
 
-    /// Holds one conversation over TCP. It is dropped like a request. Whoever knows none says so.
-    fn converse(&mut self, _request: tcp::Request) -> impl Future<Output = Result<tcp::Response, Failure>> + Send {
+    /// Opens a TCP connection, which is called by this number from then on, also where it could not be opened. It is
+    /// dropped like a request, at the latest with these probes. Whoever knows no TCP says so.
+    fn open(&mut self, _number: u32, _target: tcp::Target) -> impl Future<Output = Result<(), Failure>> + Send {
+        ready(Err(not_supported()))
+    }
+
+    /// Sends bytes over a connection.
+    fn send(&mut self, _number: u32, _bytes: Vec<u8>) -> impl Future<Output = Result<(), Failure>> + Send {
+        ready(Err(not_supported()))
+    }
+
+    /// Reads an answer from a connection.
+    fn receive(
+        &mut self,
+        _number: u32,
+        _until: tcp::Until,
+        _max_bytes: u32,
+    ) -> impl Future<Output = Result<tcp::Received, Failure>> + Send {
+        ready(Err(not_supported()))
+    }
+
+    /// Encrypts a connection.
+    fn start_tls(
+        &mut self,
+        _number: u32,
+        _options: tcp::TlsOptions,
+    ) -> impl Future<Output = Result<(), Failure>> + Send {
+        ready(Err(not_supported()))
+    }
+
+    /// What was seen of a connection.
+    fn evidence(&mut self, _number: u32) -> tcp::Evidence {
+        nothing_seen()
+    }
+
+    /// Closes a connection.
+    fn close(&mut self, _number: u32) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+
+    /// Asks a DNS server. It is dropped like a request. Whoever knows no DNS says so.
+    fn query(&mut self, _request: dns::Request) -> impl Future<Output = Result<dns::Response, Failure>> + Send {
+        ready(Err(not_supported()))
+    }
+
+    /// Shakes hands by TLS. It is dropped like a request. Whoever does not says so.
+    fn shake_hands(
+        &mut self,
+        _target: tls::Target,
+        _alpn: Vec<String>,
+    ) -> impl Future<Output = Result<tls::Handshake, Failure>> + Send {
+        ready(Err(not_supported()))
+    }
+
+    /// Offers a server an old way of speaking TLS.
+    fn propose(
+        &mut self,
+        _target: tls::Target,
+        _offer: tls::Offer,
+    ) -> impl Future<Output = Result<tls::Reply, Failure>> + Send {
+        ready(Err(not_supported()))
+    }
+
+    /// Sends echo requests. It is dropped like a request. Whoever knows no ICMP says so.
+    fn ping(&mut self, _request: icmp::Request) -> impl Future<Output = Result<icmp::Response, Failure>> + Send {
+        ready(Err(not_supported()))
+    }
+
+    /// Sends a datagram and waits for its answer. It is dropped like a request. Whoever knows no UDP says so.
+    fn exchange(&mut self, _request: udp::Request) -> impl Future<Output = Result<udp::Response, Failure>> + Send {
         ready(Err(not_supported()))
     }
 }
@@ -154,13 +222,29 @@ async fn drive<T, P: Probes>(
             match exchange.next(guest.as_mut()).await {
                 Step::Finished(Ok(value)) => return Ended::Returned(value),
                 Step::Finished(Err(error)) => return Ended::Failed(error),
-                Step::Asked(Asked::Http(request)) => exchange.http.answer(probes.fetch(request).await),
-                Step::Asked(Asked::Tcp(request)) => exchange.tcp.answer(probes.converse(request).await),
+                Step::Asked(question) => answer_by(probes, question).await,
                 Step::Panicked => return Ended::Panicked,
             }
         }
     };
     timeout(limits.wall, steps).await.unwrap_or(Ended::Deadline)
+}
+
+async fn answer_by<P: Probes>(probes: &mut P, question: Question) {
+    match question {
+        Question::Fetch(asked) => asked.answer(|request| probes.fetch(request)).await,
+        Question::Open(asked) => asked.answer(|(number, target)| probes.open(number, target)).await,
+        Question::Send(asked) => asked.answer(|(number, bytes)| probes.send(number, bytes)).await,
+        Question::Receive(asked) => asked.answer(|(number, until, max)| probes.receive(number, until, max)).await,
+        Question::StartTls(asked) => asked.answer(|(number, options)| probes.start_tls(number, options)).await,
+        Question::Evidence(asked) => asked.answer(|number| ready(probes.evidence(number))).await,
+        Question::Exchange(asked) => asked.answer(|request| probes.exchange(request)).await,
+        Question::Query(asked) => asked.answer(|request| probes.query(request)).await,
+        Question::ShakeHands(asked) => asked.answer(|(target, alpn)| probes.shake_hands(target, alpn)).await,
+        Question::Propose(asked) => asked.answer(|(target, offer)| probes.propose(target, offer)).await,
+        Question::Ping(asked) => asked.answer(|request| probes.ping(request)).await,
+        Question::Close(asked) => asked.answer(|number| probes.close(number)).await,
+    }
 }
 
 /// The store of one call, and what stands beside it.

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasSelf, Linker, Resource};
 
 use crate::bindings::farwatch::check::types::{Failure, Phase, PhaseTimes};
-use crate::bindings::farwatch::check::{entropy, http, log, tcp, types};
-use crate::exchange::Exchange;
+use crate::bindings::farwatch::check::{dns, entropy, http, icmp, log, tcp, tls, types, udp};
+use crate::exchange::{ConnectionNumber, Exchange, Question};
 use crate::limits::{Limits, MemoryMeter};
 use crate::stop::EntropyRefused;
 
@@ -61,6 +61,8 @@ pub(crate) struct GuestState {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) log: Log,
     probes_left: u32,
+    /// How many were opened; the next one has this number.
+    connections: ConnectionNumber,
     entropy_left: usize,
 }
 
@@ -71,23 +73,34 @@ impl GuestState {
             exchange,
             log: Log::default(),
             probes_left: limits.fetches,
+            connections: 0,
             entropy_left: ENTROPY_MAX,
         }
     }
 }
 
 /// The names of the interfaces that are linked. A module that imports anything else is refused.
-pub(crate) const LINKED: [&str; 5] = [
+pub(crate) const LINKED: [&str; 9] = [
     "farwatch:check/types@0.1.0",
     "farwatch:check/http@0.1.0",
     "farwatch:check/tcp@0.1.0",
+    "farwatch:check/udp@0.1.0",
+    "farwatch:check/dns@0.1.0",
+    "farwatch:check/tls@0.1.0",
+    "farwatch:check/icmp@0.1.0",
     "farwatch:check/log@0.1.0",
     "farwatch:check/entropy@0.1.0",
 ];
 
 /// Those of them that reach the network, by the names under which a module says that it needs them.
-pub(crate) const PROBES: [(&str, &str); 2] =
-    [("farwatch:check/http@0.1.0", "http"), ("farwatch:check/tcp@0.1.0", "tcp")];
+pub(crate) const PROBES: [(&str, &str); 6] = [
+    ("farwatch:check/http@0.1.0", "http"),
+    ("farwatch:check/tcp@0.1.0", "tcp"),
+    ("farwatch:check/udp@0.1.0", "udp"),
+    ("farwatch:check/dns@0.1.0", "dns"),
+    ("farwatch:check/tls@0.1.0", "tls"),
+    ("farwatch:check/icmp@0.1.0", "icmp"),
+];
 
 /// Defines the imports.
 ///
@@ -97,6 +110,10 @@ pub(crate) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     types::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
     http::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
     tcp::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
+    udp::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
+    dns::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
+    tls::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
+    icmp::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
     log::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
     entropy::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)
 }
@@ -114,13 +131,86 @@ impl GuestState {
 
 impl http::Host for GuestState {
     async fn fetch(&mut self, request: http::Request) -> Result<http::Response, Failure> {
-        if self.takes_probe() { self.exchange.http.ask(request).await } else { Err(fetch_limit()) }
+        if self.takes_probe() { self.exchange.ask(request, Question::Fetch).await } else { Err(fetch_limit()) }
     }
 }
 
-impl tcp::Host for GuestState {
-    async fn converse(&mut self, request: tcp::Request) -> Result<tcp::Response, Failure> {
-        if self.takes_probe() { self.exchange.tcp.ask(request).await } else { Err(fetch_limit()) }
+impl tcp::Host for GuestState {}
+
+/// A connection as a guest holds it: a number by which the run knows it.
+#[allow(unreachable_pub, reason = "the generated records of the treaty are public, and one is this")]
+pub struct Connection;
+
+impl tcp::HostConnection for GuestState {
+    async fn open(&mut self, target: tcp::Target) -> Result<Resource<Connection>, Failure> {
+        if !self.takes_probe() {
+            return Err(fetch_limit());
+        }
+        let number = self.connections;
+        self.connections += 1;
+        self.exchange.ask((number, target), Question::Open).await?;
+        Ok(Resource::new_own(number))
+    }
+
+    async fn send(&mut self, connection: Resource<Connection>, bytes: Vec<u8>) -> Result<(), Failure> {
+        self.exchange.ask((connection.rep(), bytes), Question::Send).await
+    }
+
+    async fn receive(
+        &mut self,
+        connection: Resource<Connection>,
+        until: tcp::Until,
+        max_bytes: u32,
+    ) -> Result<tcp::Received, Failure> {
+        self.exchange.ask((connection.rep(), until, max_bytes), Question::Receive).await
+    }
+
+    async fn start_tls(&mut self, connection: Resource<Connection>, options: tcp::TlsOptions) -> Result<(), Failure> {
+        self.exchange.ask((connection.rep(), options), Question::StartTls).await
+    }
+
+    async fn evidence(&mut self, connection: Resource<Connection>) -> tcp::Evidence {
+        self.exchange.ask(connection.rep(), Question::Evidence).await
+    }
+
+    async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
+        self.exchange.ask(connection.rep(), Question::Close).await;
+        Ok(())
+    }
+}
+
+impl udp::Host for GuestState {
+    async fn exchange(&mut self, request: udp::Request) -> Result<udp::Response, Failure> {
+        if self.takes_probe() { self.exchange.ask(request, Question::Exchange).await } else { Err(fetch_limit()) }
+    }
+}
+
+impl dns::Host for GuestState {
+    async fn query(&mut self, request: dns::Request) -> Result<dns::Response, Failure> {
+        if self.takes_probe() { self.exchange.ask(request, Question::Query).await } else { Err(fetch_limit()) }
+    }
+}
+
+impl tls::Host for GuestState {
+    async fn shake_hands(&mut self, target: tls::Target, alpn: Vec<String>) -> Result<tls::Handshake, Failure> {
+        if !self.takes_probe() {
+            return Err(fetch_limit());
+        }
+        self.exchange.ask((target, alpn), Question::ShakeHands).await
+    }
+
+    async fn propose(&mut self, target: tls::Target, offer: tls::Offer) -> Result<tls::Reply, Failure> {
+        if self.takes_probe() {
+            self.exchange.ask((target, offer), Question::Propose).await
+        } else {
+            Err(fetch_limit())
+        }
+    }
+}
+
+impl icmp::Host for GuestState {
+    async fn ping(&mut self, request: icmp::Request) -> Result<icmp::Response, Failure> {
+        if self.takes_probe() { self.exchange.ask(request, Question::Ping).await } else { Err(fetch_limit()) }
     }
 }
 
@@ -134,13 +224,21 @@ pub(crate) fn not_supported() -> Failure {
     before_anything("not-supported", "this host makes no probes of this kind")
 }
 
+/// What was seen of a connection that there is none of.
+pub(crate) const fn nothing_seen() -> tcp::Evidence {
+    tcp::Evidence { remote: String::new(), times: NO_TIMES, tls: None }
+}
+
+const NO_TIMES: PhaseTimes =
+    PhaseTimes { resolve: None, connect: None, tls: None, first_byte: None, transfer: None, total: 0 };
+
 fn before_anything(code: &str, message: &str) -> Failure {
     Failure {
         phase: Phase::Prepare,
         code: code.to_owned(),
         message: message.to_owned(),
         remote: None,
-        times: PhaseTimes { resolve: None, connect: None, tls: None, first_byte: None, transfer: None, total: 0 },
+        times: NO_TIMES,
         tls: None,
     }
 }

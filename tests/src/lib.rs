@@ -18,6 +18,7 @@ pub mod python;
 pub mod references;
 pub mod relay;
 pub mod scene;
+pub mod server;
 pub mod system;
 pub mod wait;
 pub mod webhook_receiver;

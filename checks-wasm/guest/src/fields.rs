@@ -10,6 +10,32 @@ use crate::wit::farwatch::check::types::{IpVersion, Problem};
 /// instance is small.
 const NESTING_MAX: usize = 16;
 
+/// The longest name that the DNS can hold, and brackets around an address.
+pub const HOST_MAX: usize = 255;
+/// The largest timeout that any check can have.
+const LIMIT_MAX_MS: u64 = 3_600_000;
+
+/// Judges a config that runs get as it is, for modules whose runs have the time to read it once more.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn judge<T>(config: &str, form: &Form, read: impl FnOnce(&mut Fields<'_>) -> T) -> Result<Vec<u8>, Vec<Problem>> {
+    prepare(config, form, |fields| {
+        read(fields);
+        Some(config.as_bytes().to_vec())
+    })
+}
+
+/// Reads a config that `judge` has let pass. None means that the bytes are damaged or of another version.
+pub fn reread<T>(config: &[u8], form: &Form, read: impl FnOnce(&mut Fields<'_>) -> T) -> Option<T> {
+    let mut found = None;
+    let judged = prepare(str::from_utf8(config).ok()?, form, |fields| {
+        found = Some(read(fields));
+        Some(Vec::new())
+    });
+    judged.ok().and(found)
+}
+
 /// Turns a config into the bytes that runs get.
 ///
 /// # Errors
@@ -154,6 +180,49 @@ impl<'a> Fields<'a> {
             self.bad(field, format!("`{field}` is no regular expression: {error}"));
         }
         Some(pattern)
+    }
+
+    /// What to connect to: a name or an address. The host reads it strictly; here only what can never be meant is refused.
+    pub fn host(&mut self, field: &str) -> Option<&'a str> {
+        let host = self.needed(field, "what to connect to", HOST_MAX)?;
+        let looks_good =
+            !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c.is_control() || "/@".contains(c));
+        if !looks_good || host.matches(':').count() == 1 {
+            let message = format!("`{host}` is no host; write a name or an address, and a port in `port`");
+            self.bad(field, message);
+        }
+        Some(host)
+    }
+
+    /// Where the target listens.
+    pub fn port(&mut self) -> Option<u16> {
+        self.number("port", 1, u16::MAX.into()).map(|port| port as u16)
+    }
+
+    /// A time beyond which something is degraded, in milliseconds.
+    pub fn limit_ms(&mut self, field: &str) -> Option<u32> {
+        self.number(field, 1, LIMIT_MAX_MS).map(|ms| ms as u32)
+    }
+
+    /// A list of so many texts at most, each of so many bytes at most.
+    pub fn texts(&mut self, field: &str, count_max: usize, bytes_max: usize) -> Vec<&'a str> {
+        let Some(value) = self.get(field) else { return Vec::new() };
+        let Some(list) = value.as_array() else {
+            self.wrong_type(field, "a list of texts", value);
+            return Vec::new();
+        };
+        if list.len() > count_max {
+            self.bad(field, format!("`{field}` has {} entries; at most {count_max} are allowed", list.len()));
+        }
+        for (index, entry) in list
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| entry.as_str().is_none_or(|text| text.is_empty() || text.len() > bytes_max))
+        {
+            let message = format!("`{entry}` must be a text of 1 to {bytes_max} bytes");
+            self.add("config-bad-value", format!("/{field}/{index}"), message);
+        }
+        list.iter().filter_map(Value::as_str).collect()
     }
 
     /// Which addresses may be used.

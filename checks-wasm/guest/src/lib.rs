@@ -5,6 +5,7 @@
 
 #[cfg(target_arch = "wasm32")]
 mod allocator;
+pub mod escapes;
 pub mod fields;
 pub mod outcome;
 pub mod packed;

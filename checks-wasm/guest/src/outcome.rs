@@ -3,7 +3,9 @@
 //!
 //! Nothing is formatted here unless it is asked for, since most runs find that all is well and each should cost little.
 
-use crate::wit::farwatch::check::types::{Attribute, Failure, Phase, PhaseTimes, Problem, TlsInfo, Value};
+use crate::wit::farwatch::check::types::{
+    Attribute, Failure, Outcome, Phase, PhaseTimes, Problem, Status, TlsInfo, Value,
+};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -28,6 +30,37 @@ pub fn problem_of_host(failure: Failure) -> Result<Problem, Failure> {
         return Ok(Problem { code: failure.code, message: failure.message, field: None });
     }
     Err(failure)
+}
+
+/// What a target is found to be, why, and in what words.
+pub type Finding = Option<(Status, &'static str, String)>;
+
+/// The outcome of the first thing that is wrong, or of nothing. Whoever calls puts what is down before what is degraded.
+pub fn found(finding: Finding, latency_us: u64, attributes: Vec<Attribute>) -> Outcome {
+    let (status, code, message) = finding.unwrap_or((Status::Up, "ok", String::new()));
+    Outcome { status, code: code.to_owned(), message, latency_us, attributes }
+}
+
+/// The outcome of a probe that got no answer.
+///
+/// # Errors
+/// The problem, when it was the host that made no probe: that says nothing about the target.
+pub fn failed(failure: Failure) -> Result<Outcome, Problem> {
+    let failure = match problem_of_host(failure) {
+        Ok(problem) => return Err(problem),
+        Err(failure) => failure,
+    };
+    let mut attributes = Vec::with_capacity(TIMES + 1);
+    times(&mut attributes, &failure.times);
+    attributes.extend(failure.remote.map(|remote| text("net.remote", remote)));
+    let (code, message, latency_us) = (failure.code, failure.message, failure.times.total.into());
+    Ok(Outcome { status: Status::Down, code, message, latency_us, attributes })
+}
+
+/// What took longer than it should; `what` was done.
+pub fn slow(what: &str, took_us: u64, limit_ms: Option<u32>) -> Finding {
+    let limit_ms = limit_ms.filter(|limit_ms| took_us > u64::from(*limit_ms) * 1_000)?;
+    Some((Status::Degraded, "slow", format!("{what} in {} ms, slower than {limit_ms} ms", took_us / 1_000)))
 }
 
 /// Adds how long each step took.

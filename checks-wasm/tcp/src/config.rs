@@ -2,22 +2,18 @@
 //!
 //! It runs only when a config is written, never in a run. It does not decide what may be reached.
 
-use farwatch_guest::fields::{self, Fields, Form};
+use farwatch_guest::escapes;
+use farwatch_guest::fields::{self, Fields, Form, HOST_MAX};
 
-use crate::escapes;
 use crate::plan::{Limits, Plan, Tls, Until};
 use crate::wit::farwatch::check::types::Problem;
 
-/// The longest name that the DNS can hold, and brackets around an address.
-const HOST_MAX: usize = 255;
 /// More would be copied on every run.
 const SEND_MAX: usize = 16_384;
 /// Text and patterns to look for. Longer ones are compared no faster and read by nobody.
 const NEEDLE_MAX: usize = 1_024;
 /// Answers that a check judges are far shorter.
 pub const ANSWER_MAX: u32 = 65_536;
-/// The largest timeout that any check can have.
-const LIMIT_MAX_MS: u64 = 3_600_000;
 /// Public certificates live shorter than this.
 const CERTIFICATE_DAYS_MAX: u64 = 825;
 /// What ends an answer that a pattern is looked for in, where nothing is said: the usual end of a line.
@@ -60,23 +56,22 @@ pub fn prepare(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
 /// The plan. Where something is wrong with a field, its problem is kept and another value stands in its place.
 fn read<'a>(fields: &mut Fields<'a>) -> Plan<'a> {
     let is_regex = |text: &str| regex_lite::Regex::new(text).map(drop).map_err(|error| error.to_string());
-    let (host, port) = (host(fields), port(fields));
+    let (host, port) = (fields.host("host").unwrap_or_default(), port(fields));
     let tls = tls(fields);
     let contains = bytes(fields, "expect_contains", NEEDLE_MAX);
     let regex = fields.regex("expect_regex", NEEDLE_MAX, is_regex);
     let until = until(fields, contains.as_deref(), regex.is_some());
-    let limit = |fields: &mut Fields<'a>, field| fields.number(field, 1, LIMIT_MAX_MS).map(|ms| ms as u32);
     let plan = Plan {
         host,
         port,
         ip_version: fields.ip_version(),
         send: bytes(fields, "send", SEND_MAX),
         limits: Limits {
-            resolve: limit(fields, "resolve_degraded_above_ms"),
-            connect: limit(fields, "connect_degraded_above_ms"),
-            tls: limit(fields, "tls_degraded_above_ms"),
-            first_byte: limit(fields, "first_byte_degraded_above_ms"),
-            total: limit(fields, "degraded_above_ms"),
+            resolve: fields.limit_ms("resolve_degraded_above_ms"),
+            connect: fields.limit_ms("connect_degraded_above_ms"),
+            tls: fields.limit_ms("tls_degraded_above_ms"),
+            first_byte: fields.limit_ms("first_byte_degraded_above_ms"),
+            total: fields.limit_ms("degraded_above_ms"),
         },
         tls,
         until,
@@ -91,24 +86,12 @@ fn read<'a>(fields: &mut Fields<'a>) -> Plan<'a> {
     plan
 }
 
-/// A name or an address. The host reads it strictly; here only what can never be meant is refused.
-fn host<'a>(fields: &mut Fields<'a>) -> &'a str {
-    let Some(host) = fields.needed("host", "what to connect to", HOST_MAX) else { return "" };
-    let looks_good =
-        !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c.is_control() || "/@".contains(c));
-    if !looks_good || host.matches(':').count() == 1 {
-        let message = format!("`{host}` is no host; write a name or an address, and the port in `port`");
-        fields.bad("host", message);
-    }
-    host
-}
-
 fn port(fields: &mut Fields<'_>) -> u16 {
     if fields.get("port").is_none() {
         let message = "`port` is missing; say where the target listens".to_owned();
         fields.add("config-missing-field", "/port".to_owned(), message);
     }
-    fields.number("port", 1, u16::MAX.into()).map_or(0, |port| port as u16)
+    fields.port().unwrap_or_default()
 }
 
 fn tls<'a>(fields: &mut Fields<'a>) -> Option<Tls<'a>> {

@@ -1,10 +1,9 @@
 //! The built-in `tcp` check: a connection, what is said over it, and what was expected of the answer.
 //!
-//! It keeps nothing, resolves nothing and connects to nothing by itself: the host's `tcp.converse` does. Everything that
+//! It keeps nothing, resolves nothing and connects to nothing by itself: the host's `tcp` does. Everything that
 //! can be done once is done in `validate`; a run decodes a few bytes, has its conversation and compares.
 
 mod config;
-mod escapes;
 mod judge;
 mod plan;
 mod run;
@@ -33,7 +32,7 @@ impl Guest for TcpCheck {
     }
 
     fn run(context: RunContext) -> Result<Outcome, Problem> {
-        run::run(&context, wit::farwatch::check::tcp::converse)
+        run::run(&context, run::converse)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::config;
-use crate::wit::farwatch::check::tcp::Ended;
 use crate::wit::farwatch::check::types::{Phase, PhaseTimes, Status, TlsInfo, Value};
 
 const DAY_MS: u64 = 86_400_000;
@@ -18,16 +17,17 @@ fn times() -> PhaseTimes {
     }
 }
 
-fn answered(bytes: &[u8], ended: Ended) -> Response {
-    Response { remote: "192.0.2.7:25".to_owned(), bytes: bytes.to_vec(), ended: Some(ended), times: times(), tls: None }
+fn answered(bytes: &[u8], ended: Ended) -> Conversation {
+    let evidence = Evidence { remote: "192.0.2.7:25".to_owned(), times: times(), tls: None };
+    Conversation { bytes: bytes.to_vec(), ended: Some(ended), evidence }
 }
 
-fn connected() -> Response {
-    Response { ended: None, ..answered(b"", Ended::Matched) }
+fn connected() -> Conversation {
+    Conversation { ended: None, ..answered(b"", Ended::Matched) }
 }
 
 /// Runs a config whose fields beside host and port are `fields`.
-fn run_with(fields: &str, answer: Result<Response, Failure>) -> Result<Outcome, Problem> {
+fn run_with(fields: &str, answer: Result<Conversation, Failure>) -> Result<Outcome, Problem> {
     let comma = if fields.is_empty() { "" } else { "," };
     let json = format!(r#"{{"host": "a.example", "port": 25{comma}{fields}}}"#);
     let context = RunContext {
@@ -38,8 +38,9 @@ fn run_with(fields: &str, answer: Result<Response, Failure>) -> Result<Outcome, 
         timeout_ms: 1_000,
         config: config::prepare(&json).expect(fields),
     };
-    run(&context, |request| {
-        assert_eq!((request.host, request.port, request.timeout_ms), ("a.example", 25, 1_000));
+    run(&context, |talk| {
+        let Target { host, port, timeout_ms, .. } = talk.target;
+        assert_eq!((host, port, timeout_ms), ("a.example", 25, 1_000));
         answer
     })
 }
@@ -87,8 +88,9 @@ fn a_certificate_that_expires_soon_is_degraded() {
         chain: Vec::new(),
     };
     for (days, code) in [(14, "ok"), (13, "certificate-expiring")] {
-        let response = Response { tls: Some(tls(days)), ..connected() };
-        let found = run_with(r#""tls": true, "certificate_days_min": 14"#, Ok(response)).expect("judged");
+        let mut conversation = connected();
+        conversation.evidence.tls = Some(tls(days));
+        let found = run_with(r#""tls": true, "certificate_days_min": 14"#, Ok(conversation)).expect("judged");
         assert_eq!(found.code, code);
         let has_days = |it: &crate::wit::farwatch::check::types::Attribute| {
             it.key == "tls.certificate-days-left" && matches!(it.value, Value::Integer(left) if left == days as i64)

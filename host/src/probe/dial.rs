@@ -5,15 +5,24 @@
 //! use, unless the check asks for a family.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use farwatch_core::egress::Policy;
-use farwatch_core::target::TargetHost;
-use tokio::net::{TcpSocket, TcpStream};
+use farwatch_core::target::{BadTarget, TargetHost};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use super::Prober;
 use super::evidence::{IpVersion, Phase};
 use super::trace::{Mishap, Trace};
+
+/// Reads a name or an address; one of IPv6 may come without its brackets, since the port stands elsewhere.
+pub(super) fn host_of(text: &str) -> Result<TargetHost, Mishap> {
+    if let Ok(address) = text.parse::<Ipv6Addr>() {
+        return Ok(TargetHost::Address(IpAddr::V6(address)));
+    }
+    let invalid = |error: BadTarget| Mishap::new(Phase::Prepare, "request-invalid", error.to_string());
+    TargetHost::of_text(text).map_err(invalid)
+}
 
 /// Whether an address is of the version that a check insists on.
 const fn is_of(version: IpVersion, address: IpAddr) -> bool {
@@ -32,6 +41,21 @@ impl Prober {
         family: Option<IpVersion>,
         trace: &mut Trace,
     ) -> Result<TcpStream, Mishap> {
+        let remote = self.locate(host, port, family, trace).await?;
+        trace.enter(Phase::Connect, self.clock.instant());
+        let stream = connect(remote, self.bind).await?;
+        trace.leave(self.clock.instant());
+        Ok(stream)
+    }
+
+    /// Resolves and judges, and leaves its time and the chosen address in the trace.
+    pub(super) async fn locate(
+        &self,
+        host: &TargetHost,
+        port: u16,
+        family: Option<IpVersion>,
+        trace: &mut Trace,
+    ) -> Result<SocketAddr, Mishap> {
         let policy = self.policy();
         let remote = match host {
             TargetHost::Address(address) => literal(&policy, SocketAddr::new(*address, port), family)?,
@@ -44,10 +68,17 @@ impl Prober {
             }
         };
         trace.remote = Some(remote);
-        trace.enter(Phase::Connect, self.clock.instant());
-        let stream = connect(remote, self.bind).await?;
-        trace.leave(self.clock.instant());
-        Ok(stream)
+        Ok(remote)
+    }
+
+    /// A socket that sends datagrams to this address and takes them from there alone.
+    pub(super) async fn datagrams(&self, remote: SocketAddr) -> Result<UdpSocket, Mishap> {
+        let any = if remote.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+        let from = self.bind.filter(|address| address.is_ipv4() == remote.is_ipv4()).unwrap_or(any);
+        let socket = UdpSocket::bind(SocketAddr::new(from, 0)).await;
+        let socket = socket.map_err(|error| local(&format!("no datagram can be sent from {from}: {error}")))?;
+        socket.connect(remote).await.map_err(|error| mishap_of(remote, &error))?;
+        Ok(socket)
     }
 
     /// Connects to a reference of the operator, `name:port` or `address:port`, and hangs up; the reason where it cannot.
@@ -102,11 +133,11 @@ async fn connect(remote: SocketAddr, bind: Option<IpAddr>) -> Result<TcpStream, 
 }
 
 /// Trouble of this machine's own, for which no target is to blame.
-fn local(what: &str) -> Mishap {
+pub(super) fn local(what: &str) -> Mishap {
     Mishap::new(Phase::Prepare, super::HOST_TROUBLE, format!("this host could not try: {what}"))
 }
 
-fn mishap_of(remote: SocketAddr, error: &io::Error) -> Mishap {
+pub(super) fn mishap_of(remote: SocketAddr, error: &io::Error) -> Mishap {
     let code = match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection-refused",
         io::ErrorKind::TimedOut => "connect-timeout",
@@ -151,5 +182,17 @@ mod tests {
     fn a_name_without_the_wanted_family_has_no_address() {
         let refused = choose(&Policy::default(), "x", &addresses(&["1.1.1.1:80"]), Some(IpVersion::Ipv6));
         assert_eq!(refused.unwrap_err().code, "dns-no-address");
+    }
+
+    #[test]
+    fn hosts_are_read_strictly() {
+        let address = |text: &str| TargetHost::Address(text.parse().unwrap());
+        assert_eq!(host_of("2001:db8::7").unwrap(), address("2001:db8::7"));
+        assert_eq!(host_of("[2001:db8::7]").unwrap(), address("2001:db8::7"));
+        assert_eq!(host_of("192.0.2.7").unwrap(), address("192.0.2.7"));
+        assert_eq!(host_of("Mail.Example").unwrap(), TargetHost::Name("mail.example".to_owned()));
+        for text in ["", "127.1", "0x7f000001", "a b", "a:25", "[::1", "fe80::1%eth0"] {
+            assert_eq!(host_of(text).unwrap_err().code, "request-invalid", "{text}");
+        }
     }
 }

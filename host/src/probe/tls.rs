@@ -4,6 +4,8 @@
 //! with it. Nothing of the request is sent before the verdict. Sessions are never resumed, for a probe
 //! measures a full handshake.
 
+mod hello;
+mod shown;
 mod verdict;
 
 use std::path::Path;
@@ -40,11 +42,12 @@ pub enum TlsSetupError {
 
 /// The protocols offered in the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Offer {
+pub(super) enum Offer<'a> {
     Nothing,
     Http2OrHttp1,
     Http1,
     Http2,
+    These(&'a [String]),
 }
 
 /// The client side of TLS for all probes of a host.
@@ -54,6 +57,7 @@ pub(super) struct TlsClient {
     either: Arc<ClientConfig>,
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
+    provider: Arc<CryptoProvider>,
     verifier: Arc<WebPkiServerVerifier>,
 }
 
@@ -71,6 +75,7 @@ impl TlsClient {
             either: offering(&[b"h2", b"http/1.1"])?,
             http1: offering(&[b"http/1.1"])?,
             http2: offering(&[b"h2"])?,
+            provider,
             verifier,
         })
     }
@@ -80,19 +85,20 @@ impl TlsClient {
         &self,
         stream: TcpStream,
         host: &TargetHost,
-        offer: Offer,
+        offer: Offer<'_>,
     ) -> Result<Box<TlsStream<TcpStream>>, Mishap> {
-        let name = server_name(host)?;
-        // The Finished message is followed at once by the request, which must not wait for its receipt.
-        let _ = stream.set_nodelay(true);
         let config = match offer {
-            Offer::Nothing => &self.nothing,
-            Offer::Http2OrHttp1 => &self.either,
-            Offer::Http1 => &self.http1,
-            Offer::Http2 => &self.http2,
+            Offer::Nothing => self.nothing.clone(),
+            Offer::Http2OrHttp1 => self.either.clone(),
+            Offer::Http1 => self.http1.clone(),
+            Offer::Http2 => self.http2.clone(),
+            Offer::These(protocols) => {
+                let mut config = ClientConfig::clone(&self.nothing);
+                config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+                Arc::new(config)
+            }
         };
-        let connected = TlsConnector::from(config.clone()).connect(name, stream).await;
-        connected.map(Box::new).map_err(|error| verdict::handshake_mishap(&error))
+        connect(config, stream, host).await
     }
 
     /// What the handshake showed, and what is wrong with the certificate, if anything is.
@@ -120,6 +126,19 @@ impl TlsClient {
         };
         Ok((info, complaint))
     }
+}
+
+/// Shakes hands.
+async fn connect(
+    config: Arc<ClientConfig>,
+    stream: TcpStream,
+    host: &TargetHost,
+) -> Result<Box<TlsStream<TcpStream>>, Mishap> {
+    let name = server_name(host)?;
+    // The Finished message is followed at once by the request, which must not wait for its receipt.
+    let _ = stream.set_nodelay(true);
+    let connected = TlsConnector::from(config).connect(name, stream).await;
+    connected.map(Box::new).map_err(|error| verdict::handshake_mishap(&error))
 }
 
 fn server_name(host: &TargetHost) -> Result<ServerName<'static>, Mishap> {

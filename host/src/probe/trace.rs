@@ -24,7 +24,7 @@ impl Mishap {
 }
 
 /// How far a probe has come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Trace {
     began: Instant,
     /// When the step that is under way began.
@@ -105,6 +105,11 @@ impl Trace {
     /// The failure of running out of time now.
     pub(super) fn time_out(self, limit: Duration, now: Instant) -> Failure {
         let phase = self.phase();
+        self.time_out_in(phase, limit, now)
+    }
+
+    /// The same, for who knows better in which step.
+    pub(super) fn time_out_in(self, phase: Phase, limit: Duration, now: Instant) -> Failure {
         let at = self.remote.map_or_else(String::new, |remote| format!(" with {remote}"));
         let message = format!("timed out after {} ms{at}, {}", limit.as_millis(), waiting(phase));
         self.fail(Mishap::new(phase, timeout_code(phase), message), now)

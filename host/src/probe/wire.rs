@@ -102,6 +102,11 @@ impl Wire {
         Self { stream, marking, marks }
     }
 
+    /// What it speaks over.
+    pub(super) fn into_stream(self) -> Stream {
+        self.stream
+    }
+
     fn note_sent(&self) {
         if self.marking == Marking::ByBytes {
             self.marks.sent_now();

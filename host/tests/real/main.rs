@@ -4,7 +4,11 @@
 #![allow(clippy::disallowed_methods, reason = "the servers that tests play need tasks and a clock of their own")]
 
 mod control;
+mod datagrams;
+mod dns;
+mod echoes;
 mod failures;
+mod handshakes;
 mod http;
 mod link;
 mod panel;

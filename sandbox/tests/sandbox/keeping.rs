@@ -53,7 +53,7 @@ async fn refusal(bench: &Bench, bytes: &[u8]) -> farwatch_sandbox::Refusal {
 #[tokio::test]
 async fn an_import_that_is_not_linked_is_refused_by_name() {
     let bench = Bench::new();
-    for import in ["farwatch:check/udp@0.1.0", "wasi:cli/stdout@0.2.6", "farwatch:check/http@0.2.0"] {
+    for import in ["farwatch:check/quic@0.1.0", "wasi:cli/stdout@0.2.6", "farwatch:check/http@0.2.0"] {
         let refusal = refusal(&bench, &importing(import)).await;
         assert_eq!(refusal.code, "module-import-unknown");
         assert!(refusal.message.contains(import), "{refusal}");

@@ -1,20 +1,24 @@
 //! The built-in `tcp` module through a real sandbox, against conversations that the test makes up.
 
-use farwatch_sandbox::tcp::{Ended, Request, Response, Until};
+use farwatch_sandbox::tcp::{Ended, Evidence, Received, Target, Until};
 use farwatch_sandbox::types::{Failure, Status};
 use farwatch_sandbox::{Limits, Probes, RunEnd};
 
 use crate::harness::{Never, context, judged, patient, run, shared, times};
 
 /// Answers every conversation with the same bytes, and keeps what was asked.
+#[derive(Default)]
 struct Says {
     bytes: &'static [u8],
-    asked: Vec<Request>,
+    opened: Vec<(u32, Target)>,
+    heard: Vec<(u32, Vec<u8>)>,
+    asked: Vec<(u32, Until)>,
+    closed: Vec<u32>,
 }
 
 impl Says {
-    const fn new(bytes: &'static [u8]) -> Self {
-        Self { bytes, asked: Vec::new() }
+    fn new(bytes: &'static [u8]) -> Self {
+        Self { bytes, ..Self::default() }
     }
 }
 
@@ -26,12 +30,29 @@ impl Probes for Says {
         panic!("the module imports no http")
     }
 
-    async fn converse(&mut self, request: Request) -> Result<Response, Failure> {
+    async fn open(&mut self, number: u32, target: Target) -> Result<(), Failure> {
         tokio::task::yield_now().await;
-        let ended = request.receive.as_ref().map(|_| Ended::Matched);
-        self.asked.push(request);
-        let (remote, bytes) = ("192.0.2.7:6379".to_owned(), self.bytes.to_vec());
-        Ok(Response { remote, bytes, ended, times: times(26_000), tls: None })
+        self.opened.push((number, target));
+        Ok(())
+    }
+
+    async fn send(&mut self, number: u32, bytes: Vec<u8>) -> Result<(), Failure> {
+        self.heard.push((number, bytes));
+        Ok(())
+    }
+
+    async fn receive(&mut self, number: u32, until: Until, _max_bytes: u32) -> Result<Received, Failure> {
+        tokio::task::yield_now().await;
+        self.asked.push((number, until));
+        Ok(Received { bytes: self.bytes.to_vec(), ended: Ended::Matched })
+    }
+
+    fn evidence(&mut self, _number: u32) -> Evidence {
+        Evidence { remote: "192.0.2.7:6379".to_owned(), times: times(26_000), tls: None }
+    }
+
+    async fn close(&mut self, number: u32) {
+        self.closed.push(number);
     }
 }
 
@@ -45,11 +66,13 @@ async fn the_request_is_what_the_config_says_and_the_answer_is_judged() {
     assert!(report.memory_bytes <= 64 << 10, "a plain run needs one page, not {}", report.memory_bytes);
     let outcome = judged(report);
     assert_eq!((outcome.status, outcome.latency_us), (Status::Up, 26_000));
-    let [asked] = server.asked.as_slice() else { panic!("one conversation") };
-    assert_eq!((asked.host.as_str(), asked.port, asked.timeout_ms), ("cache.example", 6379, 10_000));
-    assert_eq!(asked.send.as_deref(), Some(b"PING\r\n".as_slice()));
-    let delimiter = asked.receive.as_ref().map(|receive| &receive.until);
-    assert!(matches!(delimiter, Some(Until::Delimiter(bytes)) if bytes == b"+PONG"), "{delimiter:?}");
+    let [(0, target)] = server.opened.as_slice() else { panic!("one connection: {:?}", server.opened) };
+    assert_eq!((target.host.as_str(), target.port, target.timeout_ms), ("cache.example", 6379, 10_000));
+    assert_eq!(
+        (server.heard.as_slice(), server.closed.as_slice()),
+        ([(0, b"PING\r\n".to_vec())].as_slice(), [0].as_slice())
+    );
+    assert!(matches!(&server.asked[..], [(0, Until::Delimiter(bytes))] if bytes == b"+PONG"), "{:?}", server.asked);
 
     let outcome = judged(run(&tcp, CONFIG, &mut Says::new(b"-ERR")).await);
     assert_eq!((outcome.status, outcome.code.as_str()), (Status::Down, "answer-text-missing"));
