@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The components that the crate embeds.
-const COMPONENTS: [&str; 2] = ["http.wasm", "tcp.wasm"];
+const COMPONENTS: [&str; 7] = ["dns.wasm", "http.wasm", "icmp.wasm", "ntp.wasm", "tcp.wasm", "tls.wasm", "udp.wasm"];
 
 fn main() {
     println!("cargo::rerun-if-env-changed=FARWATCH_MODULES_DIR");

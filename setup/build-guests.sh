@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the guests into components: modules/http.wasm, modules/tcp.wasm and modules/hostile.wasm below the target
-# directory.
+# Builds the guests into components, as modules/http.wasm and so on below the target directory: the built-in checks, and
+# the hostile one that the sandbox is tested with.
 #
 # Quick when nothing changed: a stamp holds what the components were made of. It runs no tests, and it builds nothing of
 # the product.
@@ -10,6 +10,8 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 target_dir=${CARGO_TARGET_DIR:-$root/target}
 modules=$target_dir/modules
 stamp=$modules/stamp
+
+checks="dns http icmp ntp tcp tls udp"
 
 # The stack of a guest in its own memory, in bytes. It lies before all data, so a guest that needs more traps. Stack, data
 # and what a usual run allocates fit into one page of WASM memory, which is what the sandbox cleans cheaply.
@@ -34,8 +36,10 @@ fingerprint() {
 }
 
 now=$(fingerprint)
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ] && [ -f "$modules/http.wasm" ] &&
-    [ -f "$modules/tcp.wasm" ] && [ -f "$modules/hostile.wasm" ]; then
+are_there() {
+    for guest in $checks hostile; do [ -f "$modules/$guest.wasm" ] || return 1; done
+}
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ] && are_there; then
     exit 0
 fi
 mkdir -p "$modules"
@@ -64,8 +68,9 @@ fi
 (cd "$root/setup/componentize" && cargo build --quiet --locked --target-dir "$target_dir/componentize")
 componentize=$target_dir/componentize/debug/farwatch-componentize
 built=$guests_dir/wasm32-unknown-unknown/release
-"$componentize" "$built/farwatch_check_http.wasm" "$modules/http.wasm"
-"$componentize" "$built/farwatch_check_tcp.wasm" "$modules/tcp.wasm"
+for check in $checks; do
+    "$componentize" "$built/farwatch_check_$check.wasm" "$modules/$check.wasm"
+done
 "$componentize" "$built/farwatch_hostile.wasm" "$modules/hostile.wasm"
 echo "$now" > "$stamp"
 ls -l "$modules"

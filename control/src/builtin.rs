@@ -11,9 +11,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{AuditEntry, NewModule, Store, StoreError, Unique};
 
+/// One component, from where the build script has brought it.
+macro_rules! component {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".wasm"))
+    };
+}
+
 /// The components, as `setup/build-guests.sh` makes them.
-const COMPONENTS: [&[u8]; 2] =
-    [include_bytes!(concat!(env!("OUT_DIR"), "/http.wasm")), include_bytes!(concat!(env!("OUT_DIR"), "/tcp.wasm"))];
+const COMPONENTS: [&[u8]; 7] = [
+    component!("dns"),
+    component!("http"),
+    component!("icmp"),
+    component!("ntp"),
+    component!("tcp"),
+    component!("tls"),
+    component!("udp"),
+];
 /// Hex digits of a hash that tell apart two builds of one version.
 const BUILD_DIGITS: usize = 8;
 

@@ -14,6 +14,7 @@ mod hosts_fail;
 mod joining;
 mod links;
 mod outages;
+mod protocols;
 mod restored;
 mod sanity;
 mod starts;

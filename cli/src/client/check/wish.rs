@@ -49,7 +49,9 @@ fn config_of(args: &CreateArgs) -> Result<Map<String, Value>, Failure> {
     let (http, tcp) = (http_config(&args.http)?, tcp_config(&args.tcp));
     let (fitting, other, answer) = match args.module.split('@').next() {
         Some("http") => (http, ("tcp", tcp), answer_config(&args.answer, "body_contains", "body_regex")),
-        Some("tcp") => (tcp, ("http", http), answer_config(&args.answer, "expect_contains", "expect_regex")),
+        Some("tcp" | "udp" | "tls" | "icmp" | "ntp") => {
+            (tcp, ("http", http), answer_config(&args.answer, "expect_contains", "expect_regex"))
+        }
         _ => {
             let mut short = http;
             short.extend(tcp);
