@@ -114,8 +114,11 @@ impl Site<'_> {
             by_slot.entry(self.check.schedule.open_slot(hit.at)).or_default().push(*hit);
         }
         for slot in self.check.schedule.slots_between(window.from, window.to) {
-            let hits = by_slot.get(&slot).map_or(&[][..], Vec::as_slice);
-            self.add_slot(slot, hits, spoken.get(&slot).filter(|spoken| spoken.covers), figures);
+            let of_slot = |slot: UnixMs| by_slot.get(&slot).map_or(&[][..], Vec::as_slice);
+            let hits = of_slot(slot);
+            // A run that began at the very end of its window made its request in the next one.
+            let after = of_slot(slot + self.check.interval.ms());
+            self.add_slot(slot, (hits, after), spoken.get(&slot).filter(|spoken| spoken.covers), figures);
             let until = window.blamed_until;
             let blamed: Vec<&Hit> = hits.iter().filter(|hit| hit.at < until).collect();
             figures.doubled += u64::from(blamed.len() > 1);
@@ -124,13 +127,13 @@ impl Site<'_> {
         }
     }
 
-    fn add_slot(&self, slot: UnixMs, hits: &[Hit], spoken: Option<&Spoken>, figures: &mut Figures) {
+    fn add_slot(&self, slot: UnixMs, (hits, after): (&[Hit], &[Hit]), spoken: Option<&Spoken>, figures: &mut Figures) {
         figures.slots += 1;
         let late_ms = hits.iter().map(|hit| hit.at.since(slot)).min().unwrap_or_default();
         figures.late_max_ms = figures.late_max_ms.max(late_ms);
         match spoken {
             None => figures.unrecorded += u64::from(!hits.is_empty() && !self.is_of_struck_hosts(hits)),
-            Some(spoken) if hits.iter().any(|hit| self.is_of(hit, spoken)) => {}
+            Some(spoken) if hits.iter().chain(after).any(|hit| self.is_of(hit, spoken)) => {}
             // It found the site down, which it never was, for it was cut off from it.
             Some(spoken) if spoken.status == "down" => figures.blind += u64::from(hits.is_empty()),
             Some(_) => figures.unproven += 1,
