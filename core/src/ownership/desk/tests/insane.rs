@@ -1,3 +1,5 @@
+//! A host that has lost the world, as its desk has it: its slots are left to the others, and taken back.
+
 use super::*;
 
 #[test]
