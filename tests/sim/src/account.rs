@@ -1,6 +1,7 @@
 //! The account of a world that has come to its end: every slot, by the ledger of `core`, and what the audit says of it.
 
 use farwatch_core::ledger::{DueSlot, RunOnRecord, SlotState, canonical, settled_at};
+use farwatch_core::slot::window_end;
 use farwatch_core::upgrade::State;
 use farwatch_proto::fleet::View;
 use farwatch_proto::time::UnixMs;
@@ -45,6 +46,8 @@ pub(crate) struct Account {
     /// Hosts that handed over from one process to the next, and those of which one of the two was killed.
     pub(crate) handovers: u64,
     pub(crate) half_crashes: u64,
+    /// Times that a host knew that it had lost the world.
+    pub(crate) insane: u64,
     /// Worlds at whose end a later rule of placement was in force than at their beginning.
     pub(crate) rules_raised: u64,
     pub(crate) violations: Vec<String>,
@@ -69,6 +72,7 @@ impl Account {
         self.seen_afterwards += other.seen_afterwards;
         self.handovers += other.handovers;
         self.half_crashes += other.half_crashes;
+        self.insane += other.insane;
         self.rules_raised += other.rules_raised;
         self.faults.add(&other.faults);
     }
@@ -84,6 +88,7 @@ pub(crate) fn account(world: &World) -> Account {
         lost_transactions: record.lost_transactions,
         handovers: record.handovers,
         half_crashes: record.half_crashes,
+        insane: record.insane,
         ..Account::default()
     };
     if !account.violations.is_empty() {
@@ -177,7 +182,9 @@ fn missed(world: &World, index: usize, slot: UnixMs, account: &mut Account) {
 /// What is to be said of a slot that nobody covered, where somebody should have.
 pub(crate) fn owed(world: &World, index: usize, slot: UnixMs) -> Option<String> {
     let watched = &world.watched[index];
-    let could = |host: &usize| world.record.could_have_run(*host, watched, slot, watched.timeout_ms + ROOM_MS);
+    let (from, to) = (slot.0 - BEGIN, window_end(slot, watched.interval).0 - BEGIN);
+    let fails = world.targets.of(watched.stream.check).iter().any(|outage| outage.from <= to && from <= outage.to);
+    let could = |host: &usize| world.record.could_have_run(*host, watched, slot, watched.timeout_ms + ROOM_MS, fails);
     let able: Vec<usize> = (0..HOSTS).filter(could).collect();
     let (at, interval) = (slot.0 - BEGIN, watched.interval);
     let told = || format!("slot {at} of stream {index} ({interval}) was missed; {able:?} owned and could have run it");

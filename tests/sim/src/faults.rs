@@ -42,6 +42,10 @@ pub(crate) enum Kind {
     Island,
     /// Hosts lose the internet, but not their peers: whatever they run fails.
     Blind,
+    /// A host reaches no reference, but its peers and all targets.
+    References,
+    /// The references answer nobody.
+    PanelOut,
     /// A host has no places left.
     Full,
     /// A host's disk has room for bare results only.
@@ -69,7 +73,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::Crash,
         Self::TwoCrashes,
         Self::Provider,
@@ -85,6 +89,8 @@ impl Kind {
         Self::MassSilence,
         Self::Island,
         Self::Blind,
+        Self::References,
+        Self::PanelOut,
         Self::Full,
         Self::DiskFull,
         Self::ClockSet,
@@ -118,6 +124,8 @@ impl Kind {
             Self::MassSilence => "mass_silence",
             Self::Island => "island",
             Self::Blind => "blind",
+            Self::References => "references",
+            Self::PanelOut => "panel_out",
             Self::Full => "full",
             Self::DiskFull => "disk_full",
             Self::ClockSet => "clock_set",
@@ -156,6 +164,10 @@ pub(crate) enum Profile {
     LongAway,
     /// The fleet is upgraded, and nothing else happens but that messages come late.
     Rolling,
+    /// Hosts lose their references one at a time, with their targets or without, or all at once while most targets fail.
+    Blinded,
+    /// Everything happens to a fleet that has no panel of references.
+    NoPanel,
     /// Everything happens.
     Troubled,
 }
@@ -163,23 +175,23 @@ pub(crate) enum Profile {
 impl Profile {
     pub(crate) const fn delay_max_ms(self) -> i64 {
         match self {
-            Self::Troubled => 300,
-            Self::Calm | Self::Lossy | Self::OneDeath | Self::LongAway | Self::Rolling => 120,
+            Self::Troubled | Self::NoPanel => 300,
+            Self::Calm | Self::Lossy | Self::OneDeath | Self::LongAway | Self::Rolling | Self::Blinded => 120,
         }
     }
 
     pub(crate) const fn loss(self) -> i64 {
         match self {
-            Self::Lossy | Self::Rolling | Self::Troubled => 10,
-            Self::Calm | Self::OneDeath | Self::LongAway => 0,
+            Self::Lossy | Self::Rolling | Self::Troubled | Self::NoPanel => 10,
+            Self::Calm | Self::OneDeath | Self::LongAway | Self::Blinded => 0,
         }
     }
 
     /// How much too fast or too slow the worst machines count, in millionths.
     pub(crate) const fn bad_drift_ppm(self) -> i64 {
         match self {
-            Self::Troubled => 500,
-            Self::Calm | Self::Lossy | Self::OneDeath | Self::LongAway | Self::Rolling => 20,
+            Self::Troubled | Self::NoPanel => 500,
+            Self::Calm | Self::Lossy | Self::OneDeath | Self::LongAway | Self::Rolling | Self::Blinded => 20,
         }
     }
 
@@ -187,8 +199,14 @@ impl Profile {
     pub(crate) const fn lasts_ms(self) -> i64 {
         match self {
             Self::LongAway => HOUR_MS + TEN_MINUTES_MS,
-            Self::Calm | Self::Lossy | Self::OneDeath | Self::Rolling | Self::Troubled => TEN_MINUTES_MS,
+            Self::Calm | Self::Lossy | Self::OneDeath | Self::Rolling => TEN_MINUTES_MS,
+            Self::Blinded | Self::NoPanel | Self::Troubled => TEN_MINUTES_MS,
         }
+    }
+
+    /// Whether operators have named references.
+    pub(crate) const fn has_panel(self) -> bool {
+        !matches!(self, Self::NoPanel)
     }
 
     pub(crate) fn is_calm(self) -> bool {
@@ -205,6 +223,12 @@ impl Profile {
                 let away = Fault { at: CALM_MS, kind: Kind::ControlAway, hosts: Vec::new(), lasts_ms: HOUR_MS };
                 [away].into_iter().chain(one_death_at_a_time(self.lasts_ms(), random)).collect()
             }
+            Self::Blinded => one_sense_at_a_time(random),
+            Self::NoPanel => {
+                let mut faults = trouble(random);
+                faults.retain(|fault| !matches!(fault.kind, Kind::References | Kind::PanelOut));
+                faults
+            }
             Self::Troubled => trouble(random),
         }
     }
@@ -220,6 +244,24 @@ fn one_death_at_a_time(lasts_ms: i64, random: &mut Random) -> Vec<Fault> {
             Fault { at, kind: Kind::Crash, hosts: vec![host], lasts_ms }
         })
         .collect()
+}
+
+/// Each lasts long enough for a host to know that it is blind, and all see again before the next one.
+fn one_sense_at_a_time(random: &mut Random) -> Vec<Fault> {
+    let rounds = (CALM_MS..TEN_MINUTES_MS - 6 * CALM_MS).step_by(200_000);
+    let faults = rounds.flat_map(|from| {
+        let mut fault = |kind: Kind, after_ms: i64, lasts_ms: i64| {
+            let (at, hosts) = (from + after_ms + random.between(0, 5_000), vec![random.index(HOSTS)]);
+            Fault { at, kind, hosts, lasts_ms: lasts_ms + random.between(0, 15_000) }
+        };
+        [
+            fault(Kind::References, 0, 20_000),
+            fault(Kind::Blind, 50_000, 20_000),
+            fault(Kind::PanelOut, 100_000, 80_000),
+            fault(Kind::MassOutage, 105_000, 57_000),
+        ]
+    });
+    faults.collect()
 }
 
 fn trouble(random: &mut Random) -> Vec<Fault> {
@@ -240,7 +282,7 @@ fn fault(at: i64, random: &mut Random) -> Fault {
 fn whom(kind: Kind, random: &mut Random) -> Vec<usize> {
     let one = random.index(HOSTS);
     match kind {
-        Kind::DiskLost | Kind::GoesBack => vec![one],
+        Kind::DiskLost | Kind::GoesBack | Kind::References => vec![one],
         Kind::Crash | Kind::Reboot | Kind::Pause | Kind::Full | Kind::DiskFull | Kind::ClockSet => vec![one],
         Kind::TwoCrashes | Kind::Drain | Kind::Island => vec![one, (one + 1 + random.index(HOSTS - 1)) % HOSTS],
         Kind::Provider => (0..HOSTS).filter(|host| provider_of(*host) == provider_of(one)).collect(),
@@ -249,7 +291,7 @@ fn whom(kind: Kind, random: &mut Random) -> Vec<usize> {
             (0..=random.index(4)).map(|n| (one + n * 5) % HOSTS).collect()
         }
         Kind::MassSilence | Kind::LeaderCrash | Kind::LeaderPause | Kind::ControlAway | Kind::StoreCut => Vec::new(),
-        Kind::Upgrade => Vec::new(),
+        Kind::Upgrade | Kind::PanelOut => Vec::new(),
         Kind::StoreStall | Kind::StoreFailover | Kind::MassOutage | Kind::Outage => Vec::new(),
     }
 }
@@ -265,7 +307,7 @@ fn how_long_ms(kind: Kind, random: &mut Random) -> i64 {
         Kind::Upgrade | Kind::GoesBack => random.between(300, 2_000),
         // Longer than a leader waits for whoever gains by a plan.
         Kind::Deaf if random.chance(300) => random.between(30_000, 60_000),
-        Kind::Island => random.between(10_000, 40_000),
+        Kind::Island | Kind::References | Kind::PanelOut => random.between(10_000, 40_000),
         Kind::StoreStall | Kind::StoreCut | Kind::StoreFailover => random.between(500, 15_000),
         Kind::MassOutage | Kind::Outage => random.between(20_000, 80_000),
         Kind::Partition | Kind::Mute | Kind::Deaf | Kind::CutFromControl | Kind::Full => random.between(200, 30_000),

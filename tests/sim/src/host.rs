@@ -5,16 +5,16 @@
 pub(crate) mod disk;
 mod handover;
 mod run;
+mod senses;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use farwatch_core::clocks::{FleetClock, Source};
-use farwatch_core::ownership::{Act, Desk, Ended, Now, Peers, Receipt, Views};
-use farwatch_proto::check::StreamId;
+use farwatch_core::ownership::{Act, Desk, Now, Peers, Receipt, Views};
 use farwatch_proto::fleet::View;
 use farwatch_proto::id::{HostId, OrderId};
-use farwatch_proto::link::Order;
+use farwatch_proto::panel::PanelWord;
 use farwatch_proto::peer::{Said, Statement};
 use farwatch_proto::time::{BootMs, UnixMs};
 
@@ -25,6 +25,7 @@ use disk::{Copied, CopyId, Disk, Found, Mark};
 use handover::Next;
 pub(crate) use run::Effect;
 use run::{Places, Running};
+use senses::Senses;
 
 /// Results are on disk after this long; what a crash finds in memory is gone.
 pub(crate) const WRITTEN_AFTER_MS: i64 = 200;
@@ -32,8 +33,6 @@ pub(crate) const WRITTEN_AFTER_MS: i64 = 200;
 const UNTRUSTED_WAKE_MS: i64 = 100;
 /// Run places of a host: more than its streams could ever take, unless a fault takes them.
 pub(crate) const PLACES: usize = 64;
-/// Votes take at most one in so many of them.
-const VOTES_SHARE: usize = 4;
 
 pub(crate) struct Host {
     pub(crate) id: HostId,
@@ -48,6 +47,8 @@ pub(crate) struct Host {
     pub(crate) drift_ppm: i64,
     /// Whatever it runs fails until then: it has lost the world, but not its peers.
     pub(crate) blind_until: i64,
+    /// It reaches no reference until then, whatever else it reaches.
+    pub(crate) unreferenced_until: i64,
     pub(crate) running: BTreeMap<u64, Running>,
     /// What it runs, and starts with.
     pub(crate) program: Program,
@@ -67,11 +68,12 @@ pub(crate) struct Host {
     /// The order to take the new program that it could not carry out last.
     failed: Option<UnixMs>,
     disk: Disk,
+    senses: Senses,
     next_run: u64,
 }
 
 impl Host {
-    pub(crate) fn new(index: usize, linked: BTreeSet<HostId>) -> Self {
+    pub(crate) fn new(index: usize, linked: BTreeSet<HostId>, has_panel: bool) -> Self {
         let id = host_id(index);
         Self {
             id,
@@ -82,6 +84,7 @@ impl Host {
             offset_ms: 0,
             drift_ppm: 0,
             blind_until: 0,
+            unreferenced_until: 0,
             clock: FleetClock::new(UnixMs(BEGIN), None, BootMs(0)),
             clock_steps: 0,
             running: BTreeMap::new(),
@@ -94,13 +97,21 @@ impl Host {
             views: Arc::default(),
             next: None,
             failed: None,
-            disk: Disk::of(linked),
+            disk: Disk::of(linked, has_panel),
+            senses: Senses::default(),
             next_run: 0,
         }
     }
 
-    pub(crate) fn is_up(&self) -> bool {
+    pub(crate) const fn is_up(&self) -> bool {
         self.is_alive && self.paused_until.is_none()
+    }
+
+    /// Whether what it runs counts: one that is insane runs nothing, and one that is blind only what it will not believe,
+    /// where it has a panel to know it by.
+    pub(crate) const fn is_able(&self, now: i64) -> bool {
+        let sees = self.blind_until <= now || !self.disk.knows_panel;
+        self.is_up() && self.places > 0 && sees && !self.is_insane()
     }
 
     /// CLOCK_BOOTTIME of its machine.
@@ -140,6 +151,7 @@ impl Host {
         self.next = None;
         self.running.clear();
         self.answered.clear();
+        self.senses = Senses::of(self.disk.knows_panel);
         self.acknowledged = Mark { life: self.disk.life(), place: 0 };
         self.desk = Desk::placing_by(self.id, self.program.rules());
         self.peers = Peers::new(self.disk.linked.iter().copied(), self.boot_time(now));
@@ -182,7 +194,8 @@ impl Host {
         let boot = self.boot_time(now);
         self.peers.paused(boot);
         self.next.iter_mut().for_each(|next| next.peers.paused(boot));
-        self.running.values_mut().for_each(|running| running.is_disturbed = true);
+        let under_way = self.running.values_mut().filter(|running| running.ended.is_none());
+        under_way.for_each(|running| running.is_disturbed = true);
     }
 
     /// Its process holds the streams and goes by the views on disk; where it has a successor, that does, and it goes on
@@ -216,7 +229,8 @@ impl Host {
     /// What it says to control of itself and of those it hears.
     pub(crate) fn beat(&self, now: i64) -> Report {
         let (view, hears) = (self.disk.views.newest_number(), self.peers.heard(self.boot_time(now)).collect());
-        Report::Beat { view, hears, program: self.newest_program(), failed: self.failed }
+        let (program, failed, panel) = (self.newest_program(), self.failed, self.senses.word());
+        Report::Beat { view, hears, program, failed, panel, is_insane: self.is_insane() }
     }
 
     /// A sign of life of another host.
@@ -229,9 +243,9 @@ impl Host {
         self.disk.linked.insert(other);
     }
 
-    /// What it says to other hosts: its clock, and how far the database holds its spool.
-    pub(crate) const fn sign_of_life(&self, now: i64) -> Word {
-        Word::Beat(self.machine(now), self.acknowledged)
+    /// What it says to other hosts: its clock, how far the database holds its spool, and how its panel is.
+    pub(crate) fn sign_of_life(&self, now: i64) -> Word {
+        Word::Beat(self.machine(now), self.acknowledged, self.senses.word())
     }
 
     /// Control says how far the database holds its spool.
@@ -241,11 +255,18 @@ impl Host {
         }
     }
 
-    /// A sign of life with what the other's clock shows, and how far the database holds what it ran.
-    pub(crate) fn hear_beat(&mut self, other: HostId, (wall, mark): (UnixMs, Mark), now: i64) {
+    /// A sign of life with what the other's clock shows, how far the database holds what it ran, and how its panel is.
+    pub(crate) fn hear_beat(
+        &mut self,
+        other: HostId,
+        (wall, mark, panel): (UnixMs, Mark, Option<PanelWord>),
+        now: i64,
+    ) {
         self.hear(other, now);
         self.disk.release(other, mark);
-        self.clock.hear(Source::Peer(other), wall, 0, self.boot_time(now));
+        let boot = self.boot_time(now);
+        self.clock.hear(Source::Peer(other), wall, 0, boot);
+        panel.into_iter().for_each(|word| self.senses.hear(other, word, boot));
     }
 
     /// Control says what time it is.
@@ -290,12 +311,14 @@ impl Host {
             return Some(now + UNTRUSTED_WAKE_MS);
         }
         let wakes = [self.desk.next_wake(), self.next.as_ref().and_then(|next| next.desk.next_wake())];
-        wakes.into_iter().flatten().min().map(|wake| now + wake.since(wall).max(0))
+        let wakes = wakes.into_iter().flatten().map(|wake| now + wake.since(wall).max(0));
+        wakes.chain(self.reads_next(now)).min()
     }
 
     pub(crate) fn step(&mut self, now: i64) -> Vec<Effect> {
         let now_by_its_clocks = self.now(now);
-        let mut places = Places(self.places.saturating_sub(self.running.len()));
+        let under_way = self.running.values().filter(|running| running.ended.is_none()).count();
+        let mut places = Places { free: self.places.saturating_sub(under_way), is_sane: !self.is_insane() };
         let acts = self.desk.step(now_by_its_clocks, &self.peers, &mut places);
         let mut effects = self.act(acts, false, now);
         if let Some(next) = &mut self.next {
@@ -324,70 +347,6 @@ impl Host {
             }
         }
         effects
-    }
-
-    /// Whether the target of this run fails.
-    pub(crate) fn sees(&mut self, run: u64, is_down: bool) {
-        if let Some(running) = self.running.get_mut(&run) {
-            running.is_down = is_down;
-        }
-    }
-
-    fn begin(
-        &mut self,
-        stream: StreamId,
-        slot: UnixMs,
-        tell: Vec<HostId>,
-        vote: Option<OrderId>,
-        of_next: bool,
-        now: i64,
-    ) {
-        let (started, started_at, is_disturbed, is_down) = (now, self.wall(now), false, false);
-        let running = Running { stream, slot, started, started_at, tell, is_disturbed, vote, is_down, of_next };
-        self.running.insert(self.next_run, running);
-        self.next_run += 1;
-    }
-
-    /// Control orders a run. One that was answered is answered again, and one that is under way goes on.
-    pub(crate) fn order(&mut self, order: &Order, now: i64) -> Vec<Effect> {
-        if let Some(found) = self.answered.get(&order.id).copied() {
-            self.disk.write(now + WRITTEN_AFTER_MS, found);
-            return Vec::new();
-        }
-        let votes = self.running.values().filter(|running| running.vote.is_some());
-        if votes.clone().any(|running| running.vote == Some(order.id)) {
-            return Vec::new();
-        }
-        if votes.count() >= self.places / VOTES_SHARE || self.running.len() >= self.places {
-            return vec![Effect::Decline(order.id)];
-        }
-        let effects = vec![Effect::Begins(self.next_run)];
-        self.begin(order.stream, order.ordered_at, Vec::new(), Some(order.id), self.next.is_some(), now);
-        effects
-    }
-
-    /// Control does not need this order any more.
-    pub(crate) fn cancel(&mut self, order: OrderId) {
-        self.running.retain(|_, running| running.vote != Some(order));
-    }
-
-    /// A run is over: its result is in the spool, and the other owners hear of it.
-    pub(crate) fn finish(&mut self, run: u64, now: i64) -> Option<(Found, Vec<Effect>)> {
-        let Running { stream, slot, started, started_at, tell, is_disturbed, vote, is_down, of_next } =
-            self.running.remove(&run)?;
-        let (covers, has_detail, wall) = (!is_disturbed, !self.disk.is_full, self.wall(now));
-        let found = Found { stream, slot, started, started_at, ended_at: wall, covers, is_down, vote, has_detail };
-        let mark = self.disk.write(now + WRITTEN_AFTER_MS, found);
-        if let Some(order) = vote {
-            self.answered.insert(order, found);
-            return Some((found, Vec::new()));
-        }
-        let ended = if is_disturbed { Ended::Disturbed } else { Ended::Covers };
-        let desk = self.next.as_mut().filter(|_| of_next).map_or(&mut self.desk, |next| &mut next.desk);
-        let said = desk.ended(stream, slot, ended, wall);
-        let copy = (said == Said::Done).then_some(Copied { id: (self.id, mark), found });
-        let tells = tell.into_iter().map(|to| Effect::Tell(to, Statement { stream, slot, said }, copy));
-        Some((found, tells.collect()))
     }
 
     /// Its disk, from which it sends.

@@ -81,7 +81,9 @@ impl Judged<'_> {
             let seen =
                 if incident.seen_afterwards { incident.resolved.unwrap_or(incident.opened) } else { incident.opened };
             let (from, to) = (of_world(incident.seen_since), of_world(seen));
-            let is_seen_by_blind = incident.seen_afterwards && self.world.record.blind_between(from, to) > 1;
+            let has_panel = self.world.has_panel();
+            let is_seen_by_blind =
+                !has_panel && incident.seen_afterwards && self.world.record.blind_between(from, to) > 1;
             !is_seen_by_blind && !self.outages.iter().any(|outage| outage.from <= to && from <= outage.to)
         };
         self.incidents.iter().filter(is_false).map(|incident| self.complaint("false", incident)).collect()

@@ -9,6 +9,7 @@ use farwatch_proto::check::StreamId;
 use farwatch_proto::fleet::View;
 use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::link::Order;
+use farwatch_proto::panel::PanelCount;
 use farwatch_proto::time::{BootMs, Stamp, UnixMs};
 
 use crate::afterwards::PERIOD_MS;
@@ -28,6 +29,8 @@ const ANSWER_LIMIT_MS: i64 = 3_000;
 /// As often, and for so long, as `farwatch control` asks.
 const ASK_PERIOD_MS: i64 = 1_000;
 const ASK_NEWCOMERS_FOR_MS: i64 = 10_000;
+/// As often as `farwatch control` tells of the panel.
+const PANEL_PERIOD_MS: i64 = 2_000;
 
 /// What the database is asked to do.
 enum Work {
@@ -60,6 +63,7 @@ pub(crate) struct Leader {
     /// When neighbours of silent hosts were last asked.
     asked: i64,
     looked_back: i64,
+    told_of_panel: i64,
     pub(crate) upgrades: Upgrades,
     tenure: Tenure,
     /// When the last renewal was asked for, and whether it was answered.
@@ -95,6 +99,7 @@ impl Leader {
             linked: BTreeMap::new(),
             asked: now,
             looked_back: now,
+            told_of_panel: now,
             upgrades: Upgrades::default(),
             tenure: Tenure::begin(BootMs(acquired)),
             renewal: (acquired, true),
@@ -219,6 +224,15 @@ impl Leader {
         self.linked.keys().map(|host| (*host, Told::HandOver(of(*host)))).collect()
     }
 
+    /// How the panel looks to the fleet, where hosts are told so now.
+    pub(crate) fn tells_of_panel(&mut self, now: i64) -> Option<PanelCount> {
+        let is_due = now - self.told_of_panel >= PANEL_PERIOD_MS;
+        if is_due {
+            self.told_of_panel = now;
+        }
+        is_due.then(|| self.fleet.panel_count(BootMs(now)))
+    }
+
     fn flush(&mut self, draft: Draft, random: u64, now: i64) -> Transaction {
         let flush = Flush {
             id: random,
@@ -241,8 +255,9 @@ impl Leader {
             let id = host_id(host);
             self.fleet.hear(id, BootMs(now));
             match report {
-                Report::Beat { view, hears, program, failed } => {
+                Report::Beat { view, hears, program, failed, panel, is_insane } => {
                     self.fleet.hear_of(id, &hears);
+                    self.fleet.hear_of_panel(id, panel, is_insane, BootMs(now));
                     self.fleet.hear_rules(id, program.rules().versions().collect());
                     self.upgrades.hear(id, program, failed);
                     if let Some(view) = view {

@@ -67,6 +67,8 @@ const fn profile_of(seed: u64) -> Profile {
         0 => Profile::Calm,
         1 => Profile::Lossy,
         2 => Profile::Rolling,
+        3 | 13 => Profile::Blinded,
+        4 => Profile::NoPanel,
         n if n.is_multiple_of(DEATHS_ONE_IN) => Profile::OneDeath,
         _ => Profile::Troubled,
     }
@@ -98,8 +100,8 @@ fn run(seeds: u64, first: u64) -> ExitCode {
         total.outages, total.incidents, total.seen_afterwards, total.confirmed_max_ms, total.told_again
     ));
     say(format_args!(
-        "sim: handovers={} processes_killed_in_them={} rules_raised={}",
-        total.handovers, total.half_crashes, total.rules_raised
+        "sim: handovers={} processes_killed_in_them={} rules_raised={} insane={}",
+        total.handovers, total.half_crashes, total.rules_raised, total.insane
     ));
     let doubled_pct = total.doubled as f64 * 100.0 / total.slots.max(1) as f64;
     say(format_args!(
@@ -168,7 +170,11 @@ fn proves_something(seeds: u64, total: &Account) -> bool {
     if total.rules_raised == 0 {
         say("sim: no fleet ever went over to another rule of placement");
     }
+    if total.insane == 0 {
+        say("sim: no host ever knew that it had lost the world");
+    }
     rare.is_empty()
+        && total.insane > 0
         && total.by_standby > 0
         && changed_leaders
         && total.rules_raised > 0

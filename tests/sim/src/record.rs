@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use farwatch_core::incident::IncidentEvent;
+use farwatch_core::sanity::READ_EVERY_MS;
 use farwatch_core::slot::{EARLY_MS, window_end};
 use farwatch_proto::check::StreamId;
 use farwatch_proto::fleet::View;
@@ -31,6 +32,8 @@ pub(crate) struct Record {
     /// Handovers from one process of a host to the next, and those in which one of the two was killed.
     pub(crate) handovers: u64,
     pub(crate) half_crashes: u64,
+    /// Times that a host became insane.
+    pub(crate) insane: u64,
     /// Which host ever held which announced view: what is on a disk may be lost with it.
     pub(crate) planned: BTreeSet<(usize, Stamp)>,
     /// Slots of which the database ever held a result that covers them, also those that it has lost since.
@@ -43,6 +46,8 @@ pub(crate) struct Record {
     learned: Vec<Vec<(i64, Stamp)>>,
     /// Which hosts saw everything fail, from when until when.
     blind: Vec<(usize, i64, i64)>,
+    /// Which hosts did not see their references, from their last good reading before until when.
+    doubted: Vec<(usize, i64, i64)>,
     /// When outages could be judged: spans in which somebody led, the database answered, and most hosts were there.
     judging: Vec<(i64, i64)>,
 }
@@ -61,12 +66,14 @@ impl Record {
             lost_transactions: 0,
             handovers: 0,
             half_crashes: 0,
+            insane: 0,
             planned: BTreeSet::new(),
             committed: BTreeSet::new(),
             ran_new: BTreeSet::new(),
             views: BTreeMap::new(),
             learned: vec![Vec::new(); HOSTS],
             blind: Vec::new(),
+            doubted: Vec::new(),
             judging: Vec::new(),
         }
     }
@@ -118,8 +125,15 @@ impl Record {
     }
 
     /// Whether the host owned the slot by what it itself had been told, and was able to run for so long without a break
-    /// meanwhile, within the window.
-    pub(crate) fn could_have_run(&self, host: usize, watched: &Watched, slot: UnixMs, for_ms: i64) -> bool {
+    /// meanwhile, within the window. Where the target `fails`, it must have been able to believe that as well.
+    pub(crate) fn could_have_run(
+        &self,
+        host: usize,
+        watched: &Watched,
+        slot: UnixMs,
+        for_ms: i64,
+        fails: bool,
+    ) -> bool {
         let (from, to) = (slot.since(UnixMs(BEGIN)), window_end(slot, watched.interval).since(UnixMs(BEGIN)));
         let learned = &self.learned[host];
         let ends = learned.iter().skip(1).map(|(at, _)| *at).chain([i64::MAX]);
@@ -127,13 +141,28 @@ impl Record {
             let held = learned[..=index].iter().rev().map(|(_, number)| &self.views[number]);
             let view = held.clone().find(|view| view.in_force_from <= slot);
             let owns = view.is_some_and(|view| watched.owners(view).contains(&host_id(host)));
-            owns && self.was_able(host, from.max(*began), to.min(ended), for_ms)
+            owns && self.was_able(host, from.max(*began), to.min(ended), for_ms, fails)
         })
     }
 
     /// Whether the host was able to run for so long without a break within this time.
-    fn was_able(&self, host: usize, from: i64, to: i64, for_ms: i64) -> bool {
-        self.able[host].iter().any(|(began, ceased)| (*ceased).min(to) - (*began).max(from) >= for_ms)
+    fn was_able(&self, host: usize, from: i64, to: i64, for_ms: i64, fails: bool) -> bool {
+        let doubted = || self.doubted.iter().filter(|(of, ..)| fails && *of == host);
+        self.able[host].iter().any(|(began, ceased)| {
+            let (from, to) = (from.max(*began), to.min(*ceased));
+            let mut starts = doubted().map(|(_, _, until)| *until).filter(|until| *until > from).chain([from]);
+            let lasts_ms = |start: i64| {
+                let ahead = doubted().filter(|(_, _, until)| *until > start);
+                ahead.map(|(_, since, _)| *since).chain([to]).min().unwrap_or(to) - start
+            };
+            starts.any(|start| lasts_ms(start) >= for_ms)
+        })
+    }
+
+    /// The host does not see its references from now on until then: failures that it saw since its last good reading are
+    /// void.
+    pub(crate) fn doubts(&mut self, host: usize, now: i64, until: i64) {
+        self.doubted.push((host, now - READ_EVERY_MS, until));
     }
 
     /// The host sees everything fail from now on until then.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use farwatch_proto::fleet::View;
 use farwatch_proto::id::{HostId, OrderId};
 use farwatch_proto::link::Order;
+use farwatch_proto::panel::{PanelCount, PanelWord};
 use farwatch_proto::peer::Statement;
 use farwatch_proto::time::{Stamp, UnixMs};
 
@@ -14,8 +15,8 @@ use crate::program::Program;
 /// Anything that is said.
 #[derive(Clone, Debug)]
 pub(crate) enum Word {
-    /// Between hosts: it lives, its clock shows this, and the database holds its spool up to there.
-    Beat(UnixMs, Mark),
+    /// Between hosts: it lives, its clock shows this, the database holds its spool up to there, and its panel is like this.
+    Beat(UnixMs, Mark, Option<PanelWord>),
     /// Between hosts; what is done comes with its result.
     Says(Statement, Option<Copied>),
     /// To control.
@@ -27,9 +28,16 @@ pub(crate) enum Word {
 /// What a host says to control.
 #[derive(Clone, Debug)]
 pub(crate) enum Report {
-    /// It lives, holds this view, hears these, runs this program, and could not carry out the order of this moment to take
-    /// another.
-    Beat { view: Option<Stamp>, hears: BTreeSet<HostId>, program: Program, failed: Option<UnixMs> },
+    /// It lives, holds this view, hears these, runs this program, could not carry out the order of this moment to take
+    /// another, and its panel is like this.
+    Beat {
+        view: Option<Stamp>,
+        hears: BTreeSet<HostId>,
+        program: Program,
+        failed: Option<UnixMs>,
+        panel: Option<PanelWord>,
+        is_insane: bool,
+    },
     /// What lies in its spool from this place on.
     Results { from: Mark, found: Vec<Found> },
     /// What it kept of others and was asked for.
@@ -46,6 +54,8 @@ pub(crate) enum Told {
     View(View),
     Plan(View),
     Withdraw(Stamp),
+    /// There is a panel of references, and it looks to the fleet like this.
+    Panel(PanelCount),
     /// The database holds the host's spool up to here.
     Committed(Mark),
     /// What do you keep of these?

@@ -3,6 +3,7 @@
 mod checks;
 mod control;
 mod links;
+mod runs;
 mod strikes;
 pub(crate) mod targets;
 
@@ -14,7 +15,7 @@ use farwatch_proto::time::UnixMs;
 use crate::account::bound_after_one_death_ms;
 use crate::faults::{Fault, Kind, Profile};
 use crate::fleet::{BEGIN, HOSTS, Watched, all_watched, first_view, host_id, index_of};
-use crate::host::{Effect, Host, PLACES, WRITTEN_AFTER_MS};
+use crate::host::{Effect, Host, PLACES};
 use crate::net::{Net, PROCESSES};
 use crate::process::Process;
 use crate::random::Random;
@@ -100,6 +101,14 @@ enum Event {
     /// One of the two processes of a host that hands over is killed.
     HalfCrash(usize),
     DiskHasRoom(usize),
+    /// A host has read its panel of references.
+    Read {
+        host: usize,
+        boot: u32,
+        passes: bool,
+    },
+    /// A host has its references again.
+    SeesAgain(usize),
     /// The operator lets it return.
     Undrain(usize),
     /// The wall clock of a host's machine is set right again.
@@ -128,6 +137,8 @@ pub(crate) struct World {
     checked_at: i64,
     /// Until when each control process does not reach the database.
     store_cut_until: [i64; PROCESSES],
+    /// Until when the references answer nobody.
+    panel_out_until: i64,
     /// How far each host's spool was sent on its present connection to control.
     sent: BTreeMap<usize, usize>,
 }
@@ -135,10 +146,10 @@ pub(crate) struct World {
 impl World {
     /// A world that remembers so many of its events.
     pub(crate) fn new(seed: u64, profile: Profile, log_max: usize) -> Self {
-        let watched = all_watched();
+        let (watched, has_panel) = (all_watched(), profile.has_panel());
         let mut random = Random::new(seed);
         let everybody: BTreeSet<HostId> = (0..HOSTS).map(host_id).collect();
-        let hosts: Vec<Host> = (0..HOSTS).map(|index| Host::new(index, everybody.clone())).collect();
+        let hosts: Vec<Host> = (0..HOSTS).map(|index| Host::new(index, everybody.clone(), has_panel)).collect();
         let net = Net::new(profile.delay_max_ms(), profile.loss());
         let record = Record::new(&watched);
         let mut world = Self {
@@ -161,6 +172,7 @@ impl World {
             paused_since: BTreeMap::new(),
             checked_at: 0,
             store_cut_until: [0; PROCESSES],
+            panel_out_until: 0,
             sent: BTreeMap::new(),
         };
         for host in 0..HOSTS {
@@ -244,10 +256,12 @@ impl World {
             Event::SetClock(host, offset_ms) => self.hosts[host].offset_ms = offset_ms,
             Event::PlacesReturn(host) => {
                 self.hosts[host].places = PLACES;
-                if self.hosts[host].is_up() {
-                    self.record.is_able(host, true, self.now);
-                }
+                self.note_able(host);
             }
+            Event::Read { host, boot, passes } => {
+                self.if_up(host, boot, Event::Read { host, boot, passes }, |world| world.has_read(host, passes));
+            }
+            Event::SeesAgain(host) => self.sees_again(host),
         }
     }
 
@@ -266,7 +280,7 @@ impl World {
     fn start(&mut self, host: usize) {
         self.hosts[host].start(&self.watched, self.now);
         self.note_program(host);
-        self.record.is_able(host, true, self.now);
+        self.note_able(host);
         self.break_links(host);
         let boot = self.hosts[host].boot;
         self.at(self.now, Event::Beat { host, boot });
@@ -287,6 +301,7 @@ impl World {
         }
         let effects = self.hosts[host].step(self.now);
         self.carry_out(host, effects);
+        self.read(host);
         self.wake(host);
     }
 
@@ -300,43 +315,10 @@ impl World {
         }
     }
 
-    fn begin(&mut self, host: usize, run: u64) {
-        let boot = self.hosts[host].boot;
-        let running = &self.hosts[host].running[&run];
-        let (stream, slot, is_slot) = (running.stream, running.slot, running.vote.is_none());
-        let timeout_ms = self.record.timeout_ms(stream);
-        let fails = self.targets.failing(stream.check, self.now);
-        let is_down = fails.is_some() || self.hosts[host].blind_until > self.now;
-        let hangs = fails.unwrap_or(false) || self.random.chance(50);
-        let took = if hangs { timeout_ms } else { self.random.between(20, 400) };
-        self.hosts[host].sees(run, is_down);
-        if is_slot {
-            let watched = &self.watched[self.record.watched_of(stream)];
-            self.record.begins(watched, host, slot, self.now);
-        }
-        let what = if is_slot { "slot" } else { "vote" };
-        self.note(|| {
-            let check = stream.check.as_bytes()[0];
-            format!("host {host} begins {check:02x} {what} {} (fails: {is_down})", slot.0 - BEGIN)
-        });
-        self.at(self.now + took, Event::RunEnds { host, boot, run });
-    }
-
-    fn finish(&mut self, host: usize, run: u64) {
-        let Some((found, effects)) = self.hosts[host].finish(run, self.now) else { return };
-        if found.covers && found.vote.is_none() {
-            self.record.covers(host, &found);
-        }
-        // Nobody hears that a slot is done before the result is on disk.
-        let boot = self.hosts[host].boot;
-        let is_urgent = found.is_down || found.vote.is_some();
-        self.at(self.now + WRITTEN_AFTER_MS, Event::Written { host, boot, effects, is_urgent });
-        self.wake(host);
-    }
-
     fn beat(&mut self, host: usize) {
         let boot = self.hosts[host].boot;
         self.hosts[host].steer(&self.watched, self.now);
+        self.sense(host);
         let sign = self.hosts[host].sign_of_life(self.now);
         for other in (0..HOSTS).filter(|other| *other != host) {
             self.send(host, other, sign.clone());
@@ -354,6 +336,10 @@ impl World {
     /// An operator takes a host out, or lets it return.
     fn drain(&mut self, host: usize, is_drained: bool) {
         let _ = self.store.take(Transaction::Drain(host_id(host), is_drained), self.now);
+    }
+
+    pub(crate) const fn has_panel(&self) -> bool {
+        self.profile.has_panel()
     }
 
     pub(crate) const fn lasts_ms(&self) -> i64 {

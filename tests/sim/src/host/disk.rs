@@ -76,6 +76,8 @@ pub(crate) struct Disk {
     pub(crate) ahead: Option<AheadMs>,
     /// There is room for results, and for nothing more.
     pub(crate) is_full: bool,
+    /// It has been told of the panel of references.
+    pub(crate) knows_panel: bool,
     life: u32,
     /// Results with the moment from which on they are safe.
     spool: Vec<(i64, Found)>,
@@ -84,9 +86,9 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// The disk of a host that has exchanged heartbeats with these.
-    pub(crate) fn of(linked: BTreeSet<HostId>) -> Self {
-        Self { linked, ..Self::default() }
+    /// The disk of a host that has exchanged heartbeats with these, and was told of the panel where there is one.
+    pub(crate) fn of(linked: BTreeSet<HostId>, knows_panel: bool) -> Self {
+        Self { linked, knows_panel, ..Self::default() }
     }
 
     /// Writes a result, which is safe from this moment on. Answers where it lies.

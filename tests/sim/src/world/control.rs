@@ -65,7 +65,10 @@ impl World {
         let looks_back = leader.looks_back(now).then_some(leader.epoch);
         let upgrades = leader.upgrades.is_due(now);
         let wish = leader.step(&self.watched, &self.store.tables.drained, random, now);
-        for (host, told) in leader.asks(now) {
+        let panel = leader.tells_of_panel(now).filter(|_| self.profile.has_panel());
+        let tells = panel.into_iter().flat_map(|count| leader.linked().map(move |host| (host, Told::Panel(count))));
+        let tells: Vec<(usize, Told)> = tells.collect();
+        for (host, told) in leader.asks(now).into_iter().chain(tells) {
             self.send(control(process), host, Word::Told(told));
         }
         if let Some(epoch) = renews {
@@ -296,7 +299,7 @@ impl World {
     fn watch_over_judging(&mut self) {
         let is_there = |host: usize| {
             let machine = &self.hosts[host];
-            machine.is_up() && machine.places > 0 && machine.blind_until <= self.now
+            machine.is_able(self.now) && machine.blind_until <= self.now && machine.unreferenced_until <= self.now
         };
         let can_judge = (0..PROCESSES).any(|process| {
             let machine = control(process);

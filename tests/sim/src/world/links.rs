@@ -124,7 +124,7 @@ impl World {
     fn arrive_at_host(&mut self, from: usize, to: usize, word: Word) {
         let now = self.now;
         match word {
-            Word::Beat(wall, mark) => self.hosts[to].hear_beat(host_id(from), (wall, mark), now),
+            Word::Beat(wall, mark, panel) => self.hosts[to].hear_beat(host_id(from), (wall, mark, panel), now),
             Word::Says(statement, copy) => self.hosts[to].take_in(host_id(from), statement, copy, now),
             Word::Told(told) => self.told(to, told),
             Word::Reports(_) => {}
@@ -157,6 +157,10 @@ impl World {
             Told::Welcome(wall, mark) => {
                 self.hosts[host].hear_control(wall, now);
                 self.hosts[host].committed(mark);
+            }
+            Told::Panel(count) => {
+                self.hosts[host].hear_of_panel(count, now);
+                self.note_able(host);
             }
             Told::Committed(mark) => self.hosts[host].committed(mark),
             Told::HandOver(origins) => {

@@ -48,6 +48,14 @@ impl World {
                 self.blind(&fault.hosts, until);
             }
             Kind::Blind => self.blind(&fault.hosts, until),
+            Kind::References => {
+                for host in fault.hosts {
+                    self.hosts[host].unreferenced_until = self.hosts[host].unreferenced_until.max(until);
+                    self.record.doubts(host, self.now, until);
+                    self.at(until, Event::SeesAgain(host));
+                }
+            }
+            Kind::PanelOut => self.panel_out_until = self.panel_out_until.max(until),
             Kind::Drain => {
                 for host in fault.hosts {
                     self.drain(host, true);
@@ -64,7 +72,7 @@ impl World {
             Kind::Full => {
                 for host in fault.hosts {
                     self.hosts[host].places = 0;
-                    self.record.is_able(host, false, self.now);
+                    self.note_able(host);
                     self.at(until, Event::PlacesReturn(host));
                 }
             }
@@ -102,6 +110,11 @@ impl World {
             if others < BLIND_MAX || self.hosts[*host].blind_until > remembered {
                 self.hosts[*host].blind_until = until;
                 self.record.blinds(*host, self.now, until);
+                if self.profile.has_panel() {
+                    self.record.doubts(*host, self.now, until);
+                }
+                self.note_able(*host);
+                self.at(until, Event::SeesAgain(*host));
             }
         }
     }
@@ -177,14 +190,15 @@ impl World {
             _ => self.hosts[host].crash(self.now),
         }
         self.deferred.remove(&host);
-        self.record.is_able(host, false, self.now);
+        self.note_able(host);
         self.break_links(host);
         self.at(until, Event::Start(host));
     }
 
     /// Where there is trouble, one host in so many loses one of its processes while one hands over to the other.
     pub(super) fn may_kill_in_handover(&mut self, host: usize) {
-        if self.profile == Profile::Troubled && self.hosts[host].hands_over() && self.random.chance(KILLED_PER_1000) {
+        let is_trouble = matches!(self.profile, Profile::Troubled | Profile::NoPanel);
+        if is_trouble && self.hosts[host].hands_over() && self.random.chance(KILLED_PER_1000) {
             let at = self.now + self.random.between(0, 10_000);
             self.at(at, Event::HalfCrash(host));
         }
@@ -210,7 +224,7 @@ impl World {
         if self.hosts[host].is_up() {
             self.hosts[host].paused_until = Some(until);
             self.paused_since.insert(host, self.now);
-            self.record.is_able(host, false, self.now);
+            self.note_able(host);
             self.at(until, Event::Resume(host));
         }
     }
@@ -221,7 +235,7 @@ impl World {
         }
         let paused_ms = self.now - self.paused_since.remove(&host).unwrap_or(self.now);
         self.hosts[host].paused_until = None;
-        self.record.is_able(host, true, self.now);
+        self.note_able(host);
         if paused_ms > NOTICED_PAUSE_MS {
             self.hosts[host].wake_up(self.now);
         }
