@@ -11,7 +11,11 @@ target_dir=${CARGO_TARGET_DIR:-$root/target}
 modules=$target_dir/modules
 stamp=$modules/stamp
 
-checks="dns http icmp ntp tcp tls udp"
+# Every folder of checks-wasm but the one that they share is a check.
+checks=$(cd "$root/checks-wasm" && for manifest in */Cargo.toml; do
+    check=${manifest%/Cargo.toml}
+    [ "$check" = guest ] || echo "$check"
+done)
 
 # The stack of a guest in its own memory, in bytes. It lies before all data, so a guest that needs more traps. Stack, data
 # and what a usual run allocates fit into one page of WASM memory, which is what the sandbox cleans cheaply.
@@ -37,6 +41,7 @@ fingerprint() {
 
 now=$(fingerprint)
 are_there() {
+    [ -f "$modules/checks" ] || return 1
     for guest in $checks hostile; do [ -f "$modules/$guest.wasm" ] || return 1; done
 }
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ] && are_there; then
@@ -69,8 +74,10 @@ fi
 componentize=$target_dir/componentize/debug/farwatch-componentize
 built=$guests_dir/wasm32-unknown-unknown/release
 for check in $checks; do
-    "$componentize" "$built/farwatch_check_$check.wasm" "$modules/$check.wasm"
+    "$componentize" "$built/farwatch_check_$(echo "$check" | tr - _).wasm" "$modules/$check.wasm"
 done
 "$componentize" "$built/farwatch_hostile.wasm" "$modules/hostile.wasm"
+# What the control plane embeds.
+echo "$checks" > "$modules/checks"
 echo "$now" > "$stamp"
 ls -l "$modules"

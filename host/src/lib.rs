@@ -9,7 +9,9 @@ pub mod clock;
 pub mod config;
 pub mod join;
 pub mod probe;
+pub mod secrets;
 pub mod spool;
+pub mod tryout;
 
 mod assignment;
 mod belief;

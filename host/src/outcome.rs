@@ -1,16 +1,16 @@
-//! What a sandbox reports of a run, in the words that cross machines.
+//! How a run ended in its sandbox, in the words that cross machines.
 //!
 //! A plainly good run is only its latency. Everything that says more than that keeps its evidence.
 
 use farwatch_proto::outcome::{Attribute, Blame, Detail, Outcome, Status, Value};
-use farwatch_sandbox::{Fault, RunEnd, RunReport, types};
+use farwatch_sandbox::{Fault, RunEnd, types};
 
 /// The code of a run that found nothing worth telling.
 const PLAINLY_GOOD: &str = "ok";
 
 /// The outcome of a run that was not disturbed.
-pub(crate) fn of_report(report: RunReport) -> Outcome {
-    match report.end {
+pub(crate) fn of_end(end: RunEnd) -> Outcome {
+    match end {
         RunEnd::Judged(judged) => of_judged(judged),
         RunEnd::Problem(problem) => Outcome::told(Status::Unknown(Blame::Module), 0, &problem.code, &problem.message),
         RunEnd::Stopped(stop) => {
@@ -57,13 +57,9 @@ fn attribute(attribute: types::Attribute) -> Attribute {
 
 #[cfg(test)]
 mod tests {
-    use farwatch_sandbox::{Log, Stop, StopCode};
+    use farwatch_sandbox::{Stop, StopCode};
 
     use super::*;
-
-    fn reported(end: RunEnd) -> Outcome {
-        of_report(RunReport { end, cpu_us: 1, memory_bytes: 1, log: Log::default() })
-    }
 
     fn judged(status: types::Status, code: &str) -> RunEnd {
         let attributes = vec![types::Attribute { key: "x".to_owned(), value: types::Value::Float(f64::NAN) }];
@@ -73,13 +69,13 @@ mod tests {
 
     #[test]
     fn a_plainly_good_run_is_only_its_latency() {
-        assert_eq!(reported(judged(types::Status::Up, "ok")), Outcome::up(7));
-        assert_eq!(reported(judged(types::Status::Up, "expires-soon")).code(), "expires-soon");
+        assert_eq!(of_end(judged(types::Status::Up, "ok")), Outcome::up(7));
+        assert_eq!(of_end(judged(types::Status::Up, "expires-soon")).code(), "expires-soon");
     }
 
     #[test]
     fn evidence_is_kept_and_is_valid_json() {
-        let down = reported(judged(types::Status::Down, "status-unexpected"));
+        let down = of_end(judged(types::Status::Down, "status-unexpected"));
         let detail = down.detail.unwrap();
         assert_eq!(detail.attributes[0].value, Value::Text("NaN".to_owned()));
         assert!(serde_json::to_string(&*detail).is_ok());
@@ -87,10 +83,10 @@ mod tests {
 
     #[test]
     fn blame_follows_the_fault() {
-        let stopped = |code| reported(RunEnd::Stopped(Stop { code, message: "m".to_owned() })).status;
+        let stopped = |code| of_end(RunEnd::Stopped(Stop { code, message: "m".to_owned() })).status;
         assert_eq!(stopped(StopCode::Trapped), Status::Unknown(Blame::Module));
         assert_eq!(stopped(StopCode::NoRunPlace), Status::Unknown(Blame::Host));
         let problem = types::Problem { code: "c".to_owned(), message: "m".to_owned(), field: None };
-        assert_eq!(reported(RunEnd::Problem(problem)).status, Status::Unknown(Blame::Module));
+        assert_eq!(of_end(RunEnd::Problem(problem)).status, Status::Unknown(Blame::Module));
     }
 }

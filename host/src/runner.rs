@@ -18,7 +18,7 @@ use farwatch_proto::outcome::{Outcome, Status};
 use farwatch_proto::peer::{Said, Statement};
 use farwatch_proto::run::{Purpose, RunResult, Terms};
 use farwatch_proto::time::UnixMs;
-use farwatch_sandbox::{Limits, RunContext, Sandbox};
+use farwatch_sandbox::{RunContext, Sandbox};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::belief::Settled;
@@ -31,9 +31,11 @@ use crate::orders::Orders;
 use crate::outcome;
 use crate::panel::Panel;
 use crate::peers::{Book, Word};
-use crate::probe::{HOST_TROUBLE, Prober};
+use crate::probe::Prober;
+use crate::secrets::Secrets;
 use crate::spool::Spool;
-use probes::RunProbes;
+use crate::tryout;
+pub(crate) use probes::RunProbes;
 
 /// What all runs of a host share.
 pub(crate) struct Shared {
@@ -161,13 +163,7 @@ impl Shared {
             timeout_ms: definition.timeout_ms,
             config: definition.prepared.clone(),
         };
-        let limits = Limits::for_run(Duration::from_millis(definition.timeout_ms.into()));
-        let mut probes = RunProbes::new(&self.prober);
-        let report = self.sandbox.run(module, &mut probes, &context, &limits).await;
-        match probes.into_trouble() {
-            Some(trouble) => outcome::host_trouble(HOST_TROUBLE, &trouble),
-            None => outcome::of_report(report),
-        }
+        tryout::run_once(&self.sandbox, &self.prober, module, &context, &Secrets::default()).await.outcome
     }
 }
 

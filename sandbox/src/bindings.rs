@@ -21,6 +21,7 @@ wasmtime::component::bindgen!({
         "farwatch:check/tcp.[method]connection.start-tls": async,
         "farwatch:check/tcp.[method]connection.evidence": async,
         "farwatch:check/tcp.[drop]connection": async,
+        "farwatch:check/secrets.get": async,
         "farwatch:check/entropy.get": trappable,
     },
     exports: { default: async },

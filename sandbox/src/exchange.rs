@@ -43,6 +43,7 @@ pub(crate) enum Question {
     Propose(Asked<(tls::Target, tls::Offer), Result<tls::Reply, Failure>>),
     Ping(Asked<icmp::Request, Result<icmp::Response, Failure>>),
     Query(Asked<dns::Request, Result<dns::Response, Failure>>),
+    Secret(Asked<String, Option<String>>),
 }
 
 /// One question, and where its answer is laid down.

@@ -92,7 +92,7 @@ pub mod icmp {
 /// The records of `wit/types.wit`.
 pub mod types {
     pub use crate::bindings::farwatch::check::types::{
-        Attribute, Failure, IpVersion, Outcome, Phase, PhaseTimes, Problem, Status, TlsInfo, Value,
+        Attribute, ClientIdentity, Failure, IpVersion, Outcome, Phase, PhaseTimes, Problem, Status, TlsInfo, Value,
     };
 }
 

@@ -100,6 +100,11 @@ pub trait Probes: Send {
         ready(Err(not_supported()))
     }
 
+    /// The value of a secret that the config of the check names; of any other there is none.
+    fn secret(&mut self, _name: &str) -> Option<String> {
+        None
+    }
+
     /// Sends a datagram and waits for its answer. It is dropped like a request. Whoever knows no UDP says so.
     fn exchange(&mut self, _request: udp::Request) -> impl Future<Output = Result<udp::Response, Failure>> + Send {
         ready(Err(not_supported()))
@@ -243,6 +248,7 @@ async fn answer_by<P: Probes>(probes: &mut P, question: Question) {
         Question::ShakeHands(asked) => asked.answer(|(target, alpn)| probes.shake_hands(target, alpn)).await,
         Question::Propose(asked) => asked.answer(|(target, offer)| probes.propose(target, offer)).await,
         Question::Ping(asked) => asked.answer(|request| probes.ping(request)).await,
+        Question::Secret(asked) => asked.answer(|name| ready(probes.secret(&name))).await,
         Question::Close(asked) => asked.answer(|number| probes.close(number)).await,
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use wasmtime::component::{HasSelf, Linker, Resource};
 
-use crate::bindings::farwatch::check::types::{Failure, Phase, PhaseTimes};
-use crate::bindings::farwatch::check::{dns, entropy, http, icmp, log, tcp, tls, types, udp};
+use crate::bindings::farwatch::check::types::{Failure, Phase, PhaseTimes, Problem};
+use crate::bindings::farwatch::check::{dns, entropy, http, icmp, log, secrets, tcp, tls, types, udp};
 use crate::exchange::{ConnectionNumber, Exchange, Question};
 use crate::limits::{Limits, MemoryMeter};
 use crate::stop::EntropyRefused;
@@ -80,7 +80,7 @@ impl GuestState {
 }
 
 /// The names of the interfaces that are linked. A module that imports anything else is refused.
-pub(crate) const LINKED: [&str; 9] = [
+pub(crate) const LINKED: [&str; 10] = [
     "farwatch:check/types@0.1.0",
     "farwatch:check/http@0.1.0",
     "farwatch:check/tcp@0.1.0",
@@ -89,6 +89,7 @@ pub(crate) const LINKED: [&str; 9] = [
     "farwatch:check/tls@0.1.0",
     "farwatch:check/icmp@0.1.0",
     "farwatch:check/log@0.1.0",
+    "farwatch:check/secrets@0.1.0",
     "farwatch:check/entropy@0.1.0",
 ];
 
@@ -115,6 +116,7 @@ pub(crate) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     tls::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
     icmp::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
     log::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
+    secrets::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
     entropy::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)
 }
 
@@ -240,6 +242,20 @@ fn before_anything(code: &str, message: &str) -> Failure {
         remote: None,
         times: NO_TIMES,
         tls: None,
+    }
+}
+
+impl secrets::Host for GuestState {
+    async fn get(&mut self, name: String) -> Result<String, Problem> {
+        self.exchange.ask(name, Question::Secret).await.ok_or_else(secret_missing)
+    }
+}
+
+fn secret_missing() -> Problem {
+    Problem {
+        code: "secret-missing".to_owned(),
+        message: "a secret that the module asks for is not among those that the config of the check names".to_owned(),
+        field: None,
     }
 }
 

@@ -1,9 +1,9 @@
 //! The JSON config: which fields there are, and what they are when nothing is said.
 
-use farwatch_guest::fields::{self, Fields, Form, HOST_MAX};
+use farwatch_guest::fields::{Fields, Form, FromFields, HOST_MAX};
 
 use crate::wit::farwatch::check::dns::{Request, Transport};
-use crate::wit::farwatch::check::types::{IpVersion, Problem};
+use crate::wit::farwatch::check::types::IpVersion;
 
 /// A resolver that everybody may ask.
 const SERVER: &str = "1.1.1.1";
@@ -16,7 +16,7 @@ const VALUE_MAX: usize = 1_024;
 
 const FORM: Form = Form {
     example: "{\"name\": \"www.example.com\"}",
-    fields: &[
+    fields: &[&[
         "name",
         "record_type",
         "server",
@@ -34,7 +34,7 @@ const FORM: Form = Form {
         "expect_regex",
         "expect_no_records",
         "degraded_above_ms",
-    ],
+    ]],
 };
 
 /// What a run asks and expects.
@@ -76,46 +76,37 @@ pub struct Config {
     pub degraded_above_ms: Option<u32>,
 }
 
-/// What runs get of a config.
-///
-/// # Errors
-/// Everything that is wrong with it.
-pub fn judge(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
-    fields::judge(config, &FORM, read)
-}
+impl FromFields for Config {
+    const FORM: Form = FORM;
 
-/// Reads what `judge` has let pass.
-pub fn read_again(config: &[u8]) -> Option<Config> {
-    fields::reread(config, &FORM, read)
-}
-
-fn read(fields: &mut Fields<'_>) -> Config {
-    let is_regex = |text: &str| regex_lite::Regex::new(text).map(drop).map_err(|error| error.to_string());
-    let texts = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect::<Vec<_>>();
-    let transports = [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("tls", Transport::Tls)];
-    let config = Config {
-        name: name(fields),
-        record_type: word(fields, "record_type", "A"),
-        server: if fields.get("server").is_some() { fields.host("server") } else { Some(SERVER) }
-            .unwrap_or_default()
-            .to_owned(),
-        port: fields.port(),
-        ip_version: fields.ip_version(),
-        transport: fields.choice("transport", &transports).unwrap_or(Transport::Udp),
-        server_name: fields.text("server_name", HOST_MAX).map(str::to_owned),
-        verify_tls: fields.boolean("verify_tls").unwrap_or(true),
-        recursion: fields.boolean("recursion").unwrap_or(true),
-        dnssec: fields.boolean("dnssec").unwrap_or(false),
-        authoritative: fields.boolean("authoritative").unwrap_or(false),
-        expected_rcode: word(fields, "expected_rcode", "NOERROR"),
-        exactly: texts(fields.texts("expect_exactly", VALUES_MAX, VALUE_MAX)),
-        including: texts(fields.texts("expect_including", VALUES_MAX, VALUE_MAX)),
-        regex: fields.regex("expect_regex", VALUE_MAX, is_regex).map(str::to_owned),
-        no_records: fields.boolean("expect_no_records").unwrap_or(false),
-        degraded_above_ms: fields.limit_ms("degraded_above_ms"),
-    };
-    judge_together(fields, &config);
-    config
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let is_regex = |text: &str| regex_lite::Regex::new(text).map(drop).map_err(|error| error.to_string());
+        let texts = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let transports = [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("tls", Transport::Tls)];
+        let config = Config {
+            name: name(fields),
+            record_type: word(fields, "record_type", "A"),
+            server: if fields.get("server").is_some() { fields.host("server") } else { Some(SERVER) }
+                .unwrap_or_default()
+                .to_owned(),
+            port: fields.port(),
+            ip_version: fields.ip_version(),
+            transport: fields.choice("transport", &transports).unwrap_or(Transport::Udp),
+            server_name: fields.text("server_name", HOST_MAX).map(str::to_owned),
+            verify_tls: fields.boolean("verify_tls").unwrap_or(true),
+            recursion: fields.boolean("recursion").unwrap_or(true),
+            dnssec: fields.boolean("dnssec").unwrap_or(false),
+            authoritative: fields.boolean("authoritative").unwrap_or(false),
+            expected_rcode: word(fields, "expected_rcode", "NOERROR"),
+            exactly: texts(fields.texts("expect_exactly", VALUES_MAX, VALUE_MAX)),
+            including: texts(fields.texts("expect_including", VALUES_MAX, VALUE_MAX)),
+            regex: fields.regex("expect_regex", VALUE_MAX, is_regex).map(str::to_owned),
+            no_records: fields.boolean("expect_no_records").unwrap_or(false),
+            degraded_above_ms: fields.limit_ms("degraded_above_ms"),
+        };
+        judge_together(fields, &config);
+        config
+    }
 }
 
 /// What means something only beside something else.
@@ -175,11 +166,13 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use farwatch_guest::fields::{judge, reread};
+
     use super::*;
 
     #[test]
     fn a_name_is_all_that_is_needed() {
-        let config = read_again(&judge(r#"{"name": "a.example"}"#).unwrap()).unwrap();
+        let config = reread::<Config>(&judge::<Config>(r#"{"name": "a.example"}"#).unwrap()).unwrap();
         let request = config.request(1_000);
         assert_eq!((request.name, request.record_type, request.server), ("a.example", "A", "1.1.1.1"));
         assert_eq!((request.transport, request.port, request.recursion_desired), (Transport::Udp, None, true));
@@ -192,7 +185,7 @@ mod tests {
             "transport": "tls", "server_name": "dns.example", "verify_tls": false, "recursion": false, "dnssec": true,
             "authoritative": true, "expected_rcode": "nxdomain", "expect_exactly": ["10 mail.example"],
             "expect_including": ["20 other.example"], "expect_regex": "^10 ", "degraded_above_ms": 50}"#;
-        let config = read_again(&judge(said).unwrap()).unwrap();
+        let config = reread::<Config>(&judge::<Config>(said).unwrap()).unwrap();
         let request = config.request(1_000);
         assert_eq!((request.record_type, request.server, request.port), ("MX", "ns.example", Some(5353)));
         assert_eq!((request.server_name, request.verify_tls, request.dnssec_ok), (Some("dns.example"), false, true));
@@ -213,12 +206,15 @@ mod tests {
             (r#""expect_no_records": true, "expect_regex": "a""#, "/expect_no_records"),
             (r#""server": "a:53""#, "/server"),
         ] {
-            let problems = judge(&format!(r#"{{"name": "a", {fields}}}"#)).unwrap_err();
+            let problems = judge::<Config>(&format!(r#"{{"name": "a", {fields}}}"#)).unwrap_err();
             assert_eq!((problems.len(), problems[0].field.as_deref()), (1, Some(field)), "{fields}: {problems:?}");
         }
         for name in ["b\u{fc}cher.example", "a b", "http://a"] {
-            assert_eq!(judge(&format!(r#"{{"name": "{name}"}}"#)).unwrap_err()[0].field.as_deref(), Some("/name"));
+            assert_eq!(
+                judge::<Config>(&format!(r#"{{"name": "{name}"}}"#)).unwrap_err()[0].field.as_deref(),
+                Some("/name")
+            );
         }
-        assert_eq!(judge("{}").unwrap_err()[0].code, "config-missing-field");
+        assert_eq!(judge::<Config>("{}").unwrap_err()[0].code, "config-missing-field");
     }
 }

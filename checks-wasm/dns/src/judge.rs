@@ -108,8 +108,8 @@ fn attributes(config: &Config, response: &Response) -> Vec<Attribute> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{judge, read_again};
     use crate::wit::farwatch::check::types::PhaseTimes;
+    use farwatch_guest::fields::{judge, reread};
 
     fn entry(record_type: &str, data: &str) -> Entry {
         Entry { name: "a.example.".to_owned(), record_type: record_type.to_owned(), ttl_s: 300, data: data.to_owned() }
@@ -136,7 +136,7 @@ mod tests {
     fn judged(fields: &str, answer: &Response) -> Outcome {
         let comma = if fields.is_empty() { "" } else { ", " };
         let config = format!(r#"{{"name": "a.example"{comma}{fields}}}"#);
-        response(&read_again(&judge(&config).unwrap()).unwrap(), answer)
+        response(&reread::<Config>(&judge::<Config>(&config).unwrap()).unwrap(), answer)
     }
 
     #[test]

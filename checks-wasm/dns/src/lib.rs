@@ -6,32 +6,35 @@ mod config;
 mod judge;
 mod values;
 
-use farwatch_guest::outcome::{failed, unreadable};
+use farwatch_guest::check::Check;
+use farwatch_guest::fields::{judge, reread};
+use farwatch_guest::outcome::failed;
 use farwatch_guest::wit;
-use wit::exports::farwatch::check::check::{Description, Guest, Prepared, RunContext};
+use wit::exports::farwatch::check::check::RunContext;
 use wit::farwatch::check::dns;
 use wit::farwatch::check::types::{Outcome, Problem};
+
+use crate::config::Config;
 
 /// The module, as the treaty sees it.
 struct DnsCheck;
 
-impl Guest for DnsCheck {
-    fn describe() -> Description {
-        Description {
-            name: "dns".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: "Asks a name server, and judges its code, its records and its speed.".to_owned(),
-            config_schema: include_str!("schema.json").to_owned(),
-            capabilities: vec!["dns".to_owned()],
-        }
+impl Check for DnsCheck {
+    const NAME: &'static str = "dns";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const SUMMARY: &'static str = "Asks a name server, and judges its code, its records and its speed.";
+    const CAPABILITIES: &'static [&'static str] = &["dns"];
+
+    fn schema() -> String {
+        include_str!("schema.json").to_owned()
     }
 
-    fn validate(config: String) -> Result<Prepared, Vec<Problem>> {
-        config::judge(&config).map(|config| Prepared { config })
+    fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
+        judge::<Config>(config)
     }
 
-    fn run(context: RunContext) -> Result<Outcome, Problem> {
-        let config = config::read_again(&context.config).ok_or_else(unreadable)?;
+    fn run(context: &RunContext) -> Result<Outcome, Problem> {
+        let config = reread::<Config>(&context.config)?;
         match dns::query(config.request(context.timeout_ms)) {
             Ok(response) => Ok(judge::response(&config, &response)),
             Err(failure) => failed(failure),
@@ -39,4 +42,4 @@ impl Guest for DnsCheck {
     }
 }
 
-wit::export!(DnsCheck with_types_in farwatch_guest::wit);
+farwatch_guest::export!(DnsCheck);

@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::outcome::unreadable;
 use crate::wit::farwatch::check::types::{IpVersion, Problem};
 
 /// No valid config is nested deeper than three times. The parser follows every nesting with a call, and the stack of an
@@ -15,25 +16,37 @@ pub const HOST_MAX: usize = 255;
 /// The largest timeout that any check can have.
 const LIMIT_MAX_MS: u64 = 3_600_000;
 
-/// Judges a config that runs get as it is, for modules whose runs have the time to read it once more.
+/// A config that runs read once more, for modules whose runs have the time.
+pub trait FromFields: Sized {
+    /// What it looks like.
+    const FORM: Form;
+
+    /// Reads it, and adds what is wrong with it to the fields.
+    fn read(fields: &mut Fields<'_>) -> Self;
+}
+
+/// Judges a config. Runs get it as it is.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn judge<T>(config: &str, form: &Form, read: impl FnOnce(&mut Fields<'_>) -> T) -> Result<Vec<u8>, Vec<Problem>> {
-    prepare(config, form, |fields| {
-        read(fields);
+pub fn judge<C: FromFields>(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
+    prepare(config, &C::FORM, |fields| {
+        C::read(fields);
         Some(config.as_bytes().to_vec())
     })
 }
 
-/// Reads a config that `judge` has let pass. None means that the bytes are damaged or of another version.
-pub fn reread<T>(config: &[u8], form: &Form, read: impl FnOnce(&mut Fields<'_>) -> T) -> Option<T> {
+/// Reads a config that [`judge`] has let pass.
+///
+/// # Errors
+/// When the bytes are damaged or of another version.
+pub fn reread<C: FromFields>(config: &[u8]) -> Result<C, Problem> {
     let mut found = None;
-    let judged = prepare(str::from_utf8(config).ok()?, form, |fields| {
-        found = Some(read(fields));
+    let judged = prepare(str::from_utf8(config).map_err(|_| unreadable())?, &C::FORM, |fields| {
+        found = Some(C::read(fields));
         Some(Vec::new())
     });
-    judged.ok().and(found)
+    judged.ok().and(found).ok_or_else(unreadable)
 }
 
 /// Turns a config into the bytes that runs get.
@@ -67,8 +80,8 @@ pub fn prepare(
 pub struct Form {
     /// The smallest one.
     pub example: &'static str,
-    /// The fields, in the order of the schema.
-    pub fields: &'static [&'static str],
+    /// The fields, in the order of the schema: those that several modules have, and its own.
+    pub fields: &'static [&'static [&'static str]],
 }
 
 /// How deep brackets and braces are nested, outside of texts. Of what is no JSON it may say anything.
@@ -122,7 +135,8 @@ impl<'a> Fields<'a> {
         self.map.get(field).filter(|value| !value.is_null())
     }
 
-    fn refuse_unknown(&mut self, known: &[&str]) {
+    fn refuse_unknown(&mut self, known: &[&[&str]]) {
+        let known = known.concat();
         for name in self.map.keys().filter(|name| !known.contains(&name.as_str())) {
             let message = format!("`{name}` is no field of this module; the fields are {}", known.join(", "));
             self.add("config-unknown-field", format!("/{}", escape(name)), message);
@@ -267,7 +281,7 @@ pub fn kind(value: &Value) -> &'static str {
 mod tests {
     use super::*;
 
-    const FORM: Form = Form { example: "{\"name\": \"x\"}", fields: &["name"] };
+    const FORM: Form = Form { example: "{\"name\": \"x\"}", fields: &[&["name"]] };
 
     fn code(config: &str) -> String {
         let read = |fields: &mut Fields<'_>| fields.needed("name", "a name", 9).map(|name| name.as_bytes().to_vec());

@@ -1,14 +1,18 @@
 //! What the built-in check modules have in common: the bindings of the treaty, an allocator for one run, the reading of
-//! configs, plans as bytes, and the words for what every probe shows.
+//! configs and secrets, plans as bytes, conversations with servers, and the words for what every probe shows.
 //!
 //! It makes no probe and judges no target; a module does.
 
 #[cfg(target_arch = "wasm32")]
 mod allocator;
+pub mod check;
+pub mod dialogue;
 pub mod escapes;
 pub mod fields;
 pub mod outcome;
 pub mod packed;
+pub mod secret;
+pub mod service;
 
 /// The bindings of the treaty, generated from `wit/`.
 #[allow(missing_docs, unused_qualifications, clippy::all)]

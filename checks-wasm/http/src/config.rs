@@ -32,7 +32,7 @@ const CERTIFICATE_DAYS_MAX: u64 = 825;
 const RESERVED_HEADERS: [&str; 7] =
     ["connection", "content-length", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
 
-const FORM: Form = Form { example: "{\"url\": \"https://example.com/\"}", fields: &FIELDS };
+const FORM: Form = Form { example: "{\"url\": \"https://example.com/\"}", fields: &[&FIELDS] };
 
 const FIELDS: [&str; 15] = [
     "url",

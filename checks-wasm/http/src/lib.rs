@@ -10,31 +10,32 @@ mod run;
 mod statuses;
 mod url;
 
+use farwatch_guest::check::Check;
 use farwatch_guest::wit;
-use wit::exports::farwatch::check::check::{Description, Guest, Prepared, RunContext};
+use wit::exports::farwatch::check::check::RunContext;
+use wit::farwatch::check::http;
 use wit::farwatch::check::types::{Outcome, Problem};
 
 /// The module, as the treaty sees it.
 struct HttpCheck;
 
-impl Guest for HttpCheck {
-    fn describe() -> Description {
-        Description {
-            name: "http".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: "Fetches a URL and judges status, body, response time and certificate.".to_owned(),
-            config_schema: include_str!("schema.json").to_owned(),
-            capabilities: vec!["http".to_owned()],
-        }
+impl Check for HttpCheck {
+    const NAME: &'static str = "http";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const SUMMARY: &'static str = "Fetches a URL and judges status, body, response time and certificate.";
+    const CAPABILITIES: &'static [&'static str] = &["http"];
+
+    fn schema() -> String {
+        include_str!("schema.json").to_owned()
     }
 
-    fn validate(config: String) -> Result<Prepared, Vec<Problem>> {
-        config::prepare(&config).map(|config| Prepared { config })
+    fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
+        config::prepare(config)
     }
 
-    fn run(context: RunContext) -> Result<Outcome, Problem> {
-        run::run(&context, wit::farwatch::check::http::fetch)
+    fn run(context: &RunContext) -> Result<Outcome, Problem> {
+        run::run(context, wit::farwatch::check::http::fetch)
     }
 }
 
-wit::export!(HttpCheck with_types_in farwatch_guest::wit);
+farwatch_guest::export!(HttpCheck);

@@ -86,6 +86,7 @@ fn request<'a>(plan: &Plan<'_>, hop: &'a Hop<'_>, timeout_ms: u32) -> Request<'a
         body: hop.body,
         version: plan.version,
         verify_tls: plan.verify_tls,
+        client: None,
         ip_version: plan.ip_version,
         max_body_bytes: BODY_MAX,
         timeout_ms,

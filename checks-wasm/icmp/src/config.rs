@@ -1,13 +1,13 @@
 //! The JSON config: which fields there are, and what they are when nothing is said.
 
-use farwatch_guest::fields::{self, Fields, Form};
+use farwatch_guest::fields::{Fields, Form, FromFields};
 
 use crate::wit::farwatch::check::icmp::Request;
-use crate::wit::farwatch::check::types::{IpVersion, Problem};
+use crate::wit::farwatch::check::types::IpVersion;
 
 const FORM: Form = Form {
     example: "{\"host\": \"gateway.example.com\"}",
-    fields: &[
+    fields: &[&[
         "host",
         "ip_version",
         "count",
@@ -16,7 +16,7 @@ const FORM: Form = Form {
         "down_above_loss_percent",
         "degraded_above_loss_percent",
         "degraded_above_ms",
-    ],
+    ]],
 };
 
 /// What a run does and expects.
@@ -40,32 +40,23 @@ pub struct Config {
     pub degraded_above_ms: Option<u32>,
 }
 
-/// What runs get of a config.
-///
-/// # Errors
-/// Everything that is wrong with it.
-pub fn judge(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
-    fields::judge(config, &FORM, read)
-}
+impl FromFields for Config {
+    const FORM: Form = FORM;
 
-/// Reads what `judge` has let pass.
-pub fn read_again(config: &[u8]) -> Option<Config> {
-    fields::reread(config, &FORM, read)
-}
-
-fn read(fields: &mut Fields<'_>) -> Config {
-    let number = |fields: &mut Fields<'_>, field, min, max, usual: u32| {
-        fields.number(field, min, max).map_or(usual, |number| number as u32)
-    };
-    Config {
-        host: fields.host("host").unwrap_or_default().to_owned(),
-        ip_version: fields.ip_version(),
-        count: number(fields, "count", 1, 20, 3),
-        size: number(fields, "size", 8, 1_232, 56),
-        interval_ms: number(fields, "interval_ms", 100, 10_000, 200),
-        down_above_loss_percent: fields.number("down_above_loss_percent", 0, 99).unwrap_or(99),
-        degraded_above_loss_percent: fields.number("degraded_above_loss_percent", 0, 99),
-        degraded_above_ms: fields.limit_ms("degraded_above_ms"),
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let number = |fields: &mut Fields<'_>, field, min, max, usual: u32| {
+            fields.number(field, min, max).map_or(usual, |number| number as u32)
+        };
+        Config {
+            host: fields.host("host").unwrap_or_default().to_owned(),
+            ip_version: fields.ip_version(),
+            count: number(fields, "count", 1, 20, 3),
+            size: number(fields, "size", 8, 1_232, 56),
+            interval_ms: number(fields, "interval_ms", 100, 10_000, 200),
+            down_above_loss_percent: fields.number("down_above_loss_percent", 0, 99).unwrap_or(99),
+            degraded_above_loss_percent: fields.number("degraded_above_loss_percent", 0, 99),
+            degraded_above_ms: fields.limit_ms("degraded_above_ms"),
+        }
     }
 }
 
@@ -79,15 +70,17 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use farwatch_guest::fields::{judge, reread};
+
     use super::*;
 
     #[test]
     fn a_host_is_all_that_is_needed_and_every_field_is_read() {
-        let config = read_again(&judge(r#"{"host": "a.example"}"#).unwrap()).unwrap();
+        let config = reread::<Config>(&judge::<Config>(r#"{"host": "a.example"}"#).unwrap()).unwrap();
         assert_eq!((config.count, config.size, config.interval_ms, config.down_above_loss_percent), (3, 56, 200, 99));
         let said = r#"{"host": "2001:db8::7", "ip_version": 6, "count": 5, "size": 8, "interval_ms": 100,
             "down_above_loss_percent": 50, "degraded_above_loss_percent": 0, "degraded_above_ms": 80}"#;
-        let config = read_again(&judge(said).unwrap()).unwrap();
+        let config = reread::<Config>(&judge::<Config>(said).unwrap()).unwrap();
         let expected = Config {
             host: "2001:db8::7".to_owned(),
             ip_version: Some(IpVersion::Ipv6),
@@ -99,7 +92,7 @@ mod tests {
             degraded_above_ms: Some(80),
         };
         assert_eq!(config, expected);
-        assert!(read_again(b"{}").is_none() && read_again(b"\xff").is_none());
+        assert!(reread::<Config>(b"{}").is_err() && reread::<Config>(b"\xff").is_err());
     }
 
     #[test]
@@ -111,11 +104,14 @@ mod tests {
             (r#""down_above_loss_percent": 100"#, "/down_above_loss_percent"),
             (r#""port": 7"#, "/port"),
         ] {
-            let problems = judge(&format!(r#"{{"host": "a", {fields}}}"#)).unwrap_err();
+            let problems = judge::<Config>(&format!(r#"{{"host": "a", {fields}}}"#)).unwrap_err();
             assert_eq!((problems.len(), problems[0].field.as_deref()), (1, Some(field)), "{fields}");
         }
         for host in ["", "a b", "http://a", "a:25"] {
-            assert_eq!(judge(&format!(r#"{{"host": "{host}"}}"#)).unwrap_err()[0].field.as_deref(), Some("/host"));
+            assert_eq!(
+                judge::<Config>(&format!(r#"{{"host": "{host}"}}"#)).unwrap_err()[0].field.as_deref(),
+                Some("/host")
+            );
         }
     }
 }

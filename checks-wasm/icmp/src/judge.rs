@@ -53,11 +53,11 @@ fn attributes(response: &Response, mean_us: Option<u64>) -> Vec<Attribute> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{judge, read_again};
     use crate::wit::farwatch::check::types::PhaseTimes;
+    use farwatch_guest::fields::{judge, reread};
 
     fn judged(fields: &str, sent: u32, trips: &[u32]) -> Outcome {
-        let config = read_again(&judge(&format!(r#"{{"host": "a"{fields}}}"#)).unwrap()).unwrap();
+        let config = reread::<Config>(&judge::<Config>(&format!(r#"{{"host": "a"{fields}}}"#)).unwrap()).unwrap();
         let times = PhaseTimes { resolve: None, connect: None, tls: None, first_byte: None, transfer: None, total: 9 };
         let (remote, round_trips_us) = ("192.0.2.7".to_owned(), trips.to_vec());
         response(&config, &Response { remote, sent, round_trips_us, times })

@@ -5,32 +5,35 @@
 mod config;
 mod judge;
 
-use farwatch_guest::outcome::{failed, unreadable};
+use farwatch_guest::check::Check;
+use farwatch_guest::fields::{judge, reread};
+use farwatch_guest::outcome::failed;
 use farwatch_guest::wit;
-use wit::exports::farwatch::check::check::{Description, Guest, Prepared, RunContext};
+use wit::exports::farwatch::check::check::RunContext;
 use wit::farwatch::check::icmp;
 use wit::farwatch::check::types::{Outcome, Problem};
+
+use crate::config::Config;
 
 /// The module, as the treaty sees it.
 struct IcmpCheck;
 
-impl Guest for IcmpCheck {
-    fn describe() -> Description {
-        Description {
-            name: "icmp".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: "Pings a host, and judges loss and round trips.".to_owned(),
-            config_schema: include_str!("schema.json").to_owned(),
-            capabilities: vec!["icmp".to_owned()],
-        }
+impl Check for IcmpCheck {
+    const NAME: &'static str = "icmp";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const SUMMARY: &'static str = "Pings a host, and judges loss and round trips.";
+    const CAPABILITIES: &'static [&'static str] = &["icmp"];
+
+    fn schema() -> String {
+        include_str!("schema.json").to_owned()
     }
 
-    fn validate(config: String) -> Result<Prepared, Vec<Problem>> {
-        config::judge(&config).map(|config| Prepared { config })
+    fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
+        judge::<Config>(config)
     }
 
-    fn run(context: RunContext) -> Result<Outcome, Problem> {
-        let config = config::read_again(&context.config).ok_or_else(unreadable)?;
+    fn run(context: &RunContext) -> Result<Outcome, Problem> {
+        let config = reread::<Config>(&context.config)?;
         match icmp::ping(config.request(context.timeout_ms)) {
             Ok(response) => Ok(judge::response(&config, &response)),
             Err(failure) => failed(failure),
@@ -38,4 +41,4 @@ impl Guest for IcmpCheck {
     }
 }
 
-wit::export!(IcmpCheck with_types_in farwatch_guest::wit);
+farwatch_guest::export!(IcmpCheck);

@@ -1,8 +1,8 @@
 //! The JSON config: which fields there are, and what they are when nothing is said.
 
-use farwatch_guest::fields::{self, Fields, Form};
+use farwatch_guest::fields::{Fields, Form, FromFields};
 
-use crate::wit::farwatch::check::types::{IpVersion, Problem};
+use crate::wit::farwatch::check::types::IpVersion;
 use crate::wit::farwatch::check::udp::Request;
 
 /// Where time servers listen (RFC 5905).
@@ -14,7 +14,7 @@ const RESEND_AFTER_MS: u32 = 1_000;
 
 const FORM: Form = Form {
     example: "{\"host\": \"time.example.com\"}",
-    fields: &[
+    fields: &[&[
         "host",
         "port",
         "ip_version",
@@ -22,7 +22,7 @@ const FORM: Form = Form {
         "offset_down_above_ms",
         "offset_degraded_above_ms",
         "degraded_above_ms",
-    ],
+    ]],
 };
 
 /// What a run asks and expects.
@@ -44,28 +44,19 @@ pub struct Config {
     pub degraded_above_ms: Option<u32>,
 }
 
-/// What runs get of a config.
-///
-/// # Errors
-/// Everything that is wrong with it.
-pub fn judge(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
-    fields::judge(config, &FORM, read)
-}
+impl FromFields for Config {
+    const FORM: Form = FORM;
 
-/// Reads what `judge` has let pass.
-pub fn read_again(config: &[u8]) -> Option<Config> {
-    fields::reread(config, &FORM, read)
-}
-
-fn read(fields: &mut Fields<'_>) -> Config {
-    Config {
-        host: fields.host("host").unwrap_or_default().to_owned(),
-        port: fields.port().unwrap_or(PORT),
-        ip_version: fields.ip_version(),
-        stratum_max: fields.number("stratum_max", 1, STRATUM_MAX).unwrap_or(STRATUM_MAX) as u8,
-        offset_down_above_ms: fields.limit_ms("offset_down_above_ms"),
-        offset_degraded_above_ms: fields.limit_ms("offset_degraded_above_ms"),
-        degraded_above_ms: fields.limit_ms("degraded_above_ms"),
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Config {
+            host: fields.host("host").unwrap_or_default().to_owned(),
+            port: fields.port().unwrap_or(PORT),
+            ip_version: fields.ip_version(),
+            stratum_max: fields.number("stratum_max", 1, STRATUM_MAX).unwrap_or(STRATUM_MAX) as u8,
+            offset_down_above_ms: fields.limit_ms("offset_down_above_ms"),
+            offset_degraded_above_ms: fields.limit_ms("offset_degraded_above_ms"),
+            degraded_above_ms: fields.limit_ms("degraded_above_ms"),
+        }
     }
 }
 
@@ -80,15 +71,17 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use farwatch_guest::fields::{judge, reread};
+
     use super::*;
 
     #[test]
     fn a_host_is_all_that_is_needed_and_every_field_is_read() {
-        let config = read_again(&judge(r#"{"host": "a.example"}"#).unwrap()).unwrap();
+        let config = reread::<Config>(&judge::<Config>(r#"{"host": "a.example"}"#).unwrap()).unwrap();
         assert_eq!((config.port, config.stratum_max, config.offset_down_above_ms), (123, 15, None));
         let said = r#"{"host": "a", "port": 1123, "ip_version": 4, "stratum_max": 3, "offset_down_above_ms": 1000,
             "offset_degraded_above_ms": 100, "degraded_above_ms": 50}"#;
-        let config = read_again(&judge(said).unwrap()).unwrap();
+        let config = reread::<Config>(&judge::<Config>(said).unwrap()).unwrap();
         let request = config.request(&[], 900);
         assert_eq!((request.port, request.ip_version, request.timeout_ms), (1_123, Some(IpVersion::Ipv4), 900));
         let limits = (config.offset_down_above_ms, config.offset_degraded_above_ms, config.degraded_above_ms);
@@ -103,7 +96,7 @@ mod tests {
             (r#""offset_down_above_ms": 0"#, "/offset_down_above_ms"),
             (r#""offset": 1"#, "/offset"),
         ] {
-            let problems = judge(&format!(r#"{{"host": "a", {fields}}}"#)).unwrap_err();
+            let problems = judge::<Config>(&format!(r#"{{"host": "a", {fields}}}"#)).unwrap_err();
             assert_eq!((problems.len(), problems[0].field.as_deref()), (1, Some(field)), "{fields}");
         }
     }

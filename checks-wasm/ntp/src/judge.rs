@@ -69,8 +69,8 @@ fn offset(config: &Config, offset_us: i64, response: &Response) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{judge, read_again};
     use crate::wit::farwatch::check::types::PhaseTimes;
+    use farwatch_guest::fields::{judge, reread};
 
     const NOW_S: u64 = 1_800_000_000;
 
@@ -95,7 +95,8 @@ mod tests {
         let remote = "192.0.2.7:123".to_owned();
         let response = Response { remote, datagram, sent: 1, sent_at_us, received_at_us, times };
         let comma = if fields.is_empty() { "" } else { ", " };
-        let config = read_again(&judge(&format!(r#"{{"host": "a"{comma}{fields}}}"#)).unwrap()).unwrap();
+        let config =
+            reread::<Config>(&judge::<Config>(&format!(r#"{{"host": "a"{comma}{fields}}}"#)).unwrap()).unwrap();
         super::response(&config, &question, &response)
     }
 

@@ -6,32 +6,36 @@ mod config;
 mod judge;
 mod packet;
 
-use farwatch_guest::outcome::{failed, unreadable};
+use farwatch_guest::check::Check;
+use farwatch_guest::fields::{judge, reread};
+use farwatch_guest::outcome::failed;
 use farwatch_guest::wit;
-use wit::exports::farwatch::check::check::{Description, Guest, Prepared, RunContext};
+use wit::exports::farwatch::check::check::RunContext;
+use wit::farwatch::check::entropy;
 use wit::farwatch::check::types::{Outcome, Problem};
-use wit::farwatch::check::{entropy, udp};
+use wit::farwatch::check::udp;
+
+use crate::config::Config;
 
 /// The module, as the treaty sees it.
 struct NtpCheck;
 
-impl Guest for NtpCheck {
-    fn describe() -> Description {
-        Description {
-            name: "ntp".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: "Asks a time server, and judges its stratum, its state and its offset.".to_owned(),
-            config_schema: include_str!("schema.json").to_owned(),
-            capabilities: vec!["udp".to_owned()],
-        }
+impl Check for NtpCheck {
+    const NAME: &'static str = "ntp";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const SUMMARY: &'static str = "Asks a time server, and judges its stratum, its state and its offset.";
+    const CAPABILITIES: &'static [&'static str] = &["udp"];
+
+    fn schema() -> String {
+        include_str!("schema.json").to_owned()
     }
 
-    fn validate(config: String) -> Result<Prepared, Vec<Problem>> {
-        config::judge(&config).map(|config| Prepared { config })
+    fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
+        judge::<Config>(config)
     }
 
-    fn run(context: RunContext) -> Result<Outcome, Problem> {
-        let config = config::read_again(&context.config).ok_or_else(unreadable)?;
+    fn run(context: &RunContext) -> Result<Outcome, Problem> {
+        let config = reread::<Config>(&context.config)?;
         let question = packet::question(&entropy::get(8));
         match udp::exchange(config.request(&question, context.timeout_ms)) {
             Ok(response) => Ok(judge::response(&config, &question, &response)),
@@ -40,4 +44,4 @@ impl Guest for NtpCheck {
     }
 }
 
-wit::export!(NtpCheck with_types_in farwatch_guest::wit);
+farwatch_guest::export!(NtpCheck);

@@ -21,7 +21,7 @@ const LINE_END: &[u8] = b"\n";
 
 const FORM: Form = Form {
     example: "{\"host\": \"mail.example.com\", \"port\": 25}",
-    fields: &[
+    fields: &[&[
         "host",
         "port",
         "ip_version",
@@ -39,7 +39,7 @@ const FORM: Form = Form {
         "tls_degraded_above_ms",
         "first_byte_degraded_above_ms",
         "degraded_above_ms",
-    ],
+    ]],
 };
 
 /// The fields that mean something only where TLS is spoken.

@@ -8,32 +8,32 @@ mod judge;
 mod plan;
 mod run;
 
+use farwatch_guest::check::Check;
 use farwatch_guest::wit;
-use wit::exports::farwatch::check::check::{Description, Guest, Prepared, RunContext};
+use wit::exports::farwatch::check::check::RunContext;
 use wit::farwatch::check::types::{Outcome, Problem};
 
 /// The module, as the treaty sees it.
 struct TcpCheck;
 
-impl Guest for TcpCheck {
-    fn describe() -> Description {
-        Description {
-            name: "tcp".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: "Connects to a port, sends a text, and judges the answer, its times and the certificate."
-                .to_owned(),
-            config_schema: include_str!("schema.json").to_owned(),
-            capabilities: vec!["tcp".to_owned()],
-        }
+impl Check for TcpCheck {
+    const NAME: &'static str = "tcp";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const SUMMARY: &'static str =
+        "Connects to a port, sends a text, and judges the answer, its times and the certificate.";
+    const CAPABILITIES: &'static [&'static str] = &["tcp"];
+
+    fn schema() -> String {
+        include_str!("schema.json").to_owned()
     }
 
-    fn validate(config: String) -> Result<Prepared, Vec<Problem>> {
-        config::prepare(&config).map(|config| Prepared { config })
+    fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
+        config::prepare(config)
     }
 
-    fn run(context: RunContext) -> Result<Outcome, Problem> {
-        run::run(&context, run::converse)
+    fn run(context: &RunContext) -> Result<Outcome, Problem> {
+        run::run(context, run::converse)
     }
 }
 
-wit::export!(TcpCheck with_types_in farwatch_guest::wit);
+farwatch_guest::export!(TcpCheck);

@@ -67,6 +67,7 @@ fn talk<'a>(plan: &'a Plan<'_>, timeout_ms: u32) -> Talk<'a> {
         verify: tls.verify,
         certificates: false,
         alpn: &[],
+        client: None,
     });
     Talk {
         target: Target { host: plan.host, port: plan.port, ip_version: plan.ip_version, tls, timeout_ms },

@@ -1,9 +1,9 @@
 //! The JSON config: which fields there are, and what they are when nothing is said.
 
-use farwatch_guest::fields::{self, Fields, Form, HOST_MAX};
+use farwatch_guest::fields::{Fields, Form, FromFields, HOST_MAX};
 
 use crate::wit::farwatch::check::tls::Target;
-use crate::wit::farwatch::check::types::{IpVersion, Problem};
+use crate::wit::farwatch::check::types::IpVersion;
 
 /// Where most servers speak TLS.
 const PORT: u16 = 443;
@@ -14,7 +14,7 @@ const CERTIFICATE_DAYS: u64 = 14;
 
 const FORM: Form = Form {
     example: "{\"host\": \"www.example.com\"}",
-    fields: &[
+    fields: &[&[
         "host",
         "port",
         "ip_version",
@@ -26,7 +26,7 @@ const FORM: Form = Form {
         "refuse_old_versions",
         "refuse_weak_ciphers",
         "degraded_above_ms",
-    ],
+    ]],
 };
 
 /// What a run does and expects.
@@ -56,34 +56,25 @@ pub struct Config {
     pub degraded_above_ms: Option<u32>,
 }
 
-/// What runs get of a config.
-///
-/// # Errors
-/// Everything that is wrong with it.
-pub fn judge(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
-    fields::judge(config, &FORM, read)
-}
+impl FromFields for Config {
+    const FORM: Form = FORM;
 
-/// Reads what `judge` has let pass.
-pub fn read_again(config: &[u8]) -> Option<Config> {
-    fields::reread(config, &FORM, read)
-}
-
-fn read(fields: &mut Fields<'_>) -> Config {
-    let days = fields.number("certificate_days_min", 0, CERTIFICATE_DAYS_MAX).unwrap_or(CERTIFICATE_DAYS);
-    let flag = |fields: &mut Fields<'_>, field, usual| fields.boolean(field).unwrap_or(usual);
-    Config {
-        host: fields.host("host").unwrap_or_default().to_owned(),
-        port: fields.port().unwrap_or(PORT),
-        ip_version: fields.ip_version(),
-        server_name: fields.text("server_name", HOST_MAX).map(str::to_owned),
-        certificate_days_min: days as u16,
-        allow_untrusted: flag(fields, "allow_untrusted", false),
-        require_staple: flag(fields, "require_staple", false),
-        version_min: fields.choice("version_min", &[("1.2", "TLSv1.2"), ("1.3", "TLSv1.3")]).unwrap_or("TLSv1.2"),
-        refuse_old_versions: flag(fields, "refuse_old_versions", false),
-        refuse_weak_ciphers: flag(fields, "refuse_weak_ciphers", false),
-        degraded_above_ms: fields.limit_ms("degraded_above_ms"),
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let days = fields.number("certificate_days_min", 0, CERTIFICATE_DAYS_MAX).unwrap_or(CERTIFICATE_DAYS);
+        let flag = |fields: &mut Fields<'_>, field, usual| fields.boolean(field).unwrap_or(usual);
+        Config {
+            host: fields.host("host").unwrap_or_default().to_owned(),
+            port: fields.port().unwrap_or(PORT),
+            ip_version: fields.ip_version(),
+            server_name: fields.text("server_name", HOST_MAX).map(str::to_owned),
+            certificate_days_min: days as u16,
+            allow_untrusted: flag(fields, "allow_untrusted", false),
+            require_staple: flag(fields, "require_staple", false),
+            version_min: fields.choice("version_min", &[("1.2", "TLSv1.2"), ("1.3", "TLSv1.3")]).unwrap_or("TLSv1.2"),
+            refuse_old_versions: flag(fields, "refuse_old_versions", false),
+            refuse_weak_ciphers: flag(fields, "refuse_weak_ciphers", false),
+            degraded_above_ms: fields.limit_ms("degraded_above_ms"),
+        }
     }
 }
 
@@ -91,22 +82,25 @@ impl Config {
     /// What each probe connects to.
     pub fn target(&self, timeout_ms: u32) -> Target<'_> {
         let Self { host, port, ip_version, server_name, .. } = self;
-        Target { host, port: *port, ip_version: *ip_version, server_name: server_name.as_deref(), timeout_ms }
+        let (server_name, client) = (server_name.as_deref(), None);
+        Target { host, port: *port, ip_version: *ip_version, server_name, client, timeout_ms }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use farwatch_guest::fields::{judge, reread};
+
     use super::*;
 
     #[test]
     fn a_host_is_all_that_is_needed_and_every_field_is_read() {
-        let config = read_again(&judge(r#"{"host": "a.example"}"#).unwrap()).unwrap();
+        let config = reread::<Config>(&judge::<Config>(r#"{"host": "a.example"}"#).unwrap()).unwrap();
         assert_eq!((config.port, config.certificate_days_min, config.version_min), (443, 14, "TLSv1.2"));
         let said = r#"{"host": "a", "port": 8443, "ip_version": 6, "server_name": "b.example", "certificate_days_min": 30,
             "allow_untrusted": true, "require_staple": true, "version_min": "1.3", "refuse_old_versions": true,
             "refuse_weak_ciphers": true, "degraded_above_ms": 50}"#;
-        let config = read_again(&judge(said).unwrap()).unwrap();
+        let config = reread::<Config>(&judge::<Config>(said).unwrap()).unwrap();
         let target = config.target(900);
         assert_eq!((target.port, target.server_name, target.timeout_ms), (8_443, Some("b.example"), 900));
         assert!(
@@ -123,7 +117,7 @@ mod tests {
             (r#""certificate_days_min": 826"#, "/certificate_days_min"),
             (r#""allow_untrusted": 1"#, "/allow_untrusted"),
         ] {
-            let problems = judge(&format!(r#"{{"host": "a", {fields}}}"#)).unwrap_err();
+            let problems = judge::<Config>(&format!(r#"{{"host": "a", {fields}}}"#)).unwrap_err();
             assert_eq!((problems.len(), problems[0].field.as_deref()), (1, Some(field)), "{fields}");
         }
     }

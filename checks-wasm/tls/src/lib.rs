@@ -7,32 +7,35 @@ mod judge;
 mod run;
 mod suites;
 
+use farwatch_guest::check::Check;
+use farwatch_guest::fields::judge;
 use farwatch_guest::wit;
-use wit::exports::farwatch::check::check::{Description, Guest, Prepared, RunContext};
+use wit::exports::farwatch::check::check::RunContext;
 use wit::farwatch::check::tls;
 use wit::farwatch::check::types::{Outcome, Problem};
+
+use crate::config::Config;
 
 /// The module, as the treaty sees it.
 struct TlsCheck;
 
-impl Guest for TlsCheck {
-    fn describe() -> Description {
-        Description {
-            name: "tls".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: "Judges a server's certificate, its versions of TLS and its cipher suites.".to_owned(),
-            config_schema: include_str!("schema.json").to_owned(),
-            capabilities: vec!["tls".to_owned()],
-        }
+impl Check for TlsCheck {
+    const NAME: &'static str = "tls";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const SUMMARY: &'static str = "Judges a server's certificate, its versions of TLS and its cipher suites.";
+    const CAPABILITIES: &'static [&'static str] = &["tls"];
+
+    fn schema() -> String {
+        include_str!("schema.json").to_owned()
     }
 
-    fn validate(config: String) -> Result<Prepared, Vec<Problem>> {
-        config::judge(&config).map(|config| Prepared { config })
+    fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
+        judge::<Config>(config)
     }
 
-    fn run(context: RunContext) -> Result<Outcome, Problem> {
-        run::run(&context, |target| tls::shake_hands(target, &[]), |target, offer| tls::propose(target, offer))
+    fn run(context: &RunContext) -> Result<Outcome, Problem> {
+        run::run(context, |target| tls::shake_hands(target, &[]), tls::propose)
     }
 }
 
-wit::export!(TlsCheck with_types_in farwatch_guest::wit);
+farwatch_guest::export!(TlsCheck);

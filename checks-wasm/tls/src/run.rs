@@ -2,9 +2,10 @@
 //!
 //! What is found is judged in `judge`. The first offer that is accepted ends the search.
 
-use farwatch_guest::outcome::{failed, problem_of_host, unreadable};
+use farwatch_guest::fields::reread;
+use farwatch_guest::outcome::{failed, problem_of_host};
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::judge::{self, Accepted};
 use crate::suites;
 use crate::wit::exports::farwatch::check::check::RunContext;
@@ -24,7 +25,7 @@ pub fn run(
     shake_hands: impl FnOnce(Target<'_>) -> Result<Handshake, Failure>,
     propose: impl FnMut(Target<'_>, Offer<'_>) -> Result<Reply, Failure>,
 ) -> Result<Outcome, Problem> {
-    let config = config::read_again(&context.config).ok_or_else(unreadable)?;
+    let config = reread::<Config>(&context.config)?;
     let shown = match shake_hands(config.target(context.timeout_ms)) {
         Ok(shown) => shown,
         Err(failure) => return failed(failure),
@@ -96,7 +97,7 @@ mod tests {
             now_ms: 100 * DAY_MS,
             attempt: 0,
             timeout_ms: 3_000,
-            config: config::judge(&format!(r#"{{"host": "a"{comma}{fields}}}"#)).unwrap(),
+            config: judge::<Config>(&format!(r#"{{"host": "a"{comma}{fields}}}"#)).unwrap(),
         };
         run(&context, |_| Ok(shown), reply)
     }

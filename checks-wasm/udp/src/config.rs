@@ -1,9 +1,9 @@
 //! The JSON config: which fields there are, and what they are when nothing is said.
 
 use farwatch_guest::escapes;
-use farwatch_guest::fields::{self, Fields, Form};
+use farwatch_guest::fields::{Fields, Form, FromFields};
 
-use crate::wit::farwatch::check::types::{IpVersion, Problem};
+use crate::wit::farwatch::check::types::IpVersion;
 use crate::wit::farwatch::check::udp::Request;
 
 /// What passes every link in one piece; escapes in the config make it up to four times as long.
@@ -14,7 +14,7 @@ const NEEDLE_MAX: usize = 1_024;
 
 const FORM: Form = Form {
     example: "{\"host\": \"game.example.com\", \"port\": 27015, \"send\": \"ping\"}",
-    fields: &[
+    fields: &[&[
         "host",
         "port",
         "ip_version",
@@ -23,7 +23,7 @@ const FORM: Form = Form {
         "expect_contains",
         "expect_regex",
         "degraded_above_ms",
-    ],
+    ]],
 };
 
 /// What a run sends and expects.
@@ -47,30 +47,21 @@ pub struct Config {
     pub degraded_above_ms: Option<u32>,
 }
 
-/// What runs get of a config.
-///
-/// # Errors
-/// Everything that is wrong with it.
-pub fn judge(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
-    fields::judge(config, &FORM, read)
-}
+impl FromFields for Config {
+    const FORM: Form = FORM;
 
-/// Reads what `judge` has let pass.
-pub fn read_again(config: &[u8]) -> Option<Config> {
-    fields::reread(config, &FORM, read)
-}
-
-fn read(fields: &mut Fields<'_>) -> Config {
-    let is_regex = |text: &str| regex_lite::Regex::new(text).map(drop).map_err(|error| error.to_string());
-    Config {
-        host: fields.host("host").unwrap_or_default().to_owned(),
-        port: port(fields),
-        ip_version: fields.ip_version(),
-        send: sent(fields),
-        resend_after_ms: fields.number("resend_after_ms", 100, 60_000).map(|ms| ms as u32),
-        contains: fields.text("expect_contains", NEEDLE_MAX).map(|text| bytes(fields, "expect_contains", text)),
-        regex: fields.regex("expect_regex", NEEDLE_MAX, is_regex).map(str::to_owned),
-        degraded_above_ms: fields.limit_ms("degraded_above_ms"),
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let is_regex = |text: &str| regex_lite::Regex::new(text).map(drop).map_err(|error| error.to_string());
+        Config {
+            host: fields.host("host").unwrap_or_default().to_owned(),
+            port: port(fields),
+            ip_version: fields.ip_version(),
+            send: sent(fields),
+            resend_after_ms: fields.number("resend_after_ms", 100, 60_000).map(|ms| ms as u32),
+            contains: fields.text("expect_contains", NEEDLE_MAX).map(|text| bytes(fields, "expect_contains", text)),
+            regex: fields.regex("expect_regex", NEEDLE_MAX, is_regex).map(str::to_owned),
+            degraded_above_ms: fields.limit_ms("degraded_above_ms"),
+        }
     }
 }
 
@@ -111,13 +102,15 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use farwatch_guest::fields::{judge, reread};
+
     use super::*;
 
     #[test]
     fn every_field_is_read() {
         let said = r#"{"host": "a", "port": 7, "ip_version": 6, "send": "\\xff\\n", "resend_after_ms": 500,
             "expect_contains": "\\0", "expect_regex": "^a", "degraded_above_ms": 50}"#;
-        let config = read_again(&judge(said).unwrap()).unwrap();
+        let config = reread::<Config>(&judge::<Config>(said).unwrap()).unwrap();
         let expected = Config {
             host: "a".to_owned(),
             port: 7,
@@ -140,10 +133,10 @@ mod tests {
             (r#""port": 7, "send": "x", "resend_after_ms": 99"#, "/resend_after_ms"),
             (r#""port": 7, "send": "x", "expect_regex": "(""#, "/expect_regex"),
         ] {
-            let problems = judge(&format!(r#"{{"host": "a", {fields}}}"#)).unwrap_err();
+            let problems = judge::<Config>(&format!(r#"{{"host": "a", {fields}}}"#)).unwrap_err();
             assert_eq!((problems.len(), problems[0].field.as_deref()), (1, Some(field)), "{fields}: {problems:?}");
         }
         let long = format!(r#"{{"host": "a", "port": 7, "send": "{}"}}"#, "x".repeat(1_233));
-        assert_eq!(judge(&long).unwrap_err()[0].field.as_deref(), Some("/send"));
+        assert_eq!(judge::<Config>(&long).unwrap_err()[0].field.as_deref(), Some("/send"));
     }
 }

@@ -49,8 +49,8 @@ fn attributes(response: &Response) -> Vec<Attribute> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{judge, read_again};
     use crate::wit::farwatch::check::types::PhaseTimes;
+    use farwatch_guest::fields::{judge, reread};
 
     #[test]
     fn answers_are_judged() {
@@ -67,7 +67,7 @@ mod tests {
             (r#", "degraded_above_ms": 19"#, Status::Degraded, "slow"),
         ] {
             let config = format!(r#"{{"host": "a", "port": 7, "send": "ping"{fields}}}"#);
-            let outcome = response(&read_again(&judge(&config).unwrap()).unwrap(), &answer);
+            let outcome = response(&reread::<Config>(&judge::<Config>(&config).unwrap()).unwrap(), &answer);
             assert_eq!((outcome.status, outcome.code.as_str()), (status, code), "{fields}: {}", outcome.message);
         }
     }

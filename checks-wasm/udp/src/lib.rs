@@ -5,32 +5,35 @@
 mod config;
 mod judge;
 
-use farwatch_guest::outcome::{failed, unreadable};
+use farwatch_guest::check::Check;
+use farwatch_guest::fields::{judge, reread};
+use farwatch_guest::outcome::failed;
 use farwatch_guest::wit;
-use wit::exports::farwatch::check::check::{Description, Guest, Prepared, RunContext};
+use wit::exports::farwatch::check::check::RunContext;
 use wit::farwatch::check::types::{Outcome, Problem};
 use wit::farwatch::check::udp;
+
+use crate::config::Config;
 
 /// The module, as the treaty sees it.
 struct UdpCheck;
 
-impl Guest for UdpCheck {
-    fn describe() -> Description {
-        Description {
-            name: "udp".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: "Sends a datagram to a port, and judges the one that answers it.".to_owned(),
-            config_schema: include_str!("schema.json").to_owned(),
-            capabilities: vec!["udp".to_owned()],
-        }
+impl Check for UdpCheck {
+    const NAME: &'static str = "udp";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const SUMMARY: &'static str = "Sends a datagram to a port, and judges the one that answers it.";
+    const CAPABILITIES: &'static [&'static str] = &["udp"];
+
+    fn schema() -> String {
+        include_str!("schema.json").to_owned()
     }
 
-    fn validate(config: String) -> Result<Prepared, Vec<Problem>> {
-        config::judge(&config).map(|config| Prepared { config })
+    fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
+        judge::<Config>(config)
     }
 
-    fn run(context: RunContext) -> Result<Outcome, Problem> {
-        let config = config::read_again(&context.config).ok_or_else(unreadable)?;
+    fn run(context: &RunContext) -> Result<Outcome, Problem> {
+        let config = reread::<Config>(&context.config)?;
         match udp::exchange(config.request(context.timeout_ms)) {
             Ok(response) => Ok(judge::response(&config, &response)),
             Err(failure) => failed(failure),
@@ -38,4 +41,4 @@ impl Guest for UdpCheck {
     }
 }
 
-wit::export!(UdpCheck with_types_in farwatch_guest::wit);
+farwatch_guest::export!(UdpCheck);

@@ -106,7 +106,7 @@ impl Prober {
             Transport::Tls => {
                 let server_name = request.server_name.clone();
                 let (verify, certificates, alpn) = (request.verify_tls, false, vec!["dot".to_owned()]);
-                let options = TlsOptions { server_name, verify, certificates, alpn };
+                let options = TlsOptions { server_name, verify, certificates, alpn, client: None };
                 self.encrypt(stream, host, &options, trace).await?
             }
             Transport::Udp | Transport::Tcp => Stream::Plain(stream),

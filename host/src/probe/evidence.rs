@@ -4,4 +4,4 @@
 //! one shape into another between the network and the guest. What each code means stands there.
 
 pub use farwatch_sandbox::http::{Request, Response, Version, Want};
-pub use farwatch_sandbox::types::{Failure, IpVersion, Phase, PhaseTimes, TlsInfo};
+pub use farwatch_sandbox::types::{ClientIdentity, Failure, IpVersion, Phase, PhaseTimes, TlsInfo};

@@ -17,7 +17,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
-use super::evidence::{Failure, Phase, Request, Response, Version, Want};
+use super::evidence::{ClientIdentity, Failure, Phase, Request, Response, Version, Want};
 use super::tls::Offer;
 use super::trace::{Mishap, Trace};
 use super::wire::{Marking, Marks, Stream, Wire};
@@ -75,10 +75,11 @@ impl Prober {
             },
         };
         let family = request.ip_version;
+        let client = request.client.clone();
         let prepared = Prepared::new(request, &target)?;
         let stream = self.dial(&target.host, target.port, family, trace).await?;
         let (stream, version) = match (target.is_https, wish.version) {
-            (true, _) => Box::pin(self.secure(stream, &target.host, wish, trace)).await?,
+            (true, _) => Box::pin(self.secure(stream, &target.host, wish, client.as_ref(), trace)).await?,
             (false, Version::Http2) => (Stream::Plain(stream), Version::Http2),
             (false, _) => (Stream::Plain(stream), Version::Http1),
         };
@@ -100,6 +101,7 @@ impl Prober {
         stream: TcpStream,
         host: &TargetHost,
         wish: Wish,
+        client: Option<&ClientIdentity>,
         trace: &mut Trace,
     ) -> Result<(Stream, Version), Mishap> {
         let offer = match wish.version {
@@ -108,7 +110,7 @@ impl Prober {
             Version::Automatic | Version::Http3 => Offer::Http2OrHttp1,
         };
         trace.enter(Phase::Tls, self.clock.instant());
-        let stream = self.tls.handshake(stream, host, offer).await?;
+        let stream = self.tls.handshake(stream, host, offer, client).await?;
         let with_chain = wish.want.contains(Want::CERTIFICATES);
         let (info, complaint) = self.tls.judge(&stream, host, &self.clock, with_chain)?;
         trace.leave(self.clock.instant());

@@ -89,7 +89,7 @@ impl Prober {
             protocols => Offer::These(protocols),
         };
         trace.enter(Phase::Tls, self.clock.instant());
-        let stream = self.tls.handshake(stream, name, offer).await?;
+        let stream = self.tls.handshake(stream, name, offer, options.client.as_ref()).await?;
         let (info, complaint) = self.tls.judge(&stream, name, &self.clock, options.certificates)?;
         trace.leave(self.clock.instant());
         trace.tls = Some(info);

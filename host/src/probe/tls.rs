@@ -15,13 +15,14 @@ use farwatch_core::target::TargetHost;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::evidence::TlsInfo;
+use super::evidence::{ClientIdentity, Phase, TlsInfo};
 use super::trace::Mishap;
 use crate::clock::Clock;
 use verdict::SignaturesOnly;
@@ -86,8 +87,9 @@ impl TlsClient {
         stream: TcpStream,
         host: &TargetHost,
         offer: Offer<'_>,
+        client: Option<&ClientIdentity>,
     ) -> Result<Box<TlsStream<TcpStream>>, Mishap> {
-        let config = match offer {
+        let mut config = match offer {
             Offer::Nothing => self.nothing.clone(),
             Offer::Http2OrHttp1 => self.either.clone(),
             Offer::Http1 => self.http1.clone(),
@@ -98,7 +100,18 @@ impl TlsClient {
                 Arc::new(config)
             }
         };
+        if let Some(client) = client {
+            self.show(client, Arc::make_mut(&mut config))?;
+        }
         connect(config, stream, host).await
+    }
+
+    /// Has a handshake show this certificate where the server asks for one.
+    fn show(&self, client: &ClientIdentity, config: &mut ClientConfig) -> Result<(), Mishap> {
+        let identity = identity(client, &self.provider)
+            .map_err(|why| Mishap::new(Phase::Prepare, "client-identity-invalid", why))?;
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(identity));
+        Ok(())
     }
 
     /// What the handshake showed, and what is wrong with the certificate, if anything is.
@@ -126,6 +139,19 @@ impl TlsClient {
         };
         Ok((info, complaint))
     }
+}
+
+/// A client's certificate and key, which must belong together.
+fn identity(client: &ClientIdentity, provider: &CryptoProvider) -> Result<CertifiedKey, String> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(client.certificate_pem.as_bytes()).collect();
+    let chain = chain.map_err(|error| format!("the client's certificate cannot be read as PEM: {error}"))?;
+    if chain.is_empty() {
+        return Err("there is no certificate in what should be the client's, in PEM".to_owned());
+    }
+    let key = PrivateKeyDer::from_pem_slice(client.key_pem.as_bytes())
+        .map_err(|error| format!("the client's private key cannot be read as PEM: {error}"))?;
+    CertifiedKey::from_der(chain, key, provider)
+        .map_err(|error| format!("the client's certificate and its private key do not belong together: {error}"))
 }
 
 /// Shakes hands.

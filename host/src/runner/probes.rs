@@ -9,21 +9,23 @@ use farwatch_sandbox::{Probes, dns, http, icmp, tcp, tls, udp};
 
 use crate::probe::tcp::Connection;
 use crate::probe::{HOST_TROUBLE, Prober};
+use crate::secrets::Secrets;
 
 /// The probes of one run, which notice when it was this host that failed.
-pub(super) struct RunProbes<'a> {
+pub(crate) struct RunProbes<'a> {
     prober: &'a Prober,
+    secrets: &'a Secrets,
     connections: BTreeMap<u32, Connection<'a>>,
     trouble: Option<String>,
 }
 
 impl<'a> RunProbes<'a> {
-    pub(super) const fn new(prober: &'a Prober) -> Self {
-        Self { prober, connections: BTreeMap::new(), trouble: None }
+    pub(crate) const fn new(prober: &'a Prober, secrets: &'a Secrets) -> Self {
+        Self { prober, secrets, connections: BTreeMap::new(), trouble: None }
     }
 
     /// What was wrong with this host, if anything was.
-    pub(super) fn into_trouble(self) -> Option<String> {
+    pub(crate) fn into_trouble(self) -> Option<String> {
         self.trouble
     }
 
@@ -79,6 +81,10 @@ impl Probes for RunProbes<'_> {
 
     async fn exchange(&mut self, request: udp::Request) -> Result<udp::Response, Failure> {
         Box::pin(self.prober.exchange(request)).await.inspect_err(|failure| self.notice(failure))
+    }
+
+    fn secret(&mut self, name: &str) -> Option<String> {
+        self.secrets.get(name).map(str::to_owned)
     }
 
     fn evidence(&mut self, number: u32) -> tcp::Evidence {

@@ -18,7 +18,7 @@ const GCM: u16 = 0xc02b;
 
 fn target(address: SocketAddr) -> Target {
     let (host, port) = (address.ip().to_string(), address.port());
-    Target { host, port, ip_version: None, server_name: None, timeout_ms: 5_000 }
+    Target { host, port, ip_version: None, server_name: None, client: None, timeout_ms: 5_000 }
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ pub(crate) fn get(url: impl Into<String>) -> Request {
         body: None,
         version: Version::Automatic,
         verify_tls: true,
+        client: None,
         ip_version: None,
         max_body_bytes: 1 << 20,
         timeout_ms: 5_000,

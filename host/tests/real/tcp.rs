@@ -201,7 +201,7 @@ async fn tls_with_a_real_server_shows_its_evidence() {
 }
 
 fn tls(verify: bool) -> TlsOptions {
-    TlsOptions { server_name: None, verify, certificates: true, alpn: Vec::new() }
+    TlsOptions { server_name: None, verify, certificates: true, alpn: Vec::new(), client: None }
 }
 
 #[tokio::test]

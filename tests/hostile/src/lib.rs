@@ -127,6 +127,7 @@ fn fetch(url: &str, timeout_ms: u32) -> Result<http::Response, Failure> {
         body: None,
         version: Version::Automatic,
         verify_tls: true,
+        client: None,
         ip_version: None,
         max_body_bytes: u32::MAX,
         timeout_ms,

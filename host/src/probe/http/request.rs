@@ -99,6 +99,7 @@ mod tests {
             body: None,
             version: Version::Automatic,
             verify_tls: true,
+            client: None,
             ip_version: None,
             max_body_bytes: 0,
             timeout_ms: 1000,

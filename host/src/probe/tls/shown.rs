@@ -101,6 +101,9 @@ impl Prober {
         let verifier = Arc::new(Stapled { signatures, ocsp_response: Mutex::new(None) });
         let mut config = ClientConfig::clone(&self.tls.nothing);
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        if let Some(client) = &target.client {
+            self.tls.show(client, &mut config)?;
+        }
         config.dangerous().set_certificate_verifier(verifier.clone());
         trace.enter(Phase::Tls, self.clock.instant());
         let stream = tls::connect(Arc::new(config), stream, name).await?;

@@ -1,0 +1,45 @@
+//! One run of a module, made at once: what a host would find, without a schedule, a spool or a control plane.
+//!
+//! It is the same sandbox, the same probes and the same words as in every run of a host.
+
+use std::time::Duration;
+
+use farwatch_proto::outcome::Outcome;
+use farwatch_sandbox::{Limits, Log, Module, RunContext, RunReport, Sandbox};
+
+use crate::outcome;
+use crate::probe::{HOST_TROUBLE, Prober};
+use crate::runner::RunProbes;
+use crate::secrets::Secrets;
+
+/// What one run found, and what it took.
+#[derive(Debug)]
+pub struct Found {
+    /// What it found, without the values of secrets.
+    pub outcome: Outcome,
+    /// What the guest logged.
+    pub log: Log,
+    /// The CPU time that the guest took, without its probes, in microseconds.
+    pub cpu_us: u64,
+    /// The most memory that the guest had, in bytes.
+    pub memory_bytes: usize,
+}
+
+/// Makes the run.
+pub async fn run_once(
+    sandbox: &Sandbox,
+    prober: &Prober,
+    module: &Module,
+    context: &RunContext,
+    secrets: &Secrets,
+) -> Found {
+    let limits = Limits::for_run(Duration::from_millis(context.timeout_ms.into()));
+    let mut probes = RunProbes::new(prober, secrets);
+    let RunReport { end, cpu_us, memory_bytes, mut log } = sandbox.run(module, &mut probes, context, &limits).await;
+    let found = match probes.into_trouble() {
+        Some(trouble) => outcome::host_trouble(HOST_TROUBLE, &trouble),
+        None => outcome::of_end(end),
+    };
+    log.lines.iter_mut().for_each(|line| secrets.redact(&mut line.message));
+    Found { outcome: secrets.redacted(found), log, cpu_us, memory_bytes }
+}
