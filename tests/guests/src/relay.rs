@@ -1,0 +1,87 @@
+//! What happens on the way between a check and its server: a relay over TCP that holds up, cuts, garbles or swallows what the
+//! server says.
+//!
+//! So that every protocol meets every mishap in the middle of a real server's answer.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// What is handed on at once.
+const CHUNK_BYTES: usize = 4_096;
+/// What comes instead of what the server said: no protocol's words, and no text in UTF-8.
+const GARBAGE: &[u8] = b"\xff\xfe\x00garbage\x00\xff\r\n";
+
+/// What happens to what the server says.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mishap {
+    /// It comes so much later, once.
+    #[serde(default)]
+    pub delay_ms: u64,
+    /// The connection is closed after so many bytes of it.
+    pub cut_after_bytes: Option<usize>,
+    /// Nothing more comes after so many bytes of it, and the connection stays open.
+    pub silent_after_bytes: Option<usize>,
+    /// After so many bytes of it comes something else, without end.
+    pub garbage_after_bytes: Option<usize>,
+}
+
+/// Opens a relay to that server. It ends with the process.
+///
+/// # Errors
+/// When there is no port left.
+pub fn open(server: SocketAddr, mishap: Mishap) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let mishap = mishap.clone();
+            thread::spawn(move || relay(client, server, &mishap));
+        }
+    });
+    Ok(address)
+}
+
+/// Until either side has had enough. A side that is gone is what the check is tested with, so errors end it quietly.
+fn relay(mut client: TcpStream, server: SocketAddr, mishap: &Mishap) -> Option<()> {
+    let upstream = TcpStream::connect(server).ok()?;
+    let (mut from_client, mut to_server) = (client.try_clone().ok()?, upstream.try_clone().ok()?);
+    thread::spawn(move || {
+        let _ = std::io::copy(&mut from_client, &mut to_server);
+        let _ = to_server.shutdown(Shutdown::Write);
+    });
+    thread::sleep(Duration::from_millis(mishap.delay_ms));
+    let _ = hand_on(upstream, &mut client, mishap);
+    let _ = client.shutdown(Shutdown::Both);
+    Some(())
+}
+
+fn hand_on(mut server: TcpStream, client: &mut TcpStream, mishap: &Mishap) -> std::io::Result<()> {
+    let limits = [mishap.cut_after_bytes, mishap.silent_after_bytes, mishap.garbage_after_bytes];
+    let mut left = limits.into_iter().flatten().min();
+    let mut chunk = [0; CHUNK_BYTES];
+    while left != Some(0) {
+        let wanted = left.map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
+        let count = server.read(&mut chunk[..wanted])?;
+        if count == 0 {
+            return Ok(());
+        }
+        client.write_all(&chunk[..count])?;
+        left = left.map(|left| left - count);
+    }
+    if mishap.garbage_after_bytes.is_some() {
+        // Until the check has closed, and no faster than it reads.
+        loop {
+            client.write_all(GARBAGE)?;
+        }
+    }
+    if mishap.silent_after_bytes.is_some() {
+        // The other side closes when its time is over; what the server says meanwhile is swallowed.
+        while server.read(&mut chunk)? > 0 {}
+    }
+    Ok(())
+}

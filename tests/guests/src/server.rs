@@ -1,0 +1,112 @@
+//! The servers of the cases, by their kinds. Each is a real one, or plays one thing that no real one does.
+//!
+//! A server that is not installed fails its cases: none passes by skipping.
+
+mod named;
+mod scripted;
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+
+use anyhow::{Context, anyhow, bail};
+use farwatch_tests::certificate::{Authority, Certificate, Validity, self_signed};
+use farwatch_tests::nginx::free_address;
+use serde::de::DeserializeOwned;
+
+use crate::case::Setup;
+
+/// A server that runs until the last case is over.
+pub struct Running {
+    /// Where it is spoken to.
+    pub address: SocketAddr,
+    /// What else cases have to know of it, by the names that their configs have for it.
+    pub facts: BTreeMap<String, String>,
+    /// What ends it when it is dropped.
+    _held: Box<dyn Any + Send + Sync>,
+}
+
+impl Running {
+    /// A server at this address, which ends with what is held of it.
+    pub fn new(address: SocketAddr, held: impl Any + Send + Sync) -> Self {
+        Self { address, facts: BTreeMap::new(), _held: Box::new(held) }
+    }
+
+    /// The same with a fact.
+    #[must_use]
+    pub fn fact(mut self, name: &str, value: impl ToString) -> Self {
+        self.facts.insert(name.to_owned(), value.to_string());
+        self
+    }
+}
+
+/// How a kind of server is started.
+type Start = fn(&Setup) -> anyhow::Result<Running>;
+
+/// The kinds, with the program whose version `make servers` shows.
+pub const KINDS: &[(&str, Start, &[&str])] =
+    &[("named", named::start, &["named", "-v"]), ("nobody", nobody, &[]), ("scripted", scripted::start, &[])];
+
+/// Nobody listens there.
+fn nobody(_: &Setup) -> anyhow::Result<Running> {
+    Ok(Running::new(free_address()?, ()))
+}
+
+type Cell = Arc<OnceLock<Result<Arc<Running>, String>>>;
+
+/// Those that run, by kind and settings.
+static RUNNING: LazyLock<Mutex<BTreeMap<String, Cell>>> = LazyLock::new(Mutex::default);
+
+/// The server of this set-up, which is started if it does not run yet.
+///
+/// # Errors
+/// When there is no such kind, or it cannot be started.
+pub fn get(setup: &Setup) -> anyhow::Result<Arc<Running>> {
+    let cell = RUNNING
+        .lock()
+        .map_err(|_| anyhow!("another case broke down while it started a server"))?
+        .entry(format!("{setup:?}"))
+        .or_default()
+        .clone();
+    let started = cell.get_or_init(|| start(setup).map(Arc::new).map_err(|error| format!("{error:#}")));
+    started.clone().map_err(|error| anyhow!(error))
+}
+
+/// Ends all servers: those that hold processes would leave them behind.
+pub fn end_all() {
+    if let Ok(mut running) = RUNNING.lock() {
+        running.clear();
+    }
+}
+
+fn start(setup: &Setup) -> anyhow::Result<Running> {
+    let Some((_, start, _)) = KINDS.iter().find(|(kind, ..)| *kind == setup.kind) else {
+        let kinds: Vec<_> = KINDS.iter().map(|(kind, ..)| *kind).collect();
+        bail!("`{}` is no kind of server; there are {}", setup.kind, kinds.join(", "));
+    };
+    start(setup).with_context(|| format!("cannot start {}", setup.kind))
+}
+
+/// The settings of a kind.
+pub fn settings<T: DeserializeOwned>(setup: &Setup) -> anyhow::Result<T> {
+    setup.settings.clone().try_into().with_context(|| format!("in the settings of {}", setup.kind))
+}
+
+/// Whom the checks of all cases trust.
+pub static AUTHORITY: LazyLock<Authority> =
+    LazyLock::new(|| Authority::new().expect("an authority can always be made"));
+
+/// The certificate of a server on loopback that a case asks for by a word; a good one if it asks for none.
+pub fn certificate(word: Option<&str>) -> anyhow::Result<Certificate> {
+    let names = ["127.0.0.1", "localhost"];
+    match word.unwrap_or("good") {
+        "good" => AUTHORITY.certificate(&names, Validity::Good),
+        "expired" => AUTHORITY.certificate(&names, Validity::Expired),
+        "not-yet-valid" => AUTHORITY.certificate(&names, Validity::NotYet),
+        "wrong-name" => AUTHORITY.certificate(&["other.example"], Validity::Good),
+        "self-signed" => self_signed(&names),
+        "unknown-issuer" => Authority::new()?.certificate(&names, Validity::Good),
+        other => bail!("`{other}` is no certificate that cases can ask for"),
+    }
+}
