@@ -30,7 +30,10 @@ pub struct Server {
 
 impl Server {
     /// Starts a program of a Debian package, and waits until it is ready. What it says is kept in its directory.
-    fn start(
+    ///
+    /// # Errors
+    /// When it is not installed, ends at once or is not ready in time.
+    pub fn start(
         (program, package): (&str, &str),
         arguments: &[&str],
         directory: TempDir,
@@ -90,6 +93,10 @@ impl Drop for Server {
     }
 }
 
-fn path_text(path: &Path) -> anyhow::Result<&str> {
+/// A path as the text that configs and arguments are.
+///
+/// # Errors
+/// When it is none.
+pub fn path_text(path: &Path) -> anyhow::Result<&str> {
     path.to_str().context("a path that is no text")
 }
