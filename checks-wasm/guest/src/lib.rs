@@ -9,6 +9,7 @@ pub mod check;
 pub mod dialogue;
 pub mod escapes;
 pub mod fields;
+pub mod headers;
 pub mod outcome;
 pub mod packed;
 pub mod secret;

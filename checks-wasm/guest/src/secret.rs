@@ -2,7 +2,7 @@
 //!
 //! A value is asked for in the run that needs it, and is never part of a message.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::fields::Fields;
 use crate::wit::farwatch::check::secrets;
@@ -23,24 +23,26 @@ impl Secret {
     pub fn reveal(&self) -> Result<String, Problem> {
         secrets::get(&self.0)
     }
+
+    /// The secret that an object names, if it does nothing else.
+    pub fn of(map: &Map<String, Value>) -> Option<Self> {
+        let name = if map.len() == 1 { map.get("secret")?.as_str()? } else { return None };
+        (!name.is_empty() && name.len() <= NAME_MAX).then(|| Self(name.to_owned()))
+    }
 }
 
 impl Fields<'_> {
     /// A secret, by its name.
     pub fn secret(&mut self, field: &str) -> Option<Secret> {
         let value = self.get(field)?;
-        let name = match value {
-            Value::Object(map) if map.len() == 1 => map.get("secret").and_then(Value::as_str),
-            _ => None,
-        };
-        let name = name.filter(|name| !name.is_empty() && name.len() <= NAME_MAX);
-        if name.is_none() {
+        let secret = value.as_object().and_then(Secret::of);
+        if secret.is_none() {
             let message = format!(
                 "`{field}` must name a secret: write {{\"secret\": \"NAME\"}}, and give its value by `farwatch secret set NAME`"
             );
             self.add("config-secret-expected", format!("/{field}"), message);
         }
-        name.map(|name| Secret(name.to_owned()))
+        secret
     }
 
     /// Two fields that mean nothing without each other, such as a name and its password. What is missing is told.
@@ -58,5 +60,19 @@ impl Fields<'_> {
             }
         }
         value.zip(needed)
+    }
+
+    /// Refuses to show what is secret over a connection that is not encrypted, unless `allow_plaintext_login` says that it
+    /// may be. `shown` is the field that holds it.
+    pub fn guard_login(&mut self, is_encrypted: bool, shown: &str) {
+        let is_allowed = self.boolean("allow_plaintext_login").unwrap_or(false);
+        if is_encrypted || is_allowed || self.get(shown).is_none() {
+            return;
+        }
+        let message = format!(
+            "`{shown}` would be sent without encryption, for everybody on the way to read; encrypt the connection, or set \
+             `allow_plaintext_login` to true"
+        );
+        self.add("config-plaintext-login", format!("/{shown}"), message);
     }
 }

@@ -4,7 +4,9 @@
 
 use crate::dialogue::{Dialogue, Said, Wrong};
 use crate::fields::{Fields, HOST_MAX};
-use crate::outcome::{TIMES, certificate_days_left, certificate_expiring, failed, found, integer, slow, text, times};
+use crate::outcome::{
+    Finding, TIMES, certificate_days_left, certificate_expiring, failed, found, integer, slow, text, times,
+};
 use crate::secret::Secret;
 use crate::wit::exports::farwatch::check::check::RunContext;
 use crate::wit::farwatch::check::tcp::{Evidence, Target, TlsOptions};
@@ -57,6 +59,21 @@ pub struct Kind {
     pub security: Security,
     /// The protocols to offer in the TLS handshake, for servers that insist on it.
     pub alpn: &'static [&'static str],
+}
+
+/// What a conversation that came to its good end has shown.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// What is wrong all the same, which is told with the attributes. Where it came from is added to its sentence.
+    pub finding: Finding,
+    /// What was measured, and what the server says of itself.
+    pub attributes: Vec<Attribute>,
+}
+
+impl From<Vec<Attribute>> for Heard {
+    fn from(attributes: Vec<Attribute>) -> Self {
+        Self { finding: None, attributes }
+    }
 }
 
 /// One server.
@@ -133,10 +150,10 @@ impl Service {
     ///
     /// # Errors
     /// Why nothing can be said of the server.
-    pub fn talk(
+    pub fn talk<H: Into<Heard>>(
         &self,
         context: &RunContext,
-        converse: impl FnOnce(&Dialogue) -> Said<Vec<Attribute>>,
+        converse: impl FnOnce(&Dialogue) -> Said<H>,
     ) -> Result<Outcome, Problem> {
         let identity = self.identity()?;
         let tls = (self.security == Security::Tls).then(|| self.options(identity.as_ref()));
@@ -152,7 +169,7 @@ impl Service {
             Err(wrong) => return ended(wrong, None),
         };
         match converse(&dialogue) {
-            Ok(attributes) => Ok(self.judge(&dialogue.evidence(), attributes, context.now_ms)),
+            Ok(heard) => Ok(self.judge(&dialogue.evidence(), heard.into(), context.now_ms)),
             Err(wrong) => ended(wrong, Some(&dialogue.evidence())),
         }
     }
@@ -181,14 +198,18 @@ impl Service {
         }
     }
 
-    /// What is degraded about a server that answered as it should.
-    fn judge(&self, evidence: &Evidence, mut attributes: Vec<Attribute>, now_ms: u64) -> Outcome {
+    /// What is wrong with a server that was talked with to the end: what the conversation found, then what is judged of all.
+    fn judge(&self, evidence: &Evidence, heard: Heard, now_ms: u64) -> Outcome {
+        let Heard { finding, mut attributes } = heard;
         let total_us = evidence.times.total.into();
         let days_left = evidence.tls.as_ref().and_then(|tls| certificate_days_left(tls, now_ms));
-        let finding = slow("all was done", total_us, self.degraded_above_ms).or_else(|| {
-            let message = certificate_expiring(days_left?, self.certificate_days_min?)?;
-            Some((Status::Degraded, "certificate-expiring", message))
-        });
+        let finding = finding
+            .map(|(status, code, message)| (status, code, placed(message, evidence)))
+            .or_else(|| slow("all was done", total_us, self.degraded_above_ms))
+            .or_else(|| {
+                let message = certificate_expiring(days_left?, self.certificate_days_min?)?;
+                Some((Status::Degraded, "certificate-expiring", message))
+            });
         attributes.extend(days_left.map(|days| integer("tls.certificate-days-left", days)));
         found(finding, total_us, seen(evidence, attributes))
     }
@@ -204,12 +225,17 @@ fn ended(wrong: Wrong, evidence: Option<&Evidence>) -> Result<Outcome, Problem> 
             let mut total_us = 0;
             if let Some(evidence) = evidence {
                 total_us = evidence.times.total.into();
-                message.push_str(&format!(" from {} after {} ms", evidence.remote, total_us / 1_000));
+                message = placed(message, evidence);
                 attributes = seen(evidence, attributes);
             }
             Ok(found(Some((status, code, message)), total_us, attributes))
         }
     }
+}
+
+/// A sentence with where it comes from and after what time.
+fn placed(message: String, evidence: &Evidence) -> String {
+    format!("{message} from {} after {} ms", evidence.remote, evidence.times.total / 1_000)
 }
 
 fn seen(evidence: &Evidence, own: Vec<Attribute>) -> Vec<Attribute> {
