@@ -6,12 +6,14 @@
 #[cfg(target_arch = "wasm32")]
 mod allocator;
 pub mod check;
+pub mod credentials;
 pub mod dialogue;
 pub mod escapes;
 pub mod fields;
 pub mod headers;
 pub mod outcome;
 pub mod packed;
+pub mod reply;
 pub mod secret;
 pub mod service;
 
