@@ -204,7 +204,7 @@ impl Service {
         let total_us = evidence.times.total.into();
         let days_left = evidence.tls.as_ref().and_then(|tls| certificate_days_left(tls, now_ms));
         let finding = finding
-            .map(|(status, code, message)| (status, code, placed(message, evidence)))
+            .map(|(status, code, message)| (status, code, placed(&message, evidence)))
             .or_else(|| slow("all was done", total_us, self.degraded_above_ms))
             .or_else(|| {
                 let message = certificate_expiring(days_left?, self.certificate_days_min?)?;
@@ -225,7 +225,7 @@ fn ended(wrong: Wrong, evidence: Option<&Evidence>) -> Result<Outcome, Problem> 
             let mut total_us = 0;
             if let Some(evidence) = evidence {
                 total_us = evidence.times.total.into();
-                message = placed(message, evidence);
+                message = placed(&message, evidence);
                 attributes = seen(evidence, attributes);
             }
             Ok(found(Some((status, code, message)), total_us, attributes))
@@ -234,7 +234,7 @@ fn ended(wrong: Wrong, evidence: Option<&Evidence>) -> Result<Outcome, Problem> 
 }
 
 /// A sentence with where it comes from and after what time.
-fn placed(message: String, evidence: &Evidence) -> String {
+fn placed(message: &str, evidence: &Evidence) -> String {
     format!("{message} from {} after {} ms", evidence.remote, evidence.times.total / 1_000)
 }
 
