@@ -16,6 +16,7 @@ pub(crate) mod ledger;
 pub(crate) mod module;
 pub(crate) mod raw;
 pub(crate) mod release;
+pub(crate) mod secret;
 pub(crate) mod self_check;
 pub(crate) mod status;
 pub(crate) mod tasks;

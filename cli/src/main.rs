@@ -38,6 +38,7 @@ use client::ledger::LedgerArgs;
 use client::module::ModuleArgs;
 use client::raw::{MetricsArgs, OpenapiArgs};
 use client::release::ReleaseArgs;
+use client::secret::SecretArgs;
 use client::self_check::SelfCheckArgs;
 use client::status::StatusArgs;
 use client::tasks::TasksArgs;
@@ -80,6 +81,7 @@ enum Word {
     Host(HostArgs),
     Fleet(FleetArgs),
     Release(ReleaseArgs),
+    Secret(SecretArgs),
     Check(CheckArgs),
     Incident(IncidentArgs),
     Delivery(DeliveryArgs),
@@ -110,6 +112,7 @@ impl Word {
             Self::Host(args) => args.run(),
             Self::Fleet(args) => args.run(),
             Self::Release(args) => args.run(),
+            Self::Secret(args) => args.run(),
             Self::Check(args) => args.run(),
             Self::Incident(args) => args.run(),
             Self::Delivery(args) => args.run(),

@@ -34,6 +34,7 @@ mod releases;
 mod results;
 mod revision;
 mod routes;
+mod secrets;
 mod serve;
 mod tasks;
 mod tenants;
@@ -62,6 +63,7 @@ use crate::spawn::Spawner;
 use crate::store::{AuditEntry, Change, Signature, Store};
 use crate::tail::Tail;
 use crate::tasks::TaskList;
+use crate::vault::Vault;
 use auth::Caller;
 use created::Created;
 use judge::ModuleJudge;
@@ -83,6 +85,8 @@ pub struct ApiState {
     pub store: Store,
     /// Seals the secrets of channels.
     pub sealer: Arc<Sealer>,
+    /// Keeps the secrets of checks.
+    pub vault: Arc<Vault>,
     /// What is on record of the hours that are not folded.
     pub tail: Tail,
     /// The leader, if it is this process.
@@ -108,6 +112,7 @@ pub struct ApiState {
 struct Api {
     store: Store,
     sealer: Arc<Sealer>,
+    vault: Arc<Vault>,
     tail: Tail,
     leader: LeaderHandle,
     tasks: TaskList,
@@ -121,14 +126,14 @@ struct Api {
 
 /// The API.
 pub fn router(state: ApiState) -> Router {
-    let ApiState { store, sealer, tail, leader, tasks, sandbox, limits, metrics, entrance, clock } = state;
+    let ApiState { store, sealer, vault, tail, leader, tasks, sandbox, limits, metrics, entrance, clock } = state;
     let store = store.unsigned();
     let modules = ModuleJudge::new(store.clone(), sandbox);
     let limiter = Arc::new(Limiter::new(limits));
     let routes = all_routes();
     let document = openapi::document(routes.list());
     let entrance = Arc::new(entrance);
-    let api = Api { store, sealer, tail, leader, tasks, modules, limiter, document, metrics, entrance, clock };
+    let api = Api { store, sealer, vault, tail, leader, tasks, modules, limiter, document, metrics, entrance, clock };
     routes
         .into_router()
         .fallback(nothing_here)
@@ -162,6 +167,7 @@ fn all_routes() -> Routes {
         .merge(modules::routes())
         .merge(openapi::routes())
         .merge(releases::routes())
+        .merge(secrets::routes())
         .merge(tasks::routes())
         .merge(tenants::routes())
         .merge(tokens::routes())

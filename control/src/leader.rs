@@ -24,6 +24,7 @@ pub mod question;
 pub(crate) mod questions;
 mod references;
 mod reign;
+mod secret_values;
 mod self_check;
 mod sessions;
 mod state;

@@ -34,3 +34,4 @@ pub mod store;
 pub mod tail;
 pub mod tasks;
 pub mod tell;
+pub mod vault;

@@ -36,6 +36,7 @@ use crate::store::{DatabaseUrl, Store, StoreError};
 use crate::tail::Tail;
 use crate::tasks::TaskList;
 use crate::tell::{self, Teller};
+use crate::vault::Vault;
 
 /// What is at work when the stop comes has this long to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -149,8 +150,10 @@ async fn serve(
     let advertised = config.link_address.clone().unwrap_or_else(|| link_address.to_string());
     let process = ProcessId::new(clock.wall(), random_bytes());
     let refusals = Refusals::start(spawner, store.clone(), clock);
+    let vault = Arc::new(Vault::open(store.clone(), sealer.clone()).await?);
     let leader = LeaderConfig {
         store: store.clone(),
+        vault: vault.clone(),
         refusals: refusals.clone(),
         clock,
         spawner: spawner.clone(),
@@ -202,8 +205,19 @@ async fn serve(
     }
     let limits = ApiLimits::GENEROUS;
     let leader = handle;
-    let state =
-        ApiState { store: store.clone(), sealer, tail, leader, tasks, sandbox, limits, metrics, entrance, clock };
+    let state = ApiState {
+        store: store.clone(),
+        sealer,
+        vault,
+        tail,
+        leader,
+        tasks,
+        sandbox,
+        limits,
+        metrics,
+        entrance,
+        clock,
+    };
     let token = api::token::create_first_admin(&store, clock.wall()).await?;
     api::serve(state, api_listener, spawner);
     announce(&config.data, api_address, &advertised, token)

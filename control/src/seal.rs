@@ -13,8 +13,8 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 
 use crate::secret::random_bytes;
 
-/// Bytes of the master key.
-const KEY_BYTES: usize = 32;
+/// Bytes of a key.
+pub(crate) const KEY_BYTES: usize = 32;
 
 /// Seals and opens secrets.
 pub struct Sealer {
@@ -38,6 +38,11 @@ impl Sealer {
         let key = fs::read(path).with_context(|| format!("cannot read the master key {}", path.display()))?;
         ensure!(key.len() == KEY_BYTES, "{} is no master key: it must hold {KEY_BYTES} bytes", path.display());
         Ok(Self::new(&key))
+    }
+
+    /// Seals by a key of its own, such as that of a tenant.
+    pub(crate) fn of_key(key: &[u8; KEY_BYTES]) -> Self {
+        Self::new(key)
     }
 
     fn new(key: &[u8]) -> Self {

@@ -11,6 +11,7 @@ mod module_name;
 mod names;
 mod place;
 mod rules;
+mod secrets;
 mod wish;
 
 use farwatch_proto::check::PlacementWish;
@@ -22,6 +23,7 @@ pub use module_name::{BadModuleName, ModuleName};
 pub use names::{check_name, check_word, labels_schema, name_schema, word_schema};
 pub use place::{CONTINENTS, known_places};
 pub use rules::{Settled, validate};
+pub use secrets::{BadSecretName, SECRETS_MAX, SecretName, secrets_of};
 pub use wish::{Confirm, Wish};
 
 /// What a revision stores: the customer's words and what was made of them.

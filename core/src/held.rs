@@ -102,6 +102,7 @@ pub(crate) mod tests {
             timeout_ms: 1000,
             placement: PlacementWish { streams: 1, ..PlacementWish::default() },
             repeat: Repeat::Safe,
+            secrets: Vec::new(),
             in_force_from: from.map(UnixMs),
         }
     }

@@ -3,7 +3,7 @@
 //! A new leader knows what every host should hold, and has sent none of it. A host that says the same number as the
 //! leader computes holds just that, and is sent nothing again. Nothing here says who should hold what.
 
-use farwatch_proto::check::{Activity, Definition, PlacementWish, Repeat};
+use farwatch_proto::check::{Activity, Definition, PlacementWish, Repeat, SecretVersion};
 
 use crate::hash::hash64;
 
@@ -42,6 +42,7 @@ fn write(bytes: &mut Vec<u8>, definition: &Definition) {
         timeout_ms,
         placement,
         repeat,
+        secrets,
         in_force_from,
     } = definition;
     let activity = match activity {
@@ -63,6 +64,10 @@ fn write(bytes: &mut Vec<u8>, definition: &Definition) {
     bytes.extend(timeout_ms.to_be_bytes());
     write_part(bytes, prepared);
     write_wish(bytes, placement);
+    for SecretVersion { name, version, sealed: _ } in secrets {
+        write_part(bytes, name.as_bytes());
+        bytes.extend(version.to_be_bytes());
+    }
 }
 
 fn write_wish(bytes: &mut Vec<u8>, PlacementWish { location, labels, streams }: &PlacementWish) {
@@ -104,6 +109,7 @@ mod tests {
             timeout_ms: 1_000,
             placement: PlacementWish { streams: 1, ..PlacementWish::default() },
             repeat: Repeat::Safe,
+            secrets: Vec::new(),
             in_force_from: from.map(UnixMs),
         }
     }
@@ -122,30 +128,42 @@ mod tests {
     #[test]
     fn every_difference_shows() {
         let plain = definition(1, Some(10));
-        let changes: [fn(&mut Definition); 14] = [
-            |d| d.check = CheckId::from_bytes([6; 16]),
-            |d| d.tenant = TenantId::from_bytes([2; 16]),
-            |d| d.revision = 2,
-            |d| d.activity = Activity::Paused,
-            |d| d.module = ModuleHash([3; 32]),
-            |d| d.prepared.push(0),
-            |d| d.interval = Interval::from_seconds(20).unwrap(),
-            |d| d.timeout_ms = 2_000,
-            |d| d.placement.streams = 2,
-            |d| d.placement.location.region = Some("eu".into()),
-            |d| d.placement.location.country = Some("eu".into()),
-            |d| drop(d.placement.labels.insert("a".into(), "bc".into())),
-            |d| d.repeat = Repeat::Unsafe,
-            |d| d.in_force_from = Some(UnixMs(20)),
+        let secret = |version| SecretVersion { name: "key".into(), version, sealed: vec![version as u8] };
+        let changes: [fn(&mut Definition, &dyn Fn(u32) -> SecretVersion); 16] = [
+            |d, _| d.check = CheckId::from_bytes([6; 16]),
+            |d, _| d.tenant = TenantId::from_bytes([2; 16]),
+            |d, _| d.revision = 2,
+            |d, _| d.activity = Activity::Paused,
+            |d, _| d.module = ModuleHash([3; 32]),
+            |d, _| d.prepared.push(0),
+            |d, _| d.interval = Interval::from_seconds(20).unwrap(),
+            |d, _| d.timeout_ms = 2_000,
+            |d, _| d.placement.streams = 2,
+            |d, _| d.placement.location.region = Some("eu".into()),
+            |d, _| d.placement.location.country = Some("eu".into()),
+            |d, _| drop(d.placement.labels.insert("a".into(), "bc".into())),
+            |d, _| d.repeat = Repeat::Unsafe,
+            |d, _| d.in_force_from = Some(UnixMs(20)),
+            |d, secret| d.secrets.push(secret(1)),
+            |d, secret| d.secrets.push(secret(2)),
         ];
         let mut seen = vec![digest(std::slice::from_ref(&plain))];
         for change in changes {
             let mut changed = plain.clone();
-            change(&mut changed);
+            change(&mut changed, &secret);
             seen.push(digest(&[changed]));
         }
         seen.sort_unstable();
         assert!(seen.is_sorted_by(|a, b| a < b), "two different definitions have one digest");
+    }
+
+    #[test]
+    fn for_whom_a_secret_is_sealed_does_not_show() {
+        let with = |sealed: &[u8]| Definition {
+            secrets: vec![SecretVersion { name: "key".into(), version: 1, sealed: sealed.to_vec() }],
+            ..definition(1, None)
+        };
+        assert_eq!(digest(&[with(&[])]), digest(&[with(&[7; 80])]));
     }
 
     #[test]

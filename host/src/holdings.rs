@@ -12,6 +12,8 @@ use farwatch_proto::check::Definition;
 use farwatch_proto::id::{CheckId, ModuleHash};
 use farwatch_sandbox::Module;
 
+use crate::secrets::{Opener, Secrets};
+
 /// Everything, at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holdings {
@@ -20,13 +22,27 @@ pub(crate) struct Holdings {
     /// Modules that will never load on this host.
     pub(crate) refused: Arc<BTreeMap<ModuleHash, String>>,
     pub(crate) views: Arc<Views>,
+    /// The secrets of revisions that have any.
+    secrets: Arc<HashMap<(CheckId, u32), Arc<Secrets>>>,
 }
 
 impl Holdings {
-    /// The same with other definitions.
+    /// The same with other definitions, whose secrets are opened where they were not before.
     #[must_use]
-    pub(crate) fn with_checks(&self, checks: HashMap<CheckId, Arc<Held>>) -> Self {
-        Self { checks: Arc::new(checks), ..self.clone() }
+    pub(crate) fn with_checks(&self, checks: HashMap<CheckId, Arc<Held>>, opener: &Opener) -> Self {
+        let mut secrets = HashMap::new();
+        let definitions = checks.values().flat_map(|held| held.revisions());
+        for definition in definitions.filter(|definition| !definition.secrets.is_empty()) {
+            let key = (definition.check, definition.revision);
+            let opened = self.secrets.get(&key).cloned().filter(|opened| opened.len() == definition.secrets.len());
+            secrets.insert(key, opened.unwrap_or_else(|| Arc::new(opener.open(definition))));
+        }
+        Self { checks: Arc::new(checks), secrets: Arc::new(secrets), ..self.clone() }
+    }
+
+    /// The secrets of a revision.
+    pub(crate) fn secrets(&self, check: CheckId, revision: u32) -> Option<&Secrets> {
+        self.secrets.get(&(check, revision)).map(AsRef::as_ref)
     }
 
     /// The same with one more module.

@@ -41,6 +41,7 @@ use crate::probe::{LOOKUPS_MAX, ProbeSettings, Prober};
 use crate::release::{self, Releases};
 use crate::remembered_time::RememberedTime;
 use crate::runner::Shared;
+use crate::secrets::Opener;
 use crate::shard::{ORDERS_WAITING_MAX, Shard};
 use crate::spawn::{Spawner, Stopping, blocking};
 use crate::spool::Spool;
@@ -123,8 +124,10 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner, claim: &Clai
     let (linked, control) = watch::channel(None);
     let loading = Loading { sandbox: sandbox.clone(), identity: identity.clone(), control: control.clone() };
     let pen = Pen::default();
+    let opener = Arc::new(Opener::from_directory(&settings.data)?);
+    let sealing_key = opener.sealing_key();
     let (assignment, readers) =
-        Assignment::open(settings.data.join("assignment"), clock.clone(), loading.clone(), pen.clone())?;
+        Assignment::open(settings.data.join("assignment"), clock.clone(), loading.clone(), pen.clone(), opener)?;
     let (to_say, say) = mpsc::channel(TO_SAY_MAX);
     let (book, desks) = neighbourhood(config, identity.host, &clock, predecessor.is_some());
     let (is_open, opened) = watch::channel(predecessor.is_none());
@@ -182,6 +185,7 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner, claim: &Clai
         identity,
         boot,
         run_places: settings.run_places,
+        sealing_key,
         peer_address: listens_at.map(|bound| settings.peer_address.unwrap_or(bound)),
         controls: settings.controls.clone(),
         allow_nets: settings.allow_nets.clone(),

@@ -52,6 +52,8 @@ pub(crate) struct Link {
     pub(crate) identity: Identity,
     pub(crate) boot: BootId,
     pub(crate) run_places: u32,
+    /// By which secrets are sealed for it.
+    pub(crate) sealing_key: Vec<u8>,
     pub(crate) peer_address: Option<SocketAddr>,
     pub(crate) controls: Vec<String>,
     pub(crate) allow_nets: Vec<IpNet>,
@@ -127,6 +129,7 @@ impl Link {
                 .chain(self.to_upgrader.iter().map(|_| FEATURE_UPGRADE.to_owned()))
                 .collect(),
             release: *self.release.borrow(),
+            sealing_key: self.sealing_key.clone(),
             run_places: self.run_places,
             peer_address: self.peer_address,
             assignment: told.reached.map(|reached| reached.to),

@@ -163,7 +163,9 @@ impl Shared {
             timeout_ms: definition.timeout_ms,
             config: definition.prepared.clone(),
         };
-        tryout::run_once(&self.sandbox, &self.prober, module, &context, &Secrets::default()).await.outcome
+        let none = Secrets::default();
+        let secrets = holdings.secrets(definition.check, definition.revision).unwrap_or(&none);
+        tryout::run_once(&self.sandbox, &self.prober, module, &context, secrets).await.outcome
     }
 }
 

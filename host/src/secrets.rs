@@ -1,11 +1,22 @@
 //! The secrets of a check while a run has them, and how they are kept out of what the run says.
 //!
-//! They are never shown, not even for debugging. Where they come from, and who may have which, is not decided here.
+//! They come sealed for this host alone, lie on disk like that, and are opened in memory. They are never shown, not even for
+//! debugging. Who may have which is not decided here.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
+use std::path::Path;
 
+use anyhow::{Context, bail};
+use farwatch_identity::{OpeningKey, SEED_BYTES};
+use farwatch_proto::check::Definition;
 use farwatch_proto::outcome::{Attribute, Detail, Outcome, Value};
+
+use crate::{entropy, private_file};
+
+/// What the opening key follows from.
+const SEED_FILE: &str = "sealing.seed";
 
 /// Shorter values are not looked for: they would be found in every other word, and are no secrets.
 const REDACTED_MIN_BYTES: usize = 4;
@@ -20,6 +31,48 @@ impl fmt::Debug for Secrets {
     }
 }
 
+/// Opens what was sealed for this host.
+pub(crate) struct Opener {
+    key: OpeningKey,
+    /// Whether the key was made by this process: what was sealed before does not open.
+    pub(crate) is_new: bool,
+}
+
+impl Opener {
+    /// The key in this directory, which is made where there is none.
+    pub(crate) fn from_directory(directory: &Path) -> anyhow::Result<Self> {
+        let path = directory.join(SEED_FILE);
+        let (seed, is_new) = match fs::read(&path) {
+            Ok(seed) => (seed, false),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let seed = entropy::bytes::<SEED_BYTES>();
+                private_file::write_whole(&path, &seed, 0o600)?;
+                (seed.to_vec(), true)
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let Some(seed) = seed.first_chunk::<SEED_BYTES>() else {
+            bail!("{} is damaged; delete it, and this host is sent its secrets anew", path.display());
+        };
+        Ok(Self { key: OpeningKey::of_seed(seed), is_new })
+    }
+
+    /// The key by which control seals for this host.
+    pub(crate) fn sealing_key(&self) -> Vec<u8> {
+        self.key.sealing_key()
+    }
+
+    /// The secrets of a definition; those that do not open are not among them.
+    pub(crate) fn open(&self, definition: &Definition) -> Secrets {
+        let open = |secret: &farwatch_proto::check::SecretVersion| {
+            let belongs_to = secret.belongs_to(definition.tenant, definition.check);
+            let value = self.key.open(&belongs_to, &secret.sealed)?;
+            Some((secret.name.clone(), String::from_utf8(value).ok()?))
+        };
+        definition.secrets.iter().filter_map(open).collect()
+    }
+}
+
 impl FromIterator<(String, String)> for Secrets {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(secrets: I) -> Self {
         Self(secrets.into_iter().collect())
@@ -27,6 +80,11 @@ impl FromIterator<(String, String)> for Secrets {
 }
 
 impl Secrets {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The value of one.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)

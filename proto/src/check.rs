@@ -65,6 +65,26 @@ pub struct PlacementWish {
     pub streams: u16,
 }
 
+/// A secret that the config of a check names, in one of its values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretVersion {
+    /// Its name among the secrets of the tenant.
+    pub name: String,
+    /// Counts up with every value that it is given, from 1.
+    pub version: u32,
+    /// The value, for the one host that this is told to; empty wherever no host is meant. It says nothing about what the
+    /// check is, so it counts for no digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::link::base64_bytes")]
+    pub sealed: Vec<u8>,
+}
+
+impl SecretVersion {
+    /// What its value is bound to, so that no host can pass off one for another.
+    pub fn belongs_to(&self, tenant: TenantId, check: CheckId) -> Vec<u8> {
+        [tenant.as_bytes().as_slice(), check.as_bytes(), &self.version.to_be_bytes(), self.name.as_bytes()].concat()
+    }
+}
+
 /// Whether a revision makes slots due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -102,6 +122,9 @@ pub struct Definition {
     /// Whether it may be run twice.
     #[serde(default)]
     pub repeat: Repeat,
+    /// The secrets that its config names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretVersion>,
     /// The slot border it counts from; absent while it is pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_force_from: Option<UnixMs>,

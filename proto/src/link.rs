@@ -125,6 +125,9 @@ pub enum FromHost {
         /// The program it runs, by its bytes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         release: Option<ReleaseHash>,
+        /// The key by which secrets are sealed for it alone (X25519); a host that cannot open any says none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty", with = "base64_bytes")]
+        sealing_key: Vec<u8>,
         /// How many runs it has places for.
         run_places: u32,
         /// Where peers may dial it. An address that is not specified stands for the one it is linked from.

@@ -180,6 +180,7 @@ pub fn hello(host: HostId, boot: BootId) -> FromHost {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         features: Vec::new(),
         release: None,
+        sealing_key: Vec::new(),
         run_places: 8,
         peer_address: None,
         assignment: None,

@@ -147,6 +147,7 @@ fn wording(module: ModuleHash) -> anyhow::Result<NewRevision> {
         timeout_ms: 3_000,
         streams: 1,
         repeat: Repeat::Safe,
+        secrets: Vec::new(),
     })
 }
 

@@ -64,6 +64,10 @@ impl Connection {
         self.done(Method::PATCH, path, Some(body), LIMIT)
     }
 
+    pub(super) fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.done(Method::PUT, path, Some(body), LIMIT)
+    }
+
     pub(super) fn delete(&self, path: &str) -> Result<Value, Failure> {
         self.done(Method::DELETE, path, None, LIMIT)
     }

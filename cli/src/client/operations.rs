@@ -8,7 +8,7 @@ use farwatch_control::api::routes;
 use crate::{Line, command};
 
 /// The operations, each with a line that asks for it.
-const WORDS: [(&str, &str, &str); 59] = [
+const WORDS: [(&str, &str, &str); 62] = [
     ("GET", "/metrics", "metrics"),
     ("GET", "/v1/audit", "audit"),
     ("DELETE", "/v1/channels/{id}", "channel delete chn_1"),
@@ -59,6 +59,9 @@ const WORDS: [(&str, &str, &str); 59] = [
     ("GET", "/v1/releases", "release list"),
     ("POST", "/v1/releases", "release push farwatch"),
     ("DELETE", "/v1/releases/{id}", "release delete rel_1"),
+    ("GET", "/v1/secrets", "secret list"),
+    ("DELETE", "/v1/secrets/{id}", "secret delete mail"),
+    ("PUT", "/v1/secrets/{id}", "secret set mail"),
     ("POST", "/v1/self-check", "self-check"),
     ("GET", "/v1/tasks", "tasks"),
     ("GET", "/v1/tenants", "tenant list"),

@@ -3,7 +3,7 @@
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::routing::{MethodRouter, delete, get, patch, post};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use super::Api;
 use super::openapi::{Described, Operation};
@@ -60,6 +60,13 @@ impl Routes {
         H: Handler<T, Api> + Described<D>,
     {
         self.with(Route { method: "DELETE", path }, <H as Described<D>>::describe, delete(handler))
+    }
+
+    pub(super) fn put<T: 'static, D, H>(self, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Api> + Described<D>,
+    {
+        self.with(Route { method: "PUT", path }, <H as Described<D>>::describe, put(handler))
     }
 
     /// Says what the route before it does, in one line.

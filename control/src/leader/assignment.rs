@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use farwatch_proto::check::Definition;
 use farwatch_proto::id::{CheckId, HostId};
 
-use super::book::Page;
-use super::sessions::Changes;
+use super::book::{Entry, Page};
+use super::sessions::{Changes, Session};
 use super::state::State;
 
 impl State {
@@ -37,7 +37,7 @@ impl State {
         let mut changes = Changes::default();
         for (check, digest) in due {
             if let Some(page) = self.book.page(*check).filter(|_| !session.was_sent(*check, *digest)) {
-                changes.put.push((*check, *digest, definitions(page)));
+                changes.put.push((*check, *digest, self.definitions(page, session)));
             }
         }
         let kept: HashSet<CheckId> = due.iter().map(|(check, _)| *check).collect();
@@ -60,7 +60,7 @@ impl State {
         for (host, session) in self.sessions.iter().filter(|(_, session)| session.is_linked()) {
             match page.filter(|_| holders.contains(host)) {
                 Some(page) if !session.was_sent(check, page.digest()) => {
-                    let entry = (check, page.digest(), definitions(page));
+                    let entry = (check, page.digest(), self.definitions(page, session));
                     changes.entry(*host).or_default().put.push(entry);
                 }
                 None if session.was_sent_any(check) => {
@@ -70,8 +70,10 @@ impl State {
             }
         }
     }
-}
 
-fn definitions(page: &Page) -> Vec<Definition> {
-    page.entries.iter().map(|entry| entry.definition.clone()).collect()
+    /// What this host is told of a check, with the secrets that it alone can open.
+    fn definitions(&self, page: &Page, session: &Session) -> Vec<Definition> {
+        let seal = |entry: &Entry| self.secrets.sealed_for(session.sealing_key.as_ref(), &entry.definition);
+        page.entries.iter().map(seal).collect()
+    }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use farwatch_core::fleet::Proving;
 use farwatch_core::lease::{FENCE_MS, RENEW_LIMIT_MS, RENEW_PERIOD_MS, Tenure, WATCH_PERIOD_MS, Watch, is_free};
 use farwatch_proto::id::ProcessId;
+use farwatch_proto::time::UnixMs;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tracing::field::Empty;
@@ -18,6 +19,7 @@ use tracing::{debug, info, info_span, warn};
 use super::draft::Now;
 use super::handle::{LeaderHandle, LeaderRequest, LeaderStatus};
 use super::reign::Reign;
+use super::state::State;
 use super::takeover::take_over;
 use crate::clock::Clock;
 use crate::links::{Destination, INBOX_MAX};
@@ -28,6 +30,7 @@ use crate::secret::random_bytes;
 use crate::spawn::Spawner;
 use crate::store::{Epoch, Lease, Store, StoreError};
 use crate::tasks::{TaskList, TaskReport};
+use crate::vault::Vault;
 
 /// The task that leads or follows.
 pub(crate) const LEADER_TASK: &str = "leader";
@@ -40,6 +43,8 @@ const WATCH_PERIOD: Duration = Duration::from_millis(WATCH_PERIOD_MS.unsigned_ab
 pub struct LeaderConfig {
     /// The database.
     pub store: Store,
+    /// What opens the secrets of checks.
+    pub vault: Arc<Vault>,
     /// Where refusals are noted.
     pub(crate) refusals: Refusals,
     /// The clock.
@@ -131,7 +136,8 @@ async fn lead(
         let taken = take_over(&config.store, epoch, config.proving, config.is_sole, now);
         let state = within(info_span!("takeover", epoch = epoch.n, error = Empty), taken).await;
         config.metrics.took_over(if state.is_ok() { "led" } else { "failed" });
-        let state = state?;
+        let mut state = state?;
+        learn_all(&config.vault, &mut state, now.wall).await?;
         let (inbox, mut events) = mpsc::channel(INBOX_MAX);
         destination.send_replace(Destination::Here(inbox));
         config.handle.began_to_lead.notify_one();
@@ -144,6 +150,15 @@ async fn lead(
         debug!(%error, "the lease was not released; it will stand still");
     }
     result
+}
+
+/// Opens the secrets of all checks, before any host is told of one.
+async fn learn_all(vault: &Vault, state: &mut State, now: UnixMs) -> anyhow::Result<()> {
+    let definitions = state.book.pages().flat_map(|(_, page)| page.entries.iter().map(|entry| &entry.definition));
+    for tenant in state.secrets.missing(definitions) {
+        state.secrets.learn(tenant, vault.values(tenant, now).await?);
+    }
+    Ok(())
 }
 
 /// Renews the lease until it is lost or given up.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use farwatch_core::detect::Input;
 use farwatch_core::revision::{Cadence, border, is_held};
 use farwatch_core::slot::Schedule;
-use farwatch_proto::check::{Activity, StreamId};
+use farwatch_proto::check::{Activity, Definition, StreamId};
 use farwatch_proto::id::CheckId;
 use farwatch_proto::time::{BootMs, UnixMs};
 use tokio::sync::mpsc;
@@ -236,11 +236,25 @@ impl<'a> Reign<'a> {
                 self.state.fleet.register(registered_hosts(store).await?);
             }
             let revisions = store.checks().definitions_changed(after, last.stamp).await?;
-            for (check, entries) in by_check(revisions)? {
+            let changed = by_check(revisions)?;
+            self.learn_secrets(changed.values().flatten().map(|entry| &entry.definition), now.wall).await?;
+            for (check, entries) in changed {
                 self.take_up(check, entries, now);
             }
             self.end_checks(now);
         }
+    }
+
+    /// Opens the secrets of these definitions, where that was not done yet.
+    async fn learn_secrets<'d>(
+        &mut self,
+        definitions: impl Iterator<Item = &'d Definition>,
+        now: UnixMs,
+    ) -> anyhow::Result<()> {
+        for tenant in self.state.secrets.missing(definitions) {
+            self.state.secrets.learn(tenant, self.config.vault.values(tenant, now).await?);
+        }
+        Ok(())
     }
 
     /// Merges changed revisions of a check into the book and tells the hosts.

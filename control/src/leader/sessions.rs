@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use farwatch_core::holding::digest_of_all;
+use farwatch_identity::SealingKey;
 use farwatch_proto::check::Definition;
 use farwatch_proto::id::{BootId, CheckId, HostId, ReleaseHash};
 use farwatch_proto::link::{FromControl, PAYLOAD_MAX_BYTES};
@@ -22,6 +23,9 @@ pub(super) use leaving::Speaker;
 
 /// What JSON adds to a definition beside its prepared config, in bytes, at the most.
 const DEFINITION_FRAME_BYTES: usize = 1_500;
+
+/// And to a secret of it: its name, and what stands around.
+const SECRET_FRAME_BYTES: usize = 120;
 
 /// What a host was sent, by check: the digest, and the assignment that carried it.
 type SentChecks = BTreeMap<CheckId, (u64, Stamp)>;
@@ -53,6 +57,8 @@ pub(super) struct Session {
     pub(super) can_upgrade: bool,
     /// The order to take a release that it could not carry out last, and why; kept from link to link.
     pub(super) upgrade_failure: Option<(UnixMs, String)>,
+    /// The key by which secrets are sealed for it.
+    pub(super) sealing_key: Option<SealingKey>,
     /// Its run places.
     pub(super) run_places: u32,
     /// Where neighbours dial it.
@@ -85,6 +91,8 @@ pub(super) struct Arrival {
     pub(super) can_upgrade: bool,
     /// The rules of placement that it knows.
     pub(super) places_by: BTreeSet<u16>,
+    /// The key by which secrets are sealed for it.
+    pub(super) sealing_key: Option<SealingKey>,
     pub(super) run_places: u32,
     pub(super) peer_address: Option<SocketAddr>,
     pub(super) assigned: Option<Assigned>,
@@ -104,6 +112,12 @@ pub(super) struct Assigned {
 pub(super) struct Changes {
     pub(super) put: Vec<(CheckId, u64, Vec<Definition>)>,
     pub(super) forget: Vec<CheckId>,
+}
+
+/// What a definition takes of a message, at the most.
+fn frame_bytes(definition: &Definition) -> usize {
+    let sealed: usize = definition.secrets.iter().map(|secret| secret.sealed.len() + SECRET_FRAME_BYTES).sum();
+    (definition.prepared.len() + sealed) * 4 / 3 + DEFINITION_FRAME_BYTES
 }
 
 /// What this leader sent, if that is what the host holds.
@@ -153,6 +167,7 @@ impl Session {
             release: arrival.release,
             can_upgrade: arrival.can_upgrade,
             upgrade_failure,
+            sealing_key: arrival.sealing_key,
             run_places: arrival.run_places,
             peer_address: arrival.peer_address,
             hears: BTreeSet::new(),
@@ -233,8 +248,7 @@ impl Session {
         let mut part_bytes = 0;
         for (check, digest, definitions) in changes.put {
             self.sent.insert(check, (digest, to));
-            let bytes: usize =
-                definitions.iter().map(|definition| definition.prepared.len() * 4 / 3 + DEFINITION_FRAME_BYTES).sum();
+            let bytes: usize = definitions.iter().map(frame_bytes).sum();
             if part_bytes > 0 && part_bytes + bytes > PAYLOAD_MAX_BYTES {
                 parts.push(Vec::new());
                 part_bytes = 0;

@@ -23,6 +23,7 @@ use super::carried::Carried;
 use super::census::Census;
 use super::checkpoint::LastSlots;
 use super::outages::Outages;
+use super::secret_values::SecretValues;
 use super::sessions::Session;
 use crate::refusals::Refusal;
 use crate::store::{Epoch, JournalHead, MARKS_PER_HOST_MAX};
@@ -78,6 +79,8 @@ pub(super) struct State {
     pub(super) are_references_broken: bool,
     /// What each host had to bear when it was last added up.
     pub(super) loads: BTreeMap<HostId, Load>,
+    /// What checks' secrets are, for whoever is to run them.
+    pub(super) secrets: SecretValues,
 }
 
 /// How near hosts of a panel must be: the first of these that has enough of them.

@@ -8,6 +8,7 @@ use anyhow::Context;
 use farwatch_core::detect::Detector;
 use farwatch_core::fleet::{Fleet, Proving, Registered};
 use farwatch_core::placement::can_place;
+use farwatch_proto::check::SecretVersion;
 use farwatch_proto::fleet::{PLACEMENT_VERSION, View};
 use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::time::{Stamp, UnixMs};
@@ -20,6 +21,7 @@ use super::census::Census;
 use super::checkpoint;
 use super::draft::Now;
 use super::outages::Outages;
+use super::secret_values::SecretValues;
 use super::state::State;
 use crate::crash::{self, CrashPoint};
 use crate::secret::random_bytes;
@@ -99,6 +101,7 @@ pub(super) async fn load(
         census: Census::default(),
         are_references_broken: false,
         loads: BTreeMap::new(),
+        secrets: SecretValues::default(),
     };
     state.recount_all(now.wall);
     Ok(state)
@@ -186,6 +189,7 @@ pub(super) fn entry_of(revision: Revision) -> anyhow::Result<Entry> {
         timeout_ms: revision.timeout_ms,
         placement: spec.placement,
         repeat: revision.repeat,
+        secrets: revision.secrets.into_iter().map(secret_version).collect(),
         in_force_from: revision.in_force.map(|in_force| in_force.from),
     };
     let wish = spec.wish;
@@ -197,6 +201,10 @@ pub(super) fn entry_of(revision: Revision) -> anyhow::Result<Entry> {
         contacts: wish.contacts,
         need: wish.confirm.map(|confirm| confirm.need),
     })
+}
+
+fn secret_version((name, version): (String, u32)) -> SecretVersion {
+    SecretVersion { name, version, sealed: Vec::new() }
 }
 
 /// What a check watches, as messages show it: the `url` of its config, or its `host` and, where it has one, `port`.

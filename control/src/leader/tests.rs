@@ -35,6 +35,7 @@ use super::census::Census;
 use super::commit::apply;
 use super::draft::{Draft, Now};
 use super::outages::Outages;
+use super::secret_values::SecretValues;
 use super::sessions::{Arrival, Assigned, Session, Speaker};
 use super::state::State;
 use crate::store::{Epoch, FlushId, JournalHead};
@@ -110,6 +111,7 @@ impl World {
             census: Census::default(),
             are_references_broken: false,
             loads: BTreeMap::new(),
+            secrets: SecretValues::default(),
         };
         state.recount_all(now.wall);
         Self { state, draft: Draft::default(), outboxes, now, offsets: HashMap::new() }
@@ -183,6 +185,7 @@ impl World {
 
 fn arrival(outbox: mpsc::Sender<FromControl>, assigned: Option<Assigned>) -> Arrival {
     Arrival {
+        sealing_key: None,
         connection: 1,
         outbox,
         boot: boot_id(),
@@ -237,6 +240,7 @@ fn entry() -> Entry {
             timeout_ms: 3_000,
             placement: PlacementWish { streams: 1, ..PlacementWish::default() },
             repeat: Repeat::Safe,
+            secrets: Vec::new(),
             in_force_from: Some(UnixMs(0)),
         },
         name: "shop".into(),

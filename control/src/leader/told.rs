@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use farwatch_core::detect::Input;
 use farwatch_core::placement::Rules;
+use farwatch_identity::SealingKey;
 use farwatch_proto::VERSION;
 use farwatch_proto::fleet::FLEET_MAX_HOSTS;
 use farwatch_proto::id::{CheckId, HostId};
@@ -297,6 +298,7 @@ fn arrival_of(
         version,
         features,
         release,
+        sealing_key,
         run_places,
         peer_address,
         assignment,
@@ -320,6 +322,7 @@ fn arrival_of(
         release,
         can_upgrade,
         places_by,
+        sealing_key: SealingKey::from_bytes(&sealing_key),
         run_places,
         peer_address,
         assigned,

@@ -47,6 +47,8 @@ pub struct NewRevision {
     pub streams: u16,
     /// Whether it may be run twice.
     pub repeat: Repeat,
+    /// The names of the secrets that its config has; it runs by their newest values.
+    pub secrets: Vec<String>,
 }
 
 /// A check with its latest wording.
@@ -117,7 +119,7 @@ impl Checks<'_> {
                     if inserted.rows_affected() == 0 {
                         return tx.created_before(entity).await;
                     }
-                    let key = RevisionKey { check: new.id, revision: 1, written };
+                    let key = RevisionKey { tenant: new.tenant, check: new.id, revision: 1, written };
                     revisions::insert(tx, key, &new.revision, now).await?;
                     Ok(written)
                 })
@@ -153,7 +155,7 @@ impl Checks<'_> {
                         return Ok(None);
                     }
                     demand_latest(seen, found.latest.revision)?;
-                    let key = RevisionKey { check, revision: seen + 1, written };
+                    let key = RevisionKey { tenant, check, revision: seen + 1, written };
                     rename(tx, key, new, now).await?;
                     revisions::insert(tx, key, new, now).await?;
                     Ok(Some(written))
@@ -285,6 +287,7 @@ fn is_same(found: &Check, new: &NewRevision, now: UnixMs) -> bool {
         timeout_ms: latest.timeout_ms,
         streams: latest.streams,
         repeat: latest.repeat,
+        secrets: latest.secrets.iter().map(|(name, _)| name.clone()).collect(),
     };
     latest.created == now && there == *new
 }

@@ -40,7 +40,7 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 16] = [
+const MIGRATIONS: [Migration; 17] = [
     migration!(1, "0001_first"),
     migration!(2, "0002_segment_marks"),
     migration!(3, "0003_judged_checks"),
@@ -57,6 +57,7 @@ const MIGRATIONS: [Migration; 16] = [
     migration!(20, "0020_join"),
     migration!(21, "0021_releases"),
     migration!(22, "0022_own_incidents"),
+    migration!(23, "0023_secrets"),
 ];
 
 /// The table that lists what was applied. It is made before any migration, so its shape is final.

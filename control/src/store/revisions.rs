@@ -8,10 +8,10 @@ use farwatch_proto::interval::Interval;
 use farwatch_proto::time::{Stamp, UnixMs};
 use sqlx::any::AnyRow;
 
-use super::StoreError;
 use super::checks::NewRevision;
 use super::columns::{Columns, stored, word_of};
 use super::transaction::Tx;
+use super::{StoreError, secrets};
 
 pub(super) const ACTIVITIES: [(Activity, &str); 3] =
     [(Activity::Active, "active"), (Activity::Paused, "paused"), (Activity::Deleted, "deleted")];
@@ -22,7 +22,7 @@ pub(super) const REPEATS: [(Repeat, &str); 2] = [(Repeat::Safe, "safe"), (Repeat
 macro_rules! revision_columns {
     () => {
         "r.check_id, c.tenant_id, r.revision, r.activity, r.spec, r.prepared, r.module_hash, r.interval_s, \
-         r.timeout_ms, r.streams, r.repeat, r.config_era, r.config_n, r.created_ms, r.in_force_from_ms, \
+         r.timeout_ms, r.streams, r.repeat, r.secrets, r.config_era, r.config_n, r.created_ms, r.in_force_from_ms, \
          r.in_force_era, r.in_force_n "
     };
 }
@@ -53,6 +53,8 @@ pub struct Revision {
     pub streams: u16,
     /// Whether it may be run twice.
     pub repeat: Repeat,
+    /// The secrets that its config names, and the value of each by which it runs.
+    pub secrets: Vec<(String, u32)>,
     /// The number of the write that brought it.
     pub written: Stamp,
     /// When it was written.
@@ -79,22 +81,24 @@ pub struct InForce {
 /// The name of a revision that is about to be written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RevisionKey {
+    pub(super) tenant: TenantId,
     pub(super) check: CheckId,
     pub(super) revision: u32,
     pub(super) written: Stamp,
 }
 
-/// Writes one revision; it is pending.
+/// Writes one revision; it is pending. A secret that it names and that there is none of is a dangling reference.
 pub(super) async fn insert(
     tx: &mut Tx<'_>,
     key: RevisionKey,
     new: &NewRevision,
     now: UnixMs,
 ) -> Result<(), StoreError> {
+    let secrets = secrets::newest_of(tx, key.tenant, &new.secrets).await?;
     sqlx::query(
         "insert into check_revision (check_id, revision, activity, spec, prepared, module_hash, interval_s, \
-         timeout_ms, streams, repeat, config_era, config_n, created_ms) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         timeout_ms, streams, repeat, config_era, config_n, created_ms, secrets) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     )
     .bind(key.check.as_bytes().as_slice())
     .bind(i64::from(key.revision))
@@ -109,9 +113,21 @@ pub(super) async fn insert(
     .bind(i64::from(key.written.era))
     .bind(stored(key.written.n))
     .bind(now.0)
+    .bind(secrets_text(&secrets))
     .execute(&mut *tx.connection)
     .await?;
     Ok(())
+}
+
+/// The secrets of a revision as they stand in its row.
+pub(super) fn secrets_text(secrets: &[(String, u32)]) -> String {
+    serde_json::to_string(secrets).expect("pairs of texts and numbers always serialise")
+}
+
+/// And as they are read.
+pub(super) fn secrets(row: &AnyRow) -> Result<Vec<(String, u32)>, StoreError> {
+    let text = row.text("secrets")?;
+    serde_json::from_str(&text).map_err(|error| StoreError::Corrupt(format!("the secrets of a revision: {error}")))
 }
 
 pub(super) fn revision(row: &AnyRow) -> Result<Revision, StoreError> {
@@ -127,6 +143,7 @@ pub(super) fn revision(row: &AnyRow) -> Result<Revision, StoreError> {
         timeout_ms: row.number("timeout_ms")?,
         streams: row.number("streams")?,
         repeat: row.word("repeat", &REPEATS)?,
+        secrets: secrets(row)?,
         written: row.stamp("config_era", "config_n")?,
         created: row.moment("created_ms")?,
         in_force: in_force(row)?,

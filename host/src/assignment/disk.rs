@@ -153,6 +153,7 @@ mod tests {
             timeout_ms: 1000,
             placement: PlacementWish { streams: 1, ..PlacementWish::default() },
             repeat: Repeat::Safe,
+            secrets: Vec::new(),
             in_force_from: None,
         }
     }

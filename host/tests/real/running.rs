@@ -167,6 +167,7 @@ pub(crate) fn soon_due_of(
         timeout_ms: 2_000,
         placement: PlacementWish { streams: 1, ..PlacementWish::default() },
         repeat: Repeat::Safe,
+        secrets: Vec::new(),
         in_force_from: Some(now() + 100),
     };
     let ids = (0..u16::MAX).map(|n| CheckId::of_key(&[&n.to_be_bytes(), &soon.0.to_be_bytes()]));

@@ -84,6 +84,7 @@ fn definition(number: u8) -> Definition {
         timeout_ms: interval.default_timeout_ms(),
         placement: PlacementWish { streams, ..PlacementWish::default() },
         repeat: Repeat::Safe,
+        secrets: Vec::new(),
         in_force_from: Some(UnixMs(0)),
     }
 }

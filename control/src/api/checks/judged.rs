@@ -7,7 +7,7 @@ use farwatch_proto::id::{ModuleHash, TenantId};
 use super::super::Api;
 use super::super::judge::Judged;
 use super::super::problem::ApiError;
-use crate::spec::{FieldProblem, Spec, Wish, validate};
+use crate::spec::{FieldProblem, Spec, Wish, secrets_of, validate};
 use crate::store::{NewRevision, Revision};
 
 /// The wording that a change begins from.
@@ -37,6 +37,7 @@ pub(super) async fn revision_of(
     let mut problems = Vec::new();
     let settled = kept(validate(&wish, &fleet), &mut problems);
     problems.extend(contact_problems(api, tenant, &wish).await?);
+    let secrets = secrets_of_wish(api, tenant, &wish, &mut problems).await?;
     // A config that is no object was refused above, and no module has to see it.
     let prepared =
         if wish.config.is_object() { kept(prepared(api, tenant, &wish, before).await?, &mut problems) } else { None };
@@ -54,6 +55,7 @@ pub(super) async fn revision_of(
         timeout_ms: settled.timeout_ms,
         streams,
         repeat,
+        secrets,
     })
 }
 
@@ -77,6 +79,19 @@ async fn contact_problems(api: &Api, tenant: TenantId, wish: &Wish) -> Result<Ve
         }
     }
     Ok(problems)
+}
+
+/// The secrets that the config names, which must be there.
+async fn secrets_of_wish(
+    api: &Api,
+    tenant: TenantId,
+    wish: &Wish,
+    problems: &mut Vec<FieldProblem>,
+) -> Result<Vec<String>, ApiError> {
+    let known = super::super::secrets::names(api, tenant).await?;
+    let (named, found) = secrets_of(&wish.config, |name| known.contains(name));
+    problems.extend(found.into_iter().map(|problem| problem.within("/config")));
+    Ok(named)
 }
 
 /// A change that says nothing of the module keeps the very one that runs, and a config that is unchanged with

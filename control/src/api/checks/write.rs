@@ -36,7 +36,7 @@ pub(super) async fn create(
 
 /// How a check looks that nobody has heard of yet.
 fn new_view(id: CheckId, tenant: TenantId, new: &NewRevision, now: UnixMs) -> Result<CheckView, ApiError> {
-    let NewRevision { name, activity, spec, prepared, module, interval, timeout_ms, streams, repeat } = new.clone();
+    let NewRevision { name, activity, spec, prepared, module, interval, timeout_ms, streams, repeat, .. } = new.clone();
     let latest = Revision {
         check: id,
         tenant,
@@ -49,6 +49,7 @@ fn new_view(id: CheckId, tenant: TenantId, new: &NewRevision, now: UnixMs) -> Re
         timeout_ms,
         streams,
         repeat,
+        secrets: Vec::new(),
         written: Stamp::default(),
         created: now,
         in_force: None,
@@ -124,6 +125,7 @@ fn deletion_of(check: &Check) -> NewRevision {
         timeout_ms: latest.timeout_ms,
         streams: latest.streams,
         repeat: latest.repeat,
+        secrets: Vec::new(),
     }
 }
 

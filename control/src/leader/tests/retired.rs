@@ -24,6 +24,7 @@ fn arrived(host: HostId, key: &[u8], outbox: mpsc::Sender<FromControl>) -> LinkE
         boot: boot_id(),
         version: "1".to_owned(),
         features: Vec::new(),
+        sealing_key: Vec::new(),
         run_places: 8,
         peer_address: None,
         assignment: None,

@@ -15,6 +15,7 @@ use farwatch_control::seal::Sealer;
 use farwatch_control::store::{DatabaseUrl, Store};
 use farwatch_control::tail::Tail;
 use farwatch_control::tasks::TaskList;
+use farwatch_control::vault::Vault;
 use farwatch_proto::join::AuthorityDigest;
 use farwatch_proto::time::UnixMs;
 use farwatch_sandbox::{CompileCommand, Sandbox, SandboxConfig};
@@ -79,9 +80,11 @@ impl House {
         let sandbox = sandbox().clone();
         builtin::install(&store, &sandbox, Clock.wall()).await.unwrap();
         let operator = token::create_first_admin(&store, Clock.wall()).await.unwrap().unwrap();
+        let sealer = Arc::new(Sealer::from_file(&directory.path().join("master.key")).unwrap());
         let state = ApiState {
             store: store.clone(),
-            sealer: Arc::new(Sealer::from_file(&directory.path().join("master.key")).unwrap()),
+            vault: Arc::new(Vault::open(store.clone(), sealer.clone()).await.unwrap()),
+            sealer,
             tail: Tail::new(store.clone(), Clock),
             leader: LeaderHandle::new().0,
             tasks: TaskList::default(),

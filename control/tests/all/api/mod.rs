@@ -40,4 +40,5 @@ mod people;
 mod revisions;
 mod routes;
 mod scribe;
+mod secrets;
 mod upgrades;

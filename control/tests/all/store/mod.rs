@@ -39,6 +39,7 @@ mod partitions;
 mod people;
 mod releases;
 mod restoring;
+mod secrets;
 mod tail;
 mod tidy;
 mod upgrade;

@@ -120,6 +120,7 @@ impl World {
             timeout_ms: 20_000,
             streams: 1,
             repeat: Repeat::Safe,
+            secrets: Vec::new(),
         }
     }
 

@@ -177,6 +177,7 @@ impl World {
             timeout_ms: 20_000,
             streams: 1,
             repeat: Repeat::Safe,
+            secrets: Vec::new(),
         };
         self.store.checks().create(&NewCheck { id, tenant, revision }, Clock.wall()).await.unwrap();
         id

@@ -1,0 +1,55 @@
+//! The values of secrets while a process leads: opened once, and sealed for each host that is to run a check by them.
+//!
+//! Which checks name which secrets is in the book. Nothing here is told to anybody but the host that it is sealed for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use farwatch_identity::SealingKey;
+use farwatch_proto::check::Definition;
+use farwatch_proto::id::TenantId;
+
+use crate::vault::Opened;
+
+/// Values by tenant, name and version.
+#[derive(Default)]
+pub(super) struct SecretValues(BTreeMap<TenantId, BTreeMap<(String, u32), Opened>>);
+
+impl fmt::Debug for SecretValues {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl SecretValues {
+    /// The tenants of these definitions some of whose values are not here.
+    pub(super) fn missing<'d>(&self, definitions: impl Iterator<Item = &'d Definition>) -> BTreeSet<TenantId> {
+        let lacks = |definition: &Definition| {
+            let known = self.0.get(&definition.tenant);
+            definition
+                .secrets
+                .iter()
+                .any(|secret| known.is_none_or(|known| !known.contains_key(&(secret.name.clone(), secret.version))))
+        };
+        definitions.filter(|definition| lacks(definition)).map(|definition| definition.tenant).collect()
+    }
+
+    /// All values that a tenant has now.
+    pub(super) fn learn(&mut self, tenant: TenantId, values: BTreeMap<(String, u32), Opened>) {
+        self.0.insert(tenant, values);
+    }
+
+    /// The definition with its secrets sealed for a host. Where there is no key or no value they stay empty: the host then
+    /// says that the check is unknown, and why.
+    pub(super) fn sealed_for(&self, host: Option<&SealingKey>, definition: &Definition) -> Definition {
+        let mut sealed = definition.clone();
+        let values = self.0.get(&definition.tenant);
+        for secret in &mut sealed.secrets {
+            let value = values.and_then(|values| values.get(&(secret.name.clone(), secret.version)));
+            let belongs_to = secret.belongs_to(definition.tenant, definition.check);
+            let for_host = host.zip(value).and_then(|(host, value)| host.seal(&belongs_to, value));
+            secret.sealed = for_host.unwrap_or_default();
+        }
+        sealed
+    }
+}
