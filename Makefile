@@ -15,7 +15,7 @@ CARGO_DENY := $(CARGO_TARGET_DIR)/tools/bin/cargo-deny --locked
 # The small workspaces are held to the rules of the whole, and need only a part of what those allow.
 PART := --allow license-not-encountered --allow unmatched-skip
 
-.PHONY: help setup guests build up demo test sim lab lab-full another-version mutants upgrade lint api bench crash follower fresh clean
+.PHONY: help setup guests build up demo test sim lab lab-full another-version mutants upgrade lint api docs bench crash follower fresh clean
 
 help:
 	@echo 'make demo   watch an outage being seen, confirmed and told, in three minutes'
@@ -30,6 +30,7 @@ help:
 	@echo 'make bench  the measurements, beside what you would use instead'
 	@echo 'make crash  kill control 300 times on each engine and count what was lost (an hour; KILLS=n)'
 	@echo 'make follower  strike the leader of two 50 times in each way (half an hour; TIMES=n)'
+	@echo 'make docs   write the manual pages of the built-in modules to docs/checks'
 	@echo 'make setup  what the others need: packages, guest toolchain, Python environment'
 	@echo 'make upgrade an earlier version and this one on one database, in turn; OLD=<commit> names it'
 	@echo 'make fresh  as root: prove demo and test on a bare Debian in a folder'
@@ -94,6 +95,9 @@ follower: build
 api: build
 	@setup/debian.sh api
 	@setup/api.sh
+
+docs: build
+	@setup/docs.sh
 
 bench: guests
 	@setup/debian.sh bench

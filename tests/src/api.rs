@@ -61,6 +61,13 @@ impl Api {
         demand_success("POST", path, status, answer)
     }
 
+    /// Puts a body at this path, and returns the answer, which must be a success.
+    pub fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.agent.put(self.request_url(path)).header("authorization", format!("Bearer {}", self.token));
+        let (status, answer) = read(request.send_json(body).with_context(|| format!("PUT {path}"))?)?;
+        demand_success("PUT", path, status, answer)
+    }
+
     /// Changes what is at this path, and returns the answer, which must be a success.
     pub fn patch(&self, path: &str, changes: &Value) -> anyhow::Result<Value> {
         let request =

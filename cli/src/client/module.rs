@@ -1,12 +1,17 @@
 //! `farwatch module`: what can be run.
 
+mod file;
+mod manual;
+
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::fields::{items, text, texts};
+use super::fields::{items, text};
 use super::{Client, ClientArgs};
 use crate::exit::{Failure, REFUSED};
-use crate::output::{self, Cell, Look, Table};
+use crate::output::{self, Look, Table};
 
 /// What can be run
 #[derive(Args, Debug)]
@@ -22,22 +27,38 @@ enum Verb {
     /// List modules
     #[command(after_help = "Example:\n  farwatch module list")]
     List,
-    /// Show a module and the fields of its config
-    #[command(after_help = "Example:\n  farwatch module show tcp")]
+    /// Show the manual page of a module: what it does, the fields of its config, and what it finds
+    #[command(after_help = "Examples:
+  farwatch module show imap
+  farwatch module show --file my-check.wasm")]
     Show {
         /// Its name, name@version or hash
-        #[arg(value_name = "MODULE")]
-        module: String,
+        #[arg(value_name = "MODULE", required_unless_present = "file")]
+        module: Option<String>,
+        /// A component on this machine, which needs no Farwatch running
+        #[arg(long, value_name = "FILE", conflicts_with = "module")]
+        file: Option<PathBuf>,
     },
 }
 
 impl ModuleArgs {
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        let client = Client::open(&self.client)?;
-        let modules = client.connection.get("/v1/modules")?;
         match &self.verb {
-            Verb::List => client.show(&modules, listed),
-            Verb::Show { module } => client.show(find(&modules, module)?, shown),
+            Verb::Show { file: Some(file), .. } => output::print(&if self.client.json {
+                output::json(&file::described(file)?)
+            } else {
+                manual::page(&file::described(file)?)
+            }),
+            Verb::Show { module, file: None } => {
+                let client = Client::open(&self.client)?;
+                let modules = client.connection.get("/v1/modules")?;
+                let module = find(&modules, module.as_deref().unwrap_or_default())?;
+                client.show(module, |module, _| manual::page(module))
+            }
+            Verb::List => {
+                let client = Client::open(&self.client)?;
+                client.show(&client.connection.get("/v1/modules")?, listed)
+            }
         }
     }
 }
@@ -61,27 +82,6 @@ fn listed(modules: &Value, look: Look) -> String {
     table.shown(look, "no modules")
 }
 
-fn shown(module: &Value, look: Look) -> String {
-    let head = output::facts(
-        &[
-            ("name", text(module, "name").into()),
-            ("version", text(module, "version").into()),
-            ("summary", text(module, "summary").into()),
-            ("needs", texts(module, "capabilities").collect::<Vec<_>>().join(", ").into()),
-            ("hash", text(module, "hash").into()),
-        ],
-        look,
-    );
-    let schema = &module["config_schema"];
-    let mut table = Table::new(&["config field", "default", "meaning"]);
-    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-        let needed = texts(schema, "required").any(|required| required == name);
-        let default = if needed { "needed".to_owned() } else { text(field, "default") };
-        table.row(vec![Cell::plain(name), default.into(), text(field, "description").into()]);
-    }
-    format!("{head}\n{}", table.shown(look, "its config has no fields"))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -98,16 +98,5 @@ mod tests {
             assert_eq!(text(find(&modules, said).unwrap(), "hash"), hash);
         }
         assert!(find(&modules, "htt").is_err());
-    }
-
-    #[test]
-    fn the_fields_of_a_config_are_shown() {
-        let schema = json!({"required": ["url"], "properties": {
-            "url": {"description": "What to fetch."}, "method": {"default": "GET", "description": "The method."},
-        }});
-        let module = json!({"name": "http", "config_schema": schema, "capabilities": ["http"]});
-        let shown = shown(&module, Look::PLAIN);
-        assert!(shown.contains("url           needed   What to fetch."), "{shown}");
-        assert!(shown.contains("method        GET      The method."), "{shown}");
     }
 }

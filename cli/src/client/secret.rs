@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Read, stdin};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::fields::{items, text};
+use super::fields::{items, moment, text};
 use super::{Client, ClientArgs};
 use crate::exit::{FAILED, Failure};
 use crate::output::{Look, Table};
@@ -97,7 +97,7 @@ fn listed(secrets: &Value, look: Look) -> String {
             text(secret, "name").into(),
             secret["version"].to_string().into(),
             checks.into(),
-            text(secret, "changed").into(),
+            moment(secret, "changed").into(),
         ]);
     }
     table.shown(look, "no secrets; `farwatch secret set` gives one a value")
@@ -109,9 +109,8 @@ mod tests {
 
     #[test]
     fn a_list_says_how_many_checks_name_a_secret() {
-        let secrets =
-            json!({"items": [{"name": "mail", "version": 3, "checks": ["chk_1", "chk_2"], "changed": "now"}]});
-        assert_eq!(listed(&secrets, Look::PLAIN).lines().nth(1), Some("mail  3        2       now"));
+        let secrets = json!({"items": [{"name": "mail", "version": 3, "checks": ["chk_1", "chk_2"], "changed": 0}]});
+        assert_eq!(listed(&secrets, Look::PLAIN).lines().nth(1), Some("mail  3        2       1970-01-01 00:00:00Z"));
     }
 
     #[test]

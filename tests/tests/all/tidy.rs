@@ -1,6 +1,7 @@
 //! What must be absent, and the shape of the house. Every rule reads the sources as they are.
 
 mod log_lines;
+mod manuals;
 mod sources;
 
 use std::collections::BTreeMap;

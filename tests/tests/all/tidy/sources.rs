@@ -35,7 +35,7 @@ fn lines_with(text: &str, words: &[&str]) -> Vec<String> {
 
 /// The repository that this runs in. What is known when this is compiled may be another one, since checkouts may share
 /// what they build.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let crate_folder = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where the crate lies");
     Path::new(&crate_folder).parent().expect("the crate lies in the repository").to_owned()
 }

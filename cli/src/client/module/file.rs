@@ -1,0 +1,42 @@
+//! What a component on this machine says of itself, asked in the sandbox.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use farwatch_control::builtin::ModuleDescription;
+use farwatch_proto::id::ModuleHash;
+use farwatch_sandbox::{CompileCommand, Sandbox, SandboxConfig};
+use serde_json::{Value, json};
+use tokio::runtime::Builder;
+
+use crate::compile::compile_command;
+use crate::exit::{Failure, OrFail, REFUSED};
+
+/// One module is loaded.
+const PLACES: u32 = 1;
+
+/// What it is, in the words of the API.
+pub(super) fn described(file: &Path) -> Result<Value, Failure> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display())).or_fail(REFUSED)?;
+    let hash = ModuleHash::of(&bytes);
+    let runtime = Builder::new_current_thread().enable_all().build().or_fail(REFUSED)?;
+    let (program, arguments) = compile_command()?;
+    let description = runtime.block_on(async {
+        let directory = tempfile::tempdir()?;
+        let sandbox = Sandbox::new(SandboxConfig {
+            directory: directory.path().to_owned(),
+            run_places: PLACES,
+            loaded_modules: 1,
+            compile: CompileCommand { program, arguments, wall: CompileCommand::WALL },
+        })?;
+        sandbox.save(hash, bytes).await?;
+        let module = sandbox.load(hash).await?;
+        ModuleDescription::of(sandbox.describe(&module).await?)
+    });
+    let description =
+        description.with_context(|| format!("{} cannot be described", file.display())).or_fail(REFUSED)?;
+    let mut described = serde_json::to_value(description).or_fail(REFUSED)?;
+    described["hash"] = json!(hash);
+    Ok(described)
+}
