@@ -8,11 +8,13 @@
 
 mod brought;
 mod memory;
+mod showing;
 
 use farwatch_proto::time::UnixMs;
 
 pub use brought::{Brought, brought_by};
 pub use memory::{Codes, Day, Memory};
+pub use showing::Showing;
 
 /// What goes on failing with the same code is kept once in this time.
 pub const THINNED_MS: i64 = 10 * 60_000;

@@ -146,6 +146,7 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner, claim: &Clai
         book,
         panel: Panel::open(settings.data.join("references.json"), clock.clone()),
         copies: Arc::new(copies),
+        showing: Mutex::default(),
         places: Arc::new(Semaphore::new(settings.run_places as usize)),
         vote_places: Arc::new(Semaphore::new((settings.run_places as usize / VOTE_PLACES_ONE_IN).max(1))),
         urgent: Notify::new(),

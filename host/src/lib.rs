@@ -35,6 +35,7 @@ mod private_file;
 mod release;
 mod remembered_time;
 mod runner;
+mod seen;
 mod shard;
 mod spawn;
 mod upgrade;

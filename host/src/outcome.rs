@@ -39,7 +39,7 @@ fn of_judged(judged: types::Outcome) -> Outcome {
         return Outcome::up(latency_us);
     }
     let attributes = judged.attributes.into_iter().map(attribute).collect();
-    let detail = Detail { code: judged.code, message: judged.message, attributes };
+    let detail = Detail { code: judged.code, message: judged.message, attributes, shown: Vec::new() };
     Outcome { status, latency_us, detail: Some(Box::new(detail)) }
 }
 

@@ -8,6 +8,7 @@ mod probes;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use farwatch_core::evidence::Showing;
 use farwatch_core::held::Held;
 use farwatch_core::ownership::{Ended, Peers};
 use farwatch_core::sanity::Ran;
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) panel: Panel,
     /// What they ran, until control has it.
     pub(crate) copies: Arc<Copies>,
+    /// Which failures show what came from the target.
+    pub(crate) showing: Mutex<Showing>,
     /// One for each run that may be under way.
     pub(crate) places: Arc<Semaphore>,
     /// The part of them that votes may take.
@@ -90,6 +93,11 @@ impl Shared {
         let now = self.clock.wall();
         let remembered = self.spool.remembered(now - holdings.longest_window_ms()).by(now);
         self.desks.remember(&remembered);
+    }
+
+    /// What was shown last of checks that fail.
+    fn showing(&self) -> MutexGuard<'_, Showing> {
+        self.showing.lock().expect("no holder of this lock panics")
     }
 
     /// Makes the run and keeps what it found.
@@ -165,7 +173,12 @@ impl Shared {
         };
         let none = Secrets::default();
         let secrets = holdings.secrets(definition.check, definition.revision).unwrap_or(&none);
-        tryout::run_once(&self.sandbox, &self.prober, module, &context, secrets).await.outcome
+        let is_shown = |code: &str| self.showing().is_due(job.stream.check, code, now) || job.purpose != Purpose::Slot;
+        let found = tryout::run_once(&self.sandbox, &self.prober, module, &context, secrets, is_shown).await;
+        if found.outcome.status == Status::Up {
+            self.showing().is_well(job.stream.check);
+        }
+        found.outcome
     }
 }
 

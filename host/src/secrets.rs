@@ -102,8 +102,9 @@ impl Secrets {
     /// Takes every value out of what a run found.
     pub(crate) fn redacted(&self, mut outcome: Outcome) -> Outcome {
         if let Some(detail) = outcome.detail.as_deref_mut() {
-            let Detail { message, attributes, .. } = detail;
+            let Detail { message, attributes, shown, .. } = detail;
             self.redact(message);
+            shown.iter_mut().for_each(|shown| self.redact(&mut shown.text));
             for Attribute { value, .. } in attributes {
                 if let Value::Text(text) = value {
                     self.redact(text);
@@ -116,7 +117,7 @@ impl Secrets {
 
 #[cfg(test)]
 mod tests {
-    use farwatch_proto::outcome::Status;
+    use farwatch_proto::outcome::{Shown, Status};
 
     use super::*;
 
@@ -127,9 +128,11 @@ mod tests {
         let mut outcome = Outcome::told(Status::Down, 1, "login-refused", "`hunter22` was refused 123 times: hunter22");
         if let Some(detail) = outcome.detail.as_deref_mut() {
             detail.attributes.push(Attribute { key: "x".to_owned(), value: Value::Text("pass=hunter22".to_owned()) });
+            detail.shown.push(Shown { what: "received".to_owned(), text: "you said hunter22".to_owned() });
         }
         let found = secrets.redacted(outcome).detail.unwrap();
         assert_eq!(found.message, "`[secret mail]` was refused 123 times: [secret mail]");
+        assert_eq!(found.shown[0].text, "you said [secret mail]");
         assert_eq!(found.attributes[0].value, Value::Text("pass=[secret mail]".to_owned()));
         assert_eq!(format!("{secrets:?}"), r#"{"mail", "pin"}"#);
     }

@@ -25,21 +25,26 @@ pub struct Found {
     pub memory_bytes: usize,
 }
 
-/// Makes the run.
+/// Makes the run. `is_shown` says whether a run that is not plainly good is to show what came, by its code.
 pub async fn run_once(
     sandbox: &Sandbox,
     prober: &Prober,
     module: &Module,
     context: &RunContext,
     secrets: &Secrets,
+    is_shown: impl FnOnce(&str) -> bool,
 ) -> Found {
     let limits = Limits::for_run(Duration::from_millis(context.timeout_ms.into()));
     let mut probes = RunProbes::new(prober, secrets);
     let RunReport { end, cpu_us, memory_bytes, mut log } = sandbox.run(module, &mut probes, context, &limits).await;
-    let found = match probes.into_trouble() {
+    let (trouble, seen) = probes.into_parts();
+    let mut found = match trouble {
         Some(trouble) => outcome::host_trouble(HOST_TROUBLE, &trouble),
         None => outcome::of_end(end),
     };
+    if let Some(detail) = found.detail.as_deref_mut().filter(|detail| is_shown(&detail.code)) {
+        detail.shown = seen.shown();
+    }
     log.lines.iter_mut().for_each(|line| secrets.redact(&mut line.message));
     Found { outcome: secrets.redacted(found), log, cpu_us, memory_bytes }
 }

@@ -109,6 +109,20 @@ pub struct Attribute {
     pub value: Value,
 }
 
+/// Texts that one run shows at most: an answer's headers and body, and a chain of certificates.
+pub const SHOWN_MAX: usize = 4;
+/// The longest of them, in bytes: where an error page says what went wrong.
+pub const SHOWN_MAX_BYTES: usize = 4 * 1024;
+
+/// Something that came from the target, as it came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Shown {
+    /// What it is: `response-headers`, `response-body`, `certificate-chain`, `received`.
+    pub what: String,
+    /// Its beginning, as text.
+    pub text: String,
+}
+
 /// What a run that was not plainly good has to say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Detail {
@@ -119,6 +133,9 @@ pub struct Detail {
     /// The evidence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<Attribute>,
+    /// What came from the target, where the run was worth showing it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shown: Vec<Shown>,
 }
 
 /// What one run found.
@@ -140,7 +157,7 @@ impl Outcome {
 
     /// A run that found or failed to find something, with its code and sentence.
     pub fn told(status: Status, latency_us: u32, code: &str, message: &str) -> Self {
-        let detail = Detail { code: code.to_owned(), message: message.to_owned(), attributes: Vec::new() };
+        let detail = Detail { code: code.to_owned(), message: message.to_owned(), ..Detail::default() };
         Self { status, latency_us, detail: Some(Box::new(detail)) }
     }
 

@@ -131,7 +131,7 @@ fn detail_bytes(detail: &Detail) -> Vec<u8> {
     if bytes.len() <= DETAIL_MAX_BYTES {
         return bytes;
     }
-    let kept = Detail { attributes: Vec::new(), ..detail.clone() };
+    let kept = Detail { attributes: Vec::new(), shown: Vec::new(), ..detail.clone() };
     serde_json::to_vec(&kept).expect("a detail is plain data, so it always serialises")
 }
 

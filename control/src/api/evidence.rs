@@ -3,7 +3,7 @@
 use farwatch_core::evidence::{AHEAD_MAX_MS, Brought, Occasion};
 use farwatch_core::uptime::Period;
 use farwatch_proto::id::{HostId, OrderId, TenantId};
-use farwatch_proto::outcome::{Attribute, Blame};
+use farwatch_proto::outcome::{Attribute, Blame, Shown};
 use farwatch_proto::time::UnixMs;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -36,6 +36,8 @@ pub(super) struct EvidenceView {
     code: String,
     message: String,
     attributes: Vec<Attribute>,
+    /// What came from the target, without the values of secrets.
+    shown: Vec<Shown>,
     /// Whether some of it was left out for its size.
     is_cut: bool,
     latency_us: u32,
@@ -50,7 +52,7 @@ pub(super) struct EvidenceView {
 
 impl EvidenceView {
     pub(super) fn of(piece: EvidencePiece, names: &HostNames) -> Self {
-        let Brought { code, message, attributes, is_cut } = piece.brought;
+        let Brought { code, message, attributes, shown, is_cut } = piece.brought;
         Self {
             stream: piece.stream.number,
             slot: piece.slot,
@@ -66,6 +68,7 @@ impl EvidenceView {
             code,
             message,
             attributes,
+            shown,
             is_cut,
             latency_us: piece.latency_us,
             started: piece.started,

@@ -211,7 +211,7 @@ impl Afterwards<'_> {
         let voices = failures.iter().map(voice).collect();
         let resolved = IncidentEvent::Resolved { incident, first_failed_slot, at, ending: Ending::Recovered, voices };
         let channels = Channels::of(self.store, std::iter::once(entry)).await?;
-        let deliveries = deliveries_of(&channels, newest, entry, &resolved, &opened, self.now)?;
+        let deliveries = deliveries_of(&channels, newest, entry, (&resolved, &opened), Vec::new(), self.now)?;
         let events = vec![stored_event(&opened)?, stored_event(&resolved)?];
         Ok((incident_of(entry, &resolved, &opened)?, events, deliveries))
     }

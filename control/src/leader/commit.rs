@@ -81,11 +81,18 @@ async fn outcome_of(store: &Store, state: &State, draft: &Draft, now: UnixMs) ->
     // Each incident once, as its last event leaves it.
     let mut incidents: BTreeMap<IncidentId, Incident> = BTreeMap::new();
     let (mut events, mut deliveries) = (Vec::new(), Vec::new());
-    for (entry, (_, event)) in entries.into_iter().zip(&draft.events) {
+    for (entry, (check, event)) in entries.into_iter().zip(&draft.events) {
         let opening = openings.of_incident(event.incident())?;
         incidents.insert(event.incident(), incident_of(entry, event, opening)?);
         events.push(stored_event(event)?);
-        deliveries.extend(deliveries_of(&channels, &state.newest, entry, event, opening, now)?);
+        deliveries.extend(deliveries_of(
+            &channels,
+            &state.newest,
+            entry,
+            (event, opening),
+            draft.shown_of(*check),
+            now,
+        )?);
     }
     Ok(Outcome { incidents: incidents.into_values().collect(), events, deliveries })
 }

@@ -3,7 +3,8 @@
 
 use farwatch_core::detect::Detector;
 use farwatch_core::evidence::{Day, Memory, Occasion, Offered, Ruling, brought_by, rule};
-use farwatch_proto::id::{HostId, OrderId, TenantId};
+use farwatch_proto::id::{CheckId, HostId, OrderId, TenantId};
+use farwatch_proto::outcome::Shown;
 use farwatch_proto::run::{Purpose, RunResult};
 use tracing::debug;
 
@@ -34,6 +35,12 @@ impl Draft {
         *kept = now.wall.max(*kept);
         self.remembered.take_over(Memory { codes: [(check, codes)].into(), used: [(day, used.with(bytes))].into() });
         self.evidence.push(piece_of(tenant, host, result, occasion, brought, now));
+    }
+
+    /// What came from the target of a check, by the newest of its runs in this draft that shows anything.
+    pub(super) fn shown_of(&self, check: CheckId) -> Vec<Shown> {
+        let of_check = self.evidence.iter().rev().filter(|piece| piece.stream.check == check);
+        of_check.map(|piece| &piece.brought.shown).find(|shown| !shown.is_empty()).cloned().unwrap_or_default()
     }
 }
 

@@ -8,6 +8,7 @@ use anyhow::Context;
 use farwatch_core::incident::{IncidentEvent, Step, delivery_id};
 use farwatch_proto::fleet::View;
 use farwatch_proto::id::{CheckId, ContactId, IncidentId, TenantId};
+use farwatch_proto::outcome::Shown;
 use farwatch_proto::time::UnixMs;
 
 use super::book::Entry;
@@ -62,13 +63,14 @@ impl Openings {
     }
 }
 
-/// Who is to be told of the event, and what: one delivery for each of their channels.
+/// Who is to be told of the event, and what: one delivery for each of their channels. The event comes with the one that opened
+/// its incident, and `shown` is what came from the target.
 pub(super) fn deliveries_of(
     channels: &Channels,
     view: &View,
     entry: &Entry,
-    event: &IncidentEvent,
-    opening: &IncidentEvent,
+    (event, opening): (&IncidentEvent, &IncidentEvent),
+    shown: Vec<Shown>,
     now: UnixMs,
 ) -> anyhow::Result<Vec<NewDelivery>> {
     if entry.contacts.is_empty() {
@@ -82,7 +84,7 @@ pub(super) fn deliveries_of(
         target: entry.target.as_deref(),
     };
     let opening = Opening::of(opening).context("an opening that is none")?;
-    let told = serde_json::to_string(&TellEvent::new(event, opening, &subject, view))?;
+    let told = serde_json::to_string(&TellEvent::new(event, opening, &subject, view).showing(shown))?;
     let step = match event.step() {
         Step::Opened => StoredStep::Opened,
         Step::Resolved => StoredStep::Resolved,

@@ -10,6 +10,7 @@ use farwatch_core::confirm::Answer;
 use farwatch_core::incident::{Ending, IncidentEvent, Step, Voice};
 use farwatch_proto::fleet::{HostFacts, View};
 use farwatch_proto::id::{CheckId, HostId, IncidentId, TenantId};
+use farwatch_proto::outcome::Shown;
 use farwatch_proto::time::UnixMs;
 use serde::{Deserialize, Serialize};
 
@@ -114,6 +115,9 @@ pub struct TellEvent {
     pub witnesses: Vec<Witness>,
     /// Whether they are several, on machines of their own.
     pub independent: bool,
+    /// What came from the target when it was opened, where anything did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shown: Vec<Shown>,
 }
 
 impl TellEvent {
@@ -137,7 +141,14 @@ impl TellEvent {
             closing,
             witnesses: voices.iter().map(|voice| witness(voice, view)).collect(),
             independent: are_independent(voices, view),
+            shown: Vec::new(),
         }
+    }
+
+    /// The same with what came from the target.
+    #[must_use]
+    pub fn showing(self, shown: Vec<Shown>) -> Self {
+        Self { shown, ..self }
     }
 
     /// The step it tells of.

@@ -1,7 +1,8 @@
 //! What a failed run has to say, cut to what is kept of it.
 
 use farwatch_proto::outcome::{
-    ATTRIBUTE_MAX_BYTES, ATTRIBUTES_MAX, Attribute, Blame, CODE_MAX_BYTES, MESSAGE_MAX_BYTES, Outcome, Status, Value,
+    ATTRIBUTE_MAX_BYTES, ATTRIBUTES_MAX, Attribute, Blame, CODE_MAX_BYTES, MESSAGE_MAX_BYTES, Outcome, SHOWN_MAX,
+    SHOWN_MAX_BYTES, Shown, Status, Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,9 @@ pub struct Brought {
     pub message: String,
     /// Its attributes, in order.
     pub attributes: Vec<Attribute>,
+    /// What came from the target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shown: Vec<Shown>,
     /// Whether some of it was left out for its size.
     pub is_cut: bool,
 }
@@ -29,7 +33,8 @@ impl Brought {
     /// How much it weighs.
     pub fn bytes(&self) -> u64 {
         let attributes: usize = self.attributes.iter().map(weight).sum();
-        (self.code.len() + self.message.len() + attributes) as u64
+        let shown: usize = self.shown.iter().map(|shown| shown.what.len() + shown.text.len()).sum();
+        (self.code.len() + self.message.len() + attributes + shown) as u64
     }
 }
 
@@ -51,8 +56,19 @@ pub fn brought_by(outcome: &Outcome) -> Option<Brought> {
             attributes.push(attribute.clone());
         }
     }
-    let is_cut = message.len() < detail.message.len() || attributes.len() < detail.attributes.len();
-    Some(Brought { code, message, attributes, is_cut })
+    let shown: Vec<Shown> = detail.shown.iter().take(SHOWN_MAX).filter_map(|shown| fitting(shown, &mut room)).collect();
+    let is_cut = message.len() < detail.message.len()
+        || attributes.len() < detail.attributes.len()
+        || shown.len() < detail.shown.len();
+    Some(Brought { code, message, attributes, shown, is_cut })
+}
+
+/// As much of it as there is room for, if its name fits.
+fn fitting(shown: &Shown, room: &mut usize) -> Option<Shown> {
+    let left = room.checked_sub(shown.what.len()).filter(|_| shown.what.len() <= CODE_MAX_BYTES)?;
+    let text = start_of(&shown.text, left.min(SHOWN_MAX_BYTES)).to_owned();
+    *room = left - text.len();
+    Some(Shown { what: shown.what.clone(), text })
 }
 
 fn weight(attribute: &Attribute) -> usize {

@@ -91,7 +91,7 @@ fn what_decides_nothing_any_more_is_forgotten() {
 }
 
 fn failed(status: Status, code: &str, message: &str, attributes: Vec<Attribute>) -> Outcome {
-    let detail = Detail { code: code.to_owned(), message: message.to_owned(), attributes };
+    let detail = Detail { code: code.to_owned(), message: message.to_owned(), attributes, shown: Vec::new() };
     Outcome { status, latency_us: 1, detail: Some(Box::new(detail)) }
 }
 

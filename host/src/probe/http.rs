@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farwatch_core::target::{Target, TargetHost};
+use farwatch_proto::outcome::SHOWN_MAX_BYTES;
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use tokio::net::TcpStream;
@@ -50,6 +51,11 @@ struct Wish {
 impl Prober {
     /// Makes one request and tells everything about it, whether it was answered or not.
     pub async fn fetch(&self, request: Request) -> Result<Response, Failure> {
+        self.fetch_with_beginning(request).await.map(|(response, _)| response)
+    }
+
+    /// The same, with how the answer began whatever of it was wanted: for people, where it is not as it should be.
+    pub async fn fetch_with_beginning(&self, request: Request) -> Result<(Response, Beginning), Failure> {
         let mut trace = Trace::new(self.clock.instant());
         let limit = Duration::from_millis(request.timeout_ms.clamp(1, TIMEOUT_MAX_MS).into());
         let deadline = (trace.began() + limit).into();
@@ -71,7 +77,7 @@ impl Prober {
             want: request.want,
             limit: Limit {
                 bytes: request.max_body_bytes.min(BODY_MAX_BYTES) as usize,
-                is_kept: request.want.contains(Want::BODY),
+                kept: if request.want.contains(Want::BODY) { usize::MAX } else { SHOWN_MAX_BYTES },
             },
         };
         let family = request.ip_version;
@@ -124,28 +130,45 @@ impl Prober {
     }
 }
 
+/// How an answer began.
+#[derive(Debug)]
+pub struct Beginning {
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its first bytes.
+    pub body: Vec<u8>,
+}
+
 fn response_of(
-    answer: RawResponse,
+    mut answer: RawResponse,
     version: Version,
     want: Want,
     times: super::evidence::PhaseTimes,
     trace: Trace,
-) -> Response {
+) -> (Response, Beginning) {
+    // What nobody wanted was read for its beginning alone.
+    let (beginning, body) = if want.contains(Want::BODY) {
+        let body = std::mem::take(&mut answer.body.bytes);
+        (body[..body.len().min(SHOWN_MAX_BYTES)].to_vec(), body)
+    } else {
+        (std::mem::take(&mut answer.body.bytes), Vec::new())
+    };
     let location = answer.headers.get(LOCATION).filter(|_| answer.status.is_redirection());
     let wanted = |part: Want, fields: &HeaderMap| if want.contains(part) { texts(fields) } else { Vec::new() };
-    Response {
+    let response = Response {
         status: answer.status.as_u16(),
         version,
         location: location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
         headers: wanted(Want::HEADERS, &answer.headers),
         trailers: wanted(Want::TRAILERS, &answer.body.trailers),
-        body: answer.body.bytes,
+        body,
         body_bytes: u32::try_from(answer.body.count).unwrap_or(u32::MAX),
         body_truncated: answer.body.is_truncated,
         remote: trace.remote.map_or_else(String::new, |remote| remote.to_string()),
         times,
         tls: trace.tls,
-    }
+    };
+    (response, Beginning { headers: answer.headers, body: beginning })
 }
 
 fn texts(fields: &HeaderMap) -> Vec<(String, String)> {

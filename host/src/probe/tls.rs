@@ -135,7 +135,11 @@ impl TlsClient {
             verified: complaint.is_none(),
             verify_error: complaint.as_ref().map(|complaint| complaint.code.to_owned()),
             certificate_not_after_ms: chain.first().and_then(verdict::not_after_ms),
-            chain: if with_chain { chain.iter().map(|der| der.to_vec()).collect() } else { Vec::new() },
+            chain: if with_chain || complaint.is_some() {
+                chain.iter().map(|der| der.to_vec()).collect()
+            } else {
+                Vec::new()
+            },
         };
         Ok((info, complaint))
     }

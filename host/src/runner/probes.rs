@@ -10,6 +10,7 @@ use farwatch_sandbox::{Probes, dns, http, icmp, tcp, tls, udp};
 use crate::probe::tcp::Connection;
 use crate::probe::{HOST_TROUBLE, Prober};
 use crate::secrets::Secrets;
+use crate::seen::Seen;
 
 /// The probes of one run, which notice when it was this host that failed.
 pub(crate) struct RunProbes<'a> {
@@ -17,16 +18,17 @@ pub(crate) struct RunProbes<'a> {
     secrets: &'a Secrets,
     connections: BTreeMap<u32, Connection<'a>>,
     trouble: Option<String>,
+    seen: Seen,
 }
 
 impl<'a> RunProbes<'a> {
     pub(crate) const fn new(prober: &'a Prober, secrets: &'a Secrets) -> Self {
-        Self { prober, secrets, connections: BTreeMap::new(), trouble: None }
+        Self { prober, secrets, connections: BTreeMap::new(), trouble: None, seen: Seen::new() }
     }
 
-    /// What was wrong with this host, if anything was.
-    pub(crate) fn into_trouble(self) -> Option<String> {
-        self.trouble
+    /// What was wrong with this host, if anything was, and what came from the target.
+    pub(crate) fn into_parts(self) -> (Option<String>, Seen) {
+        (self.trouble, self.seen)
     }
 
     fn connection(&mut self, number: u32) -> &mut Connection<'a> {
@@ -34,6 +36,7 @@ impl<'a> RunProbes<'a> {
     }
 
     fn notice(&mut self, failure: &Failure) {
+        self.seen.failure(failure);
         if failure.code == HOST_TROUBLE {
             self.trouble = Some(failure.message.clone());
         }
@@ -43,7 +46,11 @@ impl<'a> RunProbes<'a> {
 // Each probe on its own, for it is the larger half of a run and every run is moved about before it gets here.
 impl Probes for RunProbes<'_> {
     async fn fetch(&mut self, request: http::Request) -> Result<http::Response, Failure> {
-        Box::pin(self.prober.fetch(request)).await.inspect_err(|failure| self.notice(failure))
+        let fetched = Box::pin(self.prober.fetch_with_beginning(request)).await;
+        let (response, beginning) = fetched.inspect_err(|failure| self.notice(failure))?;
+        self.seen.answer(response.status, beginning);
+        self.seen.handshake(response.tls.as_ref());
+        Ok(response)
     }
 
     async fn open(&mut self, number: u32, target: tcp::Target) -> Result<(), Failure> {
@@ -56,11 +63,14 @@ impl Probes for RunProbes<'_> {
     }
 
     async fn receive(&mut self, number: u32, until: tcp::Until, max_bytes: u32) -> Result<tcp::Received, Failure> {
-        Box::pin(self.connection(number).receive(&until, max_bytes)).await
+        let received = Box::pin(self.connection(number).receive(&until, max_bytes)).await?;
+        self.seen.received(&received.bytes);
+        Ok(received)
     }
 
     async fn start_tls(&mut self, number: u32, options: tcp::TlsOptions) -> Result<(), Failure> {
-        Box::pin(self.connection(number).start_tls(&options)).await
+        let turned = Box::pin(self.connection(number).start_tls(&options)).await;
+        turned.inspect_err(|failure| self.seen.failure(failure))
     }
 
     async fn query(&mut self, request: dns::Request) -> Result<dns::Response, Failure> {
@@ -68,7 +78,8 @@ impl Probes for RunProbes<'_> {
     }
 
     async fn shake_hands(&mut self, target: tls::Target, alpn: Vec<String>) -> Result<tls::Handshake, Failure> {
-        Box::pin(self.prober.shake_hands(target, &alpn)).await.inspect_err(|failure| self.notice(failure))
+        let shown = Box::pin(self.prober.shake_hands(target, &alpn)).await.inspect_err(|failure| self.notice(failure));
+        shown.inspect(|shown| self.seen.handshake(Some(&shown.info)))
     }
 
     async fn propose(&mut self, target: tls::Target, offer: tls::Offer) -> Result<tls::Reply, Failure> {

@@ -30,7 +30,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     let attribute =
         ("[a-z_]{1,8}", any::<i64>()).prop_map(|(key, number)| Attribute { key, value: Value::Integer(number) });
     let detail = ("[a-z-]{0,12}", ".{0,40}", prop::collection::vec(attribute, 0..4))
-        .prop_map(|(code, message, attributes)| Box::new(Detail { code, message, attributes }));
+        .prop_map(|(code, message, attributes)| Box::new(Detail { code, message, attributes, shown: Vec::new() }));
     (status, any::<u32>(), prop::option::of(detail)).prop_map(|(status, latency_us, detail)| Outcome {
         status,
         latency_us,

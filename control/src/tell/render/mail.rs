@@ -5,6 +5,7 @@
 
 use farwatch_core::confirm::Answer;
 use farwatch_core::incident::Ending;
+use farwatch_proto::outcome::Shown;
 use farwatch_proto::time::UnixMs;
 
 use super::Message;
@@ -18,6 +19,9 @@ const SUBJECT_REASON_MAX_BYTES: usize = 120;
 const SUBJECT_NAME_MAX_BYTES: usize = 100;
 /// The longest line of the text, in bytes; RFC 5322 allows 998, encoding included.
 const LINE_MAX_BYTES: usize = 700;
+
+/// Lines of each thing that came from the target: what is longer is for the API.
+const SHOWN_LINES_MAX: usize = 12;
 
 /// A mail without its sender and receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,9 +94,20 @@ fn text(event: &TellEvent, with_opening: bool) -> String {
         lines.extend(event.witnesses.iter().map(saw));
         lines.extend(caveat(event).map(|caveat| format!("\n{caveat}")));
     }
+    if event.closing.is_none() || with_opening {
+        lines.extend(event.shown.iter().flat_map(came));
+    }
     lines.push(String::new());
     lines.push(format!("Incident {} of check {}", event.incident, event.check));
     lines.iter().fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// The beginning of what came from the target: an error page often says what is wrong.
+fn came(shown: &Shown) -> Vec<String> {
+    let mut lines = vec![String::new(), format!("What came ({}):", one_line(&shown.what, LINE_MAX_BYTES))];
+    let text = shown.text.lines().map(|line| one_line(line, LINE_MAX_BYTES)).filter(|line| !line.is_empty());
+    lines.extend(text.take(SHOWN_LINES_MAX).map(|line| format!("  {line}")));
+    lines
 }
 
 fn first_line(event: &TellEvent, with_opening: bool) -> String {
@@ -185,6 +200,20 @@ mod tests {
         );
         assert_eq!(mail.in_reply_to, None);
         assert_eq!(mail.date, UnixMs(1_793_000_002_250));
+    }
+
+    #[test]
+    fn what_came_from_the_target_is_told_and_breaks_no_line() {
+        let what = |what: &str, text: String| Shown { what: what.to_owned(), text };
+        let body = format!("<h1>out of memory</h1>\r\n\r\n\u{1b}[2J{}", "line\n".repeat(99));
+        let shown = vec![what("response-headers", "503\nserver: nginx\n".to_owned()), what("response-body", body)];
+        let mail = rendered(&opened().showing(shown), false);
+        assert!(
+            mail.text
+                .contains("\nWhat came (response-headers):\n  503\n  server: nginx\n\nWhat came (response-body):\n")
+        );
+        assert!(mail.text.contains("\n  <h1>out of memory</h1>\n  [2Jline\n  line\n"), "{}", mail.text);
+        assert_eq!(mail.text.matches("\n  line").count(), SHOWN_LINES_MAX - 2);
     }
 
     #[test]

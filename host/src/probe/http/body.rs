@@ -8,11 +8,11 @@ use http::HeaderMap;
 
 use crate::probe::trace::Mishap;
 
-/// How much of a body is read, and whether it is kept or only counted.
+/// How much of a body is read, and how much of that is kept; the rest is only counted.
 #[derive(Clone, Copy)]
 pub(super) struct Limit {
     pub(super) bytes: usize,
-    pub(super) is_kept: bool,
+    pub(super) kept: usize,
 }
 
 /// A body as far as it was read.
@@ -48,9 +48,8 @@ pub(super) async fn read(mut source: impl Source, limit: Limit) -> Result<Body, 
             Piece::Data(data) => {
                 let taken = data.len().min(limit.bytes - body.count);
                 body.count += taken;
-                if limit.is_kept {
-                    body.bytes.extend_from_slice(&data[..taken]);
-                }
+                let kept = taken.min(limit.kept.saturating_sub(body.bytes.len()));
+                body.bytes.extend_from_slice(&data[..kept]);
                 if taken < data.len() {
                     body.is_truncated = true;
                     return Ok(body);
@@ -93,7 +92,7 @@ mod tests {
     }
 
     async fn read_all(pieces: Vec<Piece>, bytes: usize) -> Body {
-        read(Pieces(pieces), Limit { bytes, is_kept: true }).await.map_err(|mishap| mishap.message).unwrap()
+        read(Pieces(pieces), Limit { bytes, kept: bytes }).await.map_err(|mishap| mishap.message).unwrap()
     }
 
     #[tokio::test]
@@ -117,10 +116,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_is_only_counted_is_not_kept() {
+    async fn of_a_body_that_is_only_counted_the_beginning_is_kept() {
         let source = Pieces(vec![data("abc"), Piece::End]);
-        let body = read(source, Limit { bytes: 9, is_kept: false }).await.map_err(|it| it.phase).unwrap();
-        assert_eq!((body.bytes.len(), body.count), (0, 3));
+        let body = read(source, Limit { bytes: 9, kept: 2 }).await.map_err(|it| it.phase).unwrap();
+        assert_eq!((body.bytes.as_slice(), body.count), (b"ab".as_slice(), 3));
     }
 
     struct Broken;
@@ -133,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_break_within_the_body_fails_the_probe() {
-        let read = read(Broken, Limit { bytes: 9, is_kept: true }).await;
+        let read = read(Broken, Limit { bytes: 9, kept: 9 }).await;
         assert!(read.is_err_and(|mishap| mishap.code == "connection-reset"));
     }
 }
