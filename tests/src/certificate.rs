@@ -43,12 +43,28 @@ pub enum Validity {
 impl Authority {
     /// A new authority that nobody trusts yet.
     pub fn new() -> anyhow::Result<Self> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "Farwatch test authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        set_validity(&mut params, Validity::Good);
+        Self::named("Farwatch test authority")
+    }
+
+    /// A new authority of this name.
+    pub fn named(name: &str) -> anyhow::Result<Self> {
+        let params = authority_params(name);
         Ok(Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate()?)? })
+    }
+
+    /// An authority that this one vouches for.
+    pub fn intermediate(&self) -> anyhow::Result<Self> {
+        let params = authority_params("Farwatch test intermediate");
+        Ok(Self { issuer: CertifiedIssuer::signed_by(params, KeyPair::generate()?, &self.issuer)? })
+    }
+
+    /// The certificate of whoever tells in its name which certificates are revoked.
+    pub fn responder_certificate(&self) -> anyhow::Result<Certificate> {
+        let key = KeyPair::generate()?;
+        let mut params = params(&[], Validity::Good)?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok(Certificate { chain_pem: certificate.pem(), key_pem: key.serialize_pem() })
     }
 
     /// Its certificate in PEM.
@@ -97,6 +113,15 @@ pub fn self_signed(names: &[&str]) -> anyhow::Result<Certificate> {
     let key = KeyPair::generate()?;
     let certificate = params(names, Validity::Good)?.self_signed(&key)?;
     Ok(Certificate { chain_pem: certificate.pem(), key_pem: key.serialize_pem() })
+}
+
+fn authority_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    set_validity(&mut params, Validity::Good);
+    params
 }
 
 fn host_params(host: HostId, validity: Validity) -> anyhow::Result<CertificateParams> {

@@ -36,12 +36,12 @@ fn note(attributes: &mut Vec<Attribute>, answer: Answer, offset_us: i64) {
 
 fn state(config: &Config, answer: Answer, response: &Response) -> Finding {
     let down = |code, message| Some((Status::Down, code, format!("{message}, says {}", response.remote)));
-    if answer.stratum == 0 {
-        let why: String =
-            answer.reference.iter().map(|byte| char::from(*byte)).filter(char::is_ascii_graphic).collect();
+    // Four letters say why it refuses; without them, stratum 0 is that of a clock that knows nothing (RFC 5905).
+    let why: String = answer.reference.iter().map(|byte| char::from(*byte)).filter(char::is_ascii_graphic).collect();
+    if answer.stratum == 0 && !why.is_empty() {
         return down("refused", format!("it serves no time: {why}"));
     }
-    if answer.leap == UNSYNCHRONIZED || u64::from(answer.stratum) > 15 {
+    if answer.stratum == 0 || answer.leap == UNSYNCHRONIZED || u64::from(answer.stratum) > 15 {
         return down("unsynchronized", "its clock is not synchronized".to_owned());
     }
     if answer.stratum > config.stratum_max {
@@ -83,7 +83,9 @@ mod tests {
         let mut datagram = vec![0; 48];
         datagram[0] = leap << 6 | 0x24;
         datagram[1] = stratum;
-        datagram[12..16].copy_from_slice(b"RATE");
+        if leap != UNSYNCHRONIZED {
+            datagram[12..16].copy_from_slice(b"RATE");
+        }
         datagram[24..32].copy_from_slice(&[7; 8]);
         for at in [32, 40] {
             datagram[at..at + 4].copy_from_slice(&seconds);
@@ -109,6 +111,7 @@ mod tests {
             ("", 3, 2, 0, Status::Down, "unsynchronized"),
             ("", 0, 16, 0, Status::Down, "unsynchronized"),
             ("", 0, 0, 0, Status::Down, "refused"),
+            ("", 3, 0, 0, Status::Down, "unsynchronized"),
             (limits, 1, 3, 99, Status::Up, "ok"),
             (limits, 0, 4, 0, Status::Down, "stratum-too-high"),
             (limits, 0, 2, 101, Status::Degraded, "offset-too-large"),

@@ -5,6 +5,7 @@
 mod config;
 mod judge;
 mod run;
+mod staple;
 mod suites;
 
 use farwatch_guest::check::Check;

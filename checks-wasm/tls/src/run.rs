@@ -60,6 +60,8 @@ fn accepted(
 
 #[cfg(test)]
 mod tests {
+    use farwatch_guest::fields::judge;
+
     use super::*;
     use crate::wit::farwatch::check::types::{Phase, PhaseTimes, Status, TlsInfo};
 
@@ -132,7 +134,13 @@ mod tests {
             (r#""version_min": "1.3""#, shown(old), Status::Down, "tls-version-too-old"),
             ("", shown(old), Status::Up, "ok"),
             (r#""require_staple": true"#, shown(|_| {}), Status::Down, "staple-missing"),
-            (r#""require_staple": true"#, shown(|shown| shown.ocsp_response = Some(vec![1])), Status::Up, "ok"),
+            (
+                r#""require_staple": true"#,
+                shown(|shown| shown.ocsp_response = Some(vec![1])),
+                Status::Down,
+                "staple-invalid",
+            ),
+            ("", shown(|shown| shown.ocsp_response = Some(vec![1])), Status::Degraded, "staple-invalid"),
             (r#""degraded_above_ms": 19"#, shown(|_| {}), Status::Degraded, "slow"),
         ] {
             let outcome = run_with(fields, shown, refuse).unwrap();

@@ -2,15 +2,22 @@
 //!
 //! A server that is not installed fails its cases: none passes by skipping.
 
+mod chrony;
+mod command;
 mod named;
+mod openssl;
 mod scripted;
+mod staple;
+mod weak_key;
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
 use anyhow::{Context, anyhow, bail};
+use farwatch_proto::time::UnixMs;
 use farwatch_tests::certificate::{Authority, Certificate, Validity, self_signed};
 use farwatch_tests::nginx::free_address;
 use serde::de::DeserializeOwned;
@@ -45,8 +52,13 @@ impl Running {
 type Start = fn(&Setup) -> anyhow::Result<Running>;
 
 /// The kinds, with the program whose version `make servers` shows.
-pub const KINDS: &[(&str, Start, &[&str])] =
-    &[("named", named::start, &["named", "-v"]), ("nobody", nobody, &[]), ("scripted", scripted::start, &[])];
+pub const KINDS: &[(&str, Start, &[&str])] = &[
+    ("chrony", chrony::start, &["chronyd", "-v"]),
+    ("named", named::start, &["named", "-v"]),
+    ("nobody", nobody, &[]),
+    ("openssl", openssl::start, &["openssl", "version"]),
+    ("scripted", scripted::start, &[]),
+];
 
 /// Nobody listens there.
 fn nobody(_: &Setup) -> anyhow::Result<Running> {
@@ -88,10 +100,34 @@ fn start(setup: &Setup) -> anyhow::Result<Running> {
     start(setup).with_context(|| format!("cannot start {}", setup.kind))
 }
 
+/// The version of the program behind a kind, as it tells it by itself: the first line in which there is a number.
+///
+/// # Errors
+/// When there is no such kind, or it is not installed.
+pub fn version(kind: &str) -> anyhow::Result<String> {
+    let (.., command) = KINDS.iter().find(|(name, ..)| *name == kind).with_context(|| format!("no server {kind}"))?;
+    let Some((program, arguments)) = command.split_first() else {
+        return Ok("made for the cases".to_owned());
+    };
+    let told = Command::new(program).args(arguments).output();
+    let told = told.with_context(|| format!("{program} cannot be started; run `make setup`"))?;
+    let told = [told.stdout, told.stderr].concat();
+    let told = String::from_utf8_lossy(&told);
+    let line = told.lines().find(|line| line.contains(|c: char| c.is_ascii_digit()));
+    let line = line.with_context(|| format!("{program} tells no version"))?;
+    Ok(line.trim().chars().take(VERSION_MAX).collect())
+}
+
 /// The settings of a kind.
 pub fn settings<T: DeserializeOwned>(setup: &Setup) -> anyhow::Result<T> {
     setup.settings.clone().try_into().with_context(|| format!("in the settings of {}", setup.kind))
 }
+
+/// As much of a version as fits its table.
+const VERSION_MAX: usize = 56;
+const DAY_MS: i64 = 86_400_000;
+/// How long a certificate that is about to expire is still good.
+const EXPIRING_DAYS: i64 = 5;
 
 /// Whom the checks of all cases trust.
 pub static AUTHORITY: LazyLock<Authority> =
@@ -106,7 +142,24 @@ pub fn certificate(word: Option<&str>) -> anyhow::Result<Certificate> {
         "not-yet-valid" => AUTHORITY.certificate(&names, Validity::NotYet),
         "wrong-name" => AUTHORITY.certificate(&["other.example"], Validity::Good),
         "self-signed" => self_signed(&names),
-        "unknown-issuer" => Authority::new()?.certificate(&names, Validity::Good),
+        "unknown-issuer" => Authority::named("somebody else")?.certificate(&names, Validity::Good),
+        // In the name of the authority that checks trust, and not by it.
+        "forged" => Authority::new()?.certificate(&names, Validity::Good),
+        "expiring" => AUTHORITY.certificate(&names, days_around_now(EXPIRING_DAYS)),
+        "with-intermediate" => {
+            let between = AUTHORITY.intermediate()?;
+            let mut certificate = between.certificate(&names, Validity::Good)?;
+            certificate.chain_pem.push_str(&between.pem());
+            Ok(certificate)
+        }
+        "missing-intermediate" => AUTHORITY.intermediate()?.certificate(&names, Validity::Good),
+        "weak-key" => weak_key::certificate(),
         other => bail!("`{other}` is no certificate that cases can ask for"),
     }
+}
+
+/// From yesterday until in so many days.
+fn days_around_now(days: i64) -> Validity {
+    let UnixMs(now_ms) = farwatch_tests::clock::now();
+    Validity::Between(UnixMs(now_ms - DAY_MS), UnixMs(now_ms + days * DAY_MS))
 }

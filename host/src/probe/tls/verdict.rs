@@ -4,6 +4,7 @@
 //! certificate itself to [`judge`].
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use farwatch_proto::time::UnixMs;
@@ -11,8 +12,11 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{AlertDescription, CertificateError, DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme};
+use rustls::{
+    AlertDescription, CertificateError, DigitallySignedStruct, Error, OtherError, PeerIncompatible, SignatureScheme,
+};
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use crate::probe::evidence::Phase;
 use crate::probe::trace::Mishap;
@@ -47,7 +51,7 @@ impl ServerCertVerifier for SignaturesOnly {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms).map_err(|error| told(certificate, error))
     }
 
     fn verify_tls13_signature(
@@ -56,11 +60,35 @@ impl ServerCertVerifier for SignaturesOnly {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms).map_err(|error| told(certificate, error))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+/// The library takes no signature by an RSA key that is shorter, as nobody should.
+const RSA_BITS_MIN: usize = 2_048;
+
+/// A key so short that others can find its private half.
+#[derive(Debug, thiserror::Error)]
+#[error("its key is RSA of {0} bits, and {RSA_BITS_MIN} are the least that is safe")]
+struct WeakKey(usize);
+
+/// A signature that does not hold is told by the key that made it, where that is why.
+fn told(certificate: &CertificateDer<'_>, error: Error) -> Error {
+    match weak_key(certificate) {
+        Some(weak) => Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(weak)))),
+        None => error,
+    }
+}
+
+fn weak_key(certificate: &CertificateDer<'_>) -> Option<WeakKey> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    match parsed.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => Some(key.key_size()).filter(|bits| *bits < RSA_BITS_MIN).map(WeakKey),
+        _ => None,
     }
 }
 
@@ -134,8 +162,13 @@ pub(super) fn handshake_mishap(error: &io::Error) -> Mishap {
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
             | PeerIncompatible::Tls12NotOfferedOrEnabled,
         ) => "tls-protocol-version",
+        Error::InvalidCertificate(error) if is_weak_key(error) => "tls-certificate-weak-key",
         Error::InvalidCertificate(_) => "tls-certificate-invalid",
         _ => "tls-handshake-failed",
     };
     Mishap::new(Phase::Tls, code, format!("the TLS handshake failed: {inner}"))
+}
+
+fn is_weak_key(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::Other(OtherError(other)) if other.downcast_ref::<WeakKey>().is_some())
 }
