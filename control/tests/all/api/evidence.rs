@@ -38,6 +38,7 @@ fn piece(scribe: &Scribe<'_>, slot: UnixMs, host: usize, order: Option<OrderId>)
             code: "connection-refused".to_owned(),
             message: "192.0.2.7:443 refused the connection".to_owned(),
             attributes: vec![Attribute { key: "time.connect-us".to_owned(), value: Seen::Integer(240_000) }],
+            shown: Vec::new(),
             is_cut: false,
         },
     }

@@ -43,6 +43,7 @@ pub(super) fn piece(world: &World, check: CheckId, slot: UnixMs) -> EvidencePiec
             code: "status-unexpected".to_owned(),
             message: "503 instead of 200\0".to_owned(),
             attributes,
+            shown: Vec::new(),
             is_cut: false,
         },
     }
