@@ -18,7 +18,7 @@ checks=$(cd "$root/checks-wasm" && for manifest in */Cargo.toml; do
 done)
 
 # The stack of a guest in its own memory, in bytes. It lies before all data, so a guest that needs more traps. Stack, data
-# and what a usual run allocates fit into one page of WASM memory, which is what the sandbox cleans cheaply.
+# and what a usual run allocates are what the sandbox cleans cheaply (MEMORY_KEEP_RESIDENT in sandbox/src/engine.rs).
 stack_bytes=16384
 
 answers=$("$root/setup/guest-toolchain.sh" --print)

@@ -40,9 +40,9 @@ const TABLE_ELEMENTS_MAX: usize = 20_000;
 const INSTANCE_MAX: usize = 1 << 20;
 
 /// How much of a memory is cleaned by hand after a run instead of being given back to the kernel, in bytes: all of what
-/// the built-in modules have. Giving it back costs a call and a page fault for every page that the next run touches:
+/// plain runs of the built-in modules touch. Giving it back costs a call and a page fault for every page that the next run touches:
 /// 20 us for a run of the `http` module against 9. More would clean what hardly any run has used.
-const MEMORY_KEEP_RESIDENT: usize = 64 << 10;
+const MEMORY_KEEP_RESIDENT: usize = 96 << 10;
 /// The same for tables. Only what a table really has is cleaned.
 const TABLE_KEEP_RESIDENT: usize = 16 << 10;
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::outcome::unreadable;
 use crate::wit::farwatch::check::types::{IpVersion, Problem};
 
-/// No valid config is nested deeper than three times. The parser follows every nesting with a call, and the stack of an
+/// No valid config is nested deeper, unless it sends JSON that is. The parser follows every nesting with a call, and the stack of an
 /// instance is small.
 const NESTING_MAX: usize = 16;
 
@@ -58,8 +58,8 @@ pub fn prepare(
     form: &Form,
     encode: impl FnOnce(&mut Fields<'_>) -> Option<Vec<u8>>,
 ) -> Result<Vec<u8>, Vec<Problem>> {
-    if nesting(config) > NESTING_MAX {
-        let message = format!("the config is nested deeper than {NESTING_MAX} times; no field of this module is");
+    if nesting(config.as_bytes()) > NESTING_MAX {
+        let message = format!("the config is nested deeper than {NESTING_MAX} times, which is not read");
         return Err(vec![problem("config-too-deep", message, None)]);
     }
     let value: Value = serde_json::from_str(config)
@@ -68,7 +68,7 @@ pub fn prepare(
         let message = format!("the config must be a JSON object such as {}", form.example);
         return Err(vec![problem("config-wrong-type", message, Some(String::new()))]);
     };
-    let mut fields = Fields { map, problems: Vec::new() };
+    let mut fields = Fields { map, place: String::new(), problems: Vec::new() };
     fields.refuse_unknown(form.fields);
     match encode(&mut fields) {
         Some(plan) if fields.problems.is_empty() => Ok(plan),
@@ -85,10 +85,10 @@ pub struct Form {
 }
 
 /// How deep brackets and braces are nested, outside of texts. Of what is no JSON it may say anything.
-fn nesting(config: &str) -> usize {
+pub(crate) fn nesting(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let mut in_text = false;
-    let mut bytes = config.bytes();
+    let mut bytes = json.iter();
     while let Some(byte) = bytes.next() {
         match byte {
             b'"' => in_text = !in_text,
@@ -110,13 +110,46 @@ fn problem(code: &str, message: String, field: Option<String>) -> Problem {
 /// The fields of the config, and what was found wrong with them so far.
 pub struct Fields<'a> {
     map: &'a Map<String, Value>,
+    /// Where the fields stand in the config, as a JSON pointer.
+    place: String,
     problems: Vec<Problem>,
 }
 
 impl<'a> Fields<'a> {
     /// Keeps something that is wrong.
-    pub fn add(&mut self, code: &str, pointer: String, message: String) {
+    pub fn add(&mut self, code: &str, mut pointer: String, message: String) {
+        pointer.insert_str(0, &self.place);
         self.problems.push(problem(code, message, Some(pointer)));
+    }
+
+    /// A list of so many objects at most, each of which is read as fields of its own.
+    pub fn objects<T>(
+        &mut self,
+        field: &str,
+        max: usize,
+        known: &[&[&str]],
+        mut read: impl FnMut(&mut Fields<'a>) -> T,
+    ) -> Vec<T> {
+        let Some(value) = self.get(field) else { return Vec::new() };
+        let Some(list) = value.as_array() else {
+            self.wrong_type(field, "a list of objects", value);
+            return Vec::new();
+        };
+        if list.len() > max {
+            self.bad(field, format!("`{field}` has {} entries; at most {max} are allowed", list.len()));
+        }
+        let mut found = Vec::new();
+        for (index, entry) in list.iter().enumerate() {
+            let Some(map) = entry.as_object() else {
+                self.wrong_type(&format!("{field}/{index}"), "an object", entry);
+                continue;
+            };
+            let mut inner = Fields { map, place: format!("{}/{field}/{index}", self.place), problems: Vec::new() };
+            inner.refuse_unknown(known);
+            found.push(read(&mut inner));
+            self.problems.append(&mut inner.problems);
+        }
+        found
     }
 
     /// A value that cannot be meant.

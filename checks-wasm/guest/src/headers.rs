@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 use crate::fields::{Fields, escape, kind};
-use crate::secret::Secret;
+use crate::secret::{Secret, Text};
 use crate::wit::farwatch::check::types::Problem;
 
 /// Servers commonly refuse more.
@@ -18,14 +18,8 @@ const HEADER_MAX: usize = 8_192;
 pub struct Header {
     /// Its name, as it was written.
     pub name: String,
-    value: Shown,
-}
-
-/// What stands in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Shown {
-    Text(String),
-    Secret(Secret),
+    /// What stands in it.
+    pub value: Text,
 }
 
 impl Header {
@@ -34,11 +28,18 @@ impl Header {
     /// # Errors
     /// When it is a secret that the check does not have, or one that no header can hold.
     pub fn reveal(&self) -> Result<String, Problem> {
-        let value = match &self.value {
-            Shown::Text(text) => text.clone(),
-            Shown::Secret(secret) => secret.reveal()?,
-        };
-        // What a secret holds is never shown, not even when it cannot be sent.
+        match &self.value {
+            Text::Plain(text) => Ok(text.clone()),
+            Text::Secret(secret) => self.checked(secret.reveal()?),
+        }
+    }
+
+    /// The value of its secret, if a header can hold it. What a secret holds is never shown, not even when it cannot be
+    /// sent.
+    ///
+    /// # Errors
+    /// When no header can.
+    pub fn checked(&self, value: String) -> Result<String, Problem> {
         check_value(&self.name, &value).map_err(|message| Problem {
             code: "secret-unusable".to_owned(),
             message,
@@ -49,7 +50,7 @@ impl Header {
 
     /// Whether it is a secret.
     pub fn is_secret(&self) -> bool {
-        matches!(self.value, Shown::Secret(_))
+        matches!(self.value, Text::Secret(_))
     }
 
     /// Whether it is of this name.
@@ -91,11 +92,11 @@ fn header(name: &str, value: &Value, reserved: &[&str]) -> Result<Header, String
         return Err(format!("the header `{name}` is set by the check; leave it out"));
     }
     let value = match value {
-        Value::String(text) => Shown::Text(text.clone()),
-        Value::Object(map) => Shown::Secret(secret(name, map)?),
+        Value::String(text) => Text::Plain(text.clone()),
+        Value::Object(map) => Text::Secret(secret(name, map)?),
         other => return Err(format!("the header `{name}` must be a text or a secret, not {}", kind(other))),
     };
-    if let Shown::Text(text) = &value {
+    if let Text::Plain(text) = &value {
         check_value(name, text)?;
     }
     Ok(Header { name: name.to_owned(), value })

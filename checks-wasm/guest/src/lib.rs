@@ -1,5 +1,5 @@
 //! What the built-in check modules have in common: the bindings of the treaty, an allocator for one run, the reading of
-//! configs and secrets, plans as bytes, conversations with servers, and the words for what every probe shows.
+//! configs and secrets, plans as bytes, conversations with servers, requests of HTTP, and the words for what every probe shows.
 //!
 //! It makes no probe and judges no target; a module does.
 
@@ -16,6 +16,7 @@ pub mod packed;
 pub mod reply;
 pub mod secret;
 pub mod service;
+pub mod web;
 
 /// The bindings of the treaty, generated from `wit/`.
 #[allow(missing_docs, unused_qualifications, clippy::all)]

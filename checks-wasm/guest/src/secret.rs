@@ -31,7 +31,24 @@ impl Secret {
     }
 }
 
+/// A text that stands in the config, or in a secret that it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Text {
+    /// The text itself.
+    Plain(String),
+    /// The secret that holds it.
+    Secret(Secret),
+}
+
 impl Fields<'_> {
+    /// A text of so many bytes at most, or a secret.
+    pub fn text_or_secret(&mut self, field: &str, max: usize) -> Option<Text> {
+        match self.get(field)? {
+            Value::Object(_) => self.secret(field).map(Text::Secret),
+            _ => self.text(field, max).map(|text| Text::Plain(text.to_owned())),
+        }
+    }
+
     /// A secret, by its name.
     pub fn secret(&mut self, field: &str) -> Option<Secret> {
         let value = self.get(field)?;

@@ -4,13 +4,12 @@
 //! can be done once is done in `validate`; a run decodes a few bytes, makes its request and compares.
 
 mod config;
-mod judge;
 mod plan;
 mod run;
-mod statuses;
-mod url;
+mod token;
 
 use farwatch_guest::check::Check;
+use farwatch_guest::web::{schema, wish::Revealed};
 use farwatch_guest::wit;
 use wit::exports::farwatch::check::check::RunContext;
 use wit::farwatch::check::http;
@@ -22,11 +21,11 @@ struct HttpCheck;
 impl Check for HttpCheck {
     const NAME: &'static str = "http";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const SUMMARY: &'static str = "Fetches a URL and judges status, body, response time and certificate.";
+    const SUMMARY: &'static str = "Fetches a URL and judges status, headers, body, times and certificate.";
     const CAPABILITIES: &'static [&'static str] = &["http"];
 
     fn schema() -> String {
-        include_str!("schema.json").to_owned()
+        schema(include_str!("schema.json"))
     }
 
     fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
@@ -34,7 +33,7 @@ impl Check for HttpCheck {
     }
 
     fn run(context: &RunContext) -> Result<Outcome, Problem> {
-        run::run(context, wit::farwatch::check::http::fetch)
+        run::run(context, &Revealed, http::fetch)
     }
 }
 

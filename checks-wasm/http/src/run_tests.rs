@@ -1,11 +1,22 @@
 //! Runs against answers that the test makes up, request by request.
 
+use farwatch_guest::secret::Secret;
+
 use super::*;
 use crate::config;
-use crate::wit::farwatch::check::http::Version;
+use crate::wit::farwatch::check::http::{Version, Want};
 use crate::wit::farwatch::check::types::{Phase, PhaseTimes, Status, TlsInfo, Value};
 
 const DAY_MS: u64 = 86_400_000;
+
+/// Every secret is worth the same.
+struct Told;
+
+impl Filling for Told {
+    fn secret(&self, _: &Secret) -> Result<String, Problem> {
+        Ok("s3cr3t".to_owned())
+    }
+}
 
 fn times(total: u32) -> PhaseTimes {
     let step = Some(total / 4);
@@ -65,7 +76,7 @@ fn run_with(fields: &str, answers: Vec<Result<Response, Failure>>) -> (Result<Ou
     };
     let mut answers = answers.into_iter();
     let mut requests = Vec::new();
-    let found = run(&context, |request| {
+    let found = run(&context, &Told, |request| {
         let body = request.body.map(String::from_utf8_lossy);
         requests.push(format!(
             "{} {} {:?} {} {}",
@@ -133,7 +144,7 @@ fn the_body_is_wanted_only_where_it_is_judged() {
             timeout_ms: 1_000,
             config: config::prepare(&json).expect(fields),
         };
-        let _ = run(&context, |request| {
+        let _ = run(&context, &Told, |request| {
             assert_eq!(request.want.contains(Want::BODY), wanted, "{fields}");
             Ok(answer(200))
         });
@@ -229,6 +240,72 @@ fn redirects_come_to_an_end() {
     assert_eq!(code("", vec![slow]), (down, "redirects-timeout".to_owned()));
 }
 
+#[test]
+fn secrets_are_sent_and_go_to_no_other_origin() {
+    let fields = r#""allow_plaintext_login": true, "basic_user": "anna", "basic_password": {"secret": "pw"},
+        "headers": {"x-key": {"secret": "key"}, "x": "y"}, "json": {"a": {"secret": "b"}, "n": [1]}"#;
+    let first = r#"POST http://a.example/x [("x", "y"), ("content-type", "application/json"), ("x-key", "s3cr3t"), ("authorization", "Basic YW5uYTpzM2NyM3Q=")] {"a":"s3cr3t","n":[1]}"#;
+    let (found, requests) = run_with(fields, vec![Ok(redirect_to(303, "https://b.example/")), Ok(answer(200))]);
+    assert_eq!(found.expect("an outcome").code, "ok");
+    assert_eq!(requests, [format!("{first} 1000"), r#"GET https://b.example/ [("x", "y")]  788"#.to_owned()]);
+    let (found, requests) = run_with(fields, vec![Ok(redirect_to(307, "https://b.example/"))]);
+    let found = found.expect("an outcome");
+    assert_eq!((found.code.as_str(), requests.len()), ("redirect-invalid", 1));
+    assert!(found.message.contains("secrets of the body"), "{}", found.message);
+    let (_, requests) = run_with(fields, vec![Ok(redirect_to(307, "/y")), Ok(answer(200))]);
+    assert_eq!(requests[1], first.replace("/x [", "/y [") + " 788");
+}
+
+#[test]
+fn a_form_is_encoded() {
+    let fields = r#""form": {"a b": "c&d", "e": {"secret": "f"}}"#;
+    let (_, requests) = run_with(fields, vec![Ok(answer(200))]);
+    let form = r#"[("content-type", "application/x-www-form-urlencoded")] a%20b=c%26d&e=s3cr3t"#;
+    assert_eq!(requests, [format!("POST http://a.example/x {form} 1000")]);
+}
+
+const GRANT: &str = r#""oauth2_token_url": "https://id.example/t", "oauth2_client_id": "me", "oauth2_scope": "r w",
+    "oauth2_client_secret": {"secret": "pw"}, "allow_plaintext_login": true"#;
+
+#[test]
+fn a_token_is_fetched_first_and_its_time_told_apart() {
+    let token = r#"{"access_token": "t0k", "token_type": "bearer"}"#;
+    let (found, requests) = run_with(GRANT, vec![Ok(with_body(token)), Ok(answer(200))]);
+    let ask = r#"[("accept", "application/json"), ("content-type", "application/x-www-form-urlencoded"), ("authorization", "Basic bWU6czNjcjN0")] grant_type=client_credentials&scope=r%20w"#;
+    let expected = [
+        format!("POST https://id.example/t {ask} 1000"),
+        r#"GET http://a.example/x [("authorization", "Bearer t0k")]  788"#.to_owned(),
+    ];
+    assert_eq!(requests, expected);
+    let outcome = found.expect("an outcome");
+    assert_eq!(
+        (outcome.latency_us, outcome.attributes.last().map(|it| it.key.as_str())),
+        (212_000, Some("http.token-us"))
+    );
+}
+
+#[test]
+fn without_a_token_nothing_else_is_asked() {
+    for (response, code, message) in [
+        (
+            Response { status: 401, ..with_body(r#"{"error": "invalid_client"}"#) },
+            "login-refused",
+            "expected a token, got status 401 invalid_client from 192.0.2.7:443 after 212 ms",
+        ),
+        (answer(503), "status-unexpected", "expected a token, got status 503 from 192.0.2.7:443 after 212 ms"),
+        (with_body("{}"), "token-missing", "expected a token, got an answer of 2 bytes without one from"),
+        (with_body("<html>"), "token-missing", "without one"),
+        (with_body(r#"{"access_token": "a\nb", "token_type": "bearer"}"#), "token-missing", "without one"),
+        (with_body(r#"{"access_token": "a", "token_type": "mac"}"#), "token-missing", "no bearer token"),
+    ] {
+        let found = run_with(GRANT, vec![Ok(response)]).0.expect("an outcome");
+        assert_eq!((found.status as u8, found.code.as_str()), (Status::Down as u8, code), "{}", found.message);
+        assert!(found.message.contains(message), "{}", found.message);
+    }
+    let found = run_with(GRANT, vec![Err(failure(Phase::Connect, "connection-refused"))]).0.expect("an outcome");
+    assert_eq!(found.message, "while the token was fetched: it did not work");
+}
+
 fn failure(phase: Phase, code: &str) -> Failure {
     let remote = Some("192.0.2.7:443".to_owned());
     let message = "it did not work".to_owned();
@@ -262,6 +339,6 @@ fn a_damaged_config_is_a_problem() {
         timeout_ms: 1,
         config: b"{}".to_vec(),
     };
-    let problem = run(&context, |_| panic!("nothing is fetched")).expect_err("it cannot be read");
+    let problem = run(&context, &Told, |_| panic!("nothing is fetched")).expect_err("it cannot be read");
     assert_eq!(problem.code, "config-unreadable");
 }

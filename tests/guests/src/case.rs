@@ -26,7 +26,7 @@ pub struct Case {
     /// The config of the check. A text that is `{port}` becomes the port of the server, and so do the other facts that the
     /// server tells of itself; within a longer text they are put in as they are.
     pub config: toml::Table,
-    /// The secrets that the config names.
+    /// The secrets that the config names; they may be facts of the server, too.
     #[serde(default)]
     pub secrets: BTreeMap<String, String>,
     /// The server.

@@ -50,12 +50,16 @@ pub fn open(server: SocketAddr, mishap: Mishap) -> anyhow::Result<SocketAddr> {
 fn relay(mut client: TcpStream, server: SocketAddr, mishap: &Mishap) -> Option<()> {
     let upstream = TcpStream::connect(server).ok()?;
     let (mut from_client, mut to_server) = (client.try_clone().ok()?, upstream.try_clone().ok()?);
-    thread::spawn(move || {
+    let asking = thread::spawn(move || {
         let _ = std::io::copy(&mut from_client, &mut to_server);
         let _ = to_server.shutdown(Shutdown::Write);
     });
     thread::sleep(Duration::from_millis(mishap.delay_ms));
     let _ = hand_on(upstream, &mut client, mishap);
+    if mishap.silent_after_bytes.is_some() {
+        // The check closes when its time is over, also where the server has closed before.
+        let _ = asking.join();
+    }
     let _ = client.shutdown(Shutdown::Both);
     Some(())
 }
@@ -80,7 +84,7 @@ fn hand_on(mut server: TcpStream, client: &mut TcpStream, mishap: &Mishap) -> st
         }
     }
     if mishap.silent_after_bytes.is_some() {
-        // The other side closes when its time is over; what the server says meanwhile is swallowed.
+        // What the server says meanwhile is swallowed.
         while server.read(&mut chunk)? > 0 {}
     }
     Ok(())

@@ -5,6 +5,7 @@
 mod chrony;
 mod command;
 mod named;
+mod nginx;
 mod openssl;
 mod scripted;
 mod staple;
@@ -55,6 +56,7 @@ type Start = fn(&Setup) -> anyhow::Result<Running>;
 pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("chrony", chrony::start, &["chronyd", "-v"]),
     ("named", named::start, &["named", "-v"]),
+    ("nginx", nginx::start, &["nginx", "-v"]),
     ("nobody", nobody, &[]),
     ("openssl", openssl::start, &["openssl", "version"]),
     ("scripted", scripted::start, &[]),

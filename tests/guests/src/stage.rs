@@ -77,12 +77,14 @@ impl Stage {
         facts.insert("host".to_owned(), address.ip().to_string());
         facts.insert("port".to_owned(), address.port().to_string());
         let config = fill(&serde_json::to_value(&case.config)?, &facts);
-        let found = self.runtime.block_on(self.run(case, &config.to_string()))?;
-        compare(case, &found.outcome)?;
+        let secrets: BTreeMap<_, _> =
+            case.secrets.iter().map(|(name, value)| (name.clone(), put_in(value, &facts))).collect();
+        let found = self.runtime.block_on(self.run(case, &config.to_string(), &secrets))?;
+        compare(case, &secrets, &found.outcome)?;
         Ok(found)
     }
 
-    async fn run(&self, case: &Case, config: &str) -> anyhow::Result<Found> {
+    async fn run(&self, case: &Case, config: &str, secrets: &BTreeMap<String, String>) -> anyhow::Result<Found> {
         let module = self.load(case.module()).await?;
         let prepared = match self.sandbox.validate(&module, config).await? {
             Ok(prepared) => prepared,
@@ -98,7 +100,7 @@ impl Stage {
             timeout_ms: case.timeout_ms,
             config: prepared.config,
         };
-        let secrets: Secrets = case.secrets.clone().into_iter().collect();
+        let secrets: Secrets = secrets.clone().into_iter().collect();
         Ok(run_once(&self.sandbox, &self.prober, &module, &context, &secrets, |_| true).await)
     }
 
@@ -119,8 +121,7 @@ fn fill(value: &serde_json::Value, facts: &BTreeMap<String, String>) -> serde_js
     use serde_json::Value;
     match value {
         Value::String(text) => {
-            let filled =
-                facts.iter().fold(text.clone(), |text, (name, fact)| text.replace(&format!("{{{name}}}"), fact));
+            let filled = put_in(text, facts);
             let is_port = text.ends_with("port}") && text.starts_with('{');
             filled.parse::<u16>().ok().filter(|_| is_port).map_or(Value::String(filled), Value::from)
         }
@@ -130,7 +131,11 @@ fn fill(value: &serde_json::Value, facts: &BTreeMap<String, String>) -> serde_js
     }
 }
 
-fn compare(case: &Case, outcome: &Outcome) -> anyhow::Result<()> {
+fn put_in(text: &str, facts: &BTreeMap<String, String>) -> String {
+    facts.iter().fold(text.to_owned(), |text, (name, fact)| text.replace(&format!("{{{name}}}"), fact))
+}
+
+fn compare(case: &Case, secrets: &BTreeMap<String, String>, outcome: &Outcome) -> anyhow::Result<()> {
     let expect = &case.expect;
     let status = match outcome.status {
         Status::Up => "up",
@@ -155,7 +160,7 @@ fn compare(case: &Case, outcome: &Outcome) -> anyhow::Result<()> {
     for words in &expect.message_lacks {
         ensure!(!message.contains(words), "{}\nexpected: a message without `{words}`\nfound:    {found}", case.says);
     }
-    for secret in case.secrets.values() {
+    for secret in secrets.values() {
         ensure!(!format!("{outcome:?}").contains(secret.as_str()), "{}\nthe secret is in what was found", case.says);
     }
     Ok(())

@@ -3,34 +3,29 @@
 //! Plain functions of what was found: nothing is fetched here. When all is well nothing is formatted either, since
 //! most runs find that all is well and each should cost little.
 
-use farwatch_guest::outcome::{
-    certificate_days_left, certificate_expiring, integer, plural, problem_of_host, text, times,
+use super::exchange::{BODY_MAX, Progress};
+use super::expect::Expect;
+use super::statuses;
+use crate::outcome::{
+    Finding, certificate_days_left, certificate_expiring, found, integer, plural, problem_of_host, slow, text, times,
 };
-
-use crate::plan::Plan;
-use crate::run::{BODY_MAX, Progress};
-use crate::statuses;
 use crate::wit::farwatch::check::http::Response;
 use crate::wit::farwatch::check::types::{Attribute, Failure, Outcome, Problem, Status};
 
-/// Room for every attribute that an outcome of this module can have.
-const ATTRIBUTES: usize = 9;
+/// Room for every attribute that an outcome can have, and one for the module.
+const ATTRIBUTES: usize = 10;
 
 /// Judges an answer. The first thing that is wrong gives the code: what is down stands before what is degraded.
-pub fn response(plan: &Plan<'_>, response: &Response, progress: Progress, now_ms: u64) -> Outcome {
+pub fn response(expect: &Expect<'_>, response: &Response, progress: Progress, now_ms: u64) -> Outcome {
     let days_left = response.tls.as_ref().and_then(|tls| certificate_days_left(tls, now_ms));
-    let finding = status(plan, response, progress)
-        .or_else(|| body(plan, response))
-        .or_else(|| slowness(plan, progress))
-        .or_else(|| certificate(plan, days_left));
-    let (status, code, message) = finding.unwrap_or((Status::Up, "ok", String::new()));
-    Outcome {
-        status,
-        code: code.to_owned(),
-        message,
-        latency_us: progress.elapsed_us,
-        attributes: answered(response, progress, days_left),
-    }
+    let rules = expect.rules.as_deref();
+    let finding = status(expect, response, progress)
+        .or_else(|| body(expect, response))
+        .or_else(|| rules?.down(response, progress))
+        .or_else(|| slow("answered", progress.elapsed_us, expect.degraded_above_ms))
+        .or_else(|| rules?.degraded(response, progress))
+        .or_else(|| certificate(expect, days_left));
+    found(finding, progress.elapsed_us, answered(response, progress, days_left))
 }
 
 /// Judges a request that got no answer.
@@ -80,29 +75,21 @@ pub fn redirects_too_slow(progress: Progress, timeout_ms: u32) -> Outcome {
     }
 }
 
-fn down(response: &Response, progress: Progress, code: &str, message: String) -> Outcome {
-    Outcome {
-        status: Status::Down,
-        code: code.to_owned(),
-        message,
-        latency_us: progress.elapsed_us,
-        attributes: answered(response, progress, None),
-    }
+fn down(response: &Response, progress: Progress, code: &'static str, message: String) -> Outcome {
+    found(Some((Status::Down, code, message)), progress.elapsed_us, answered(response, progress, None))
 }
 
-type Finding = Option<(Status, &'static str, String)>;
-
-fn status(plan: &Plan<'_>, response: &Response, progress: Progress) -> Finding {
-    if statuses::contain(&plan.expected, response.status) {
+fn status(expect: &Expect<'_>, response: &Response, progress: Progress) -> Finding {
+    if statuses::contain(&expect.statuses, response.status) {
         return None;
     }
-    let expected = statuses::display(&plan.expected);
+    let expected = statuses::display(&expect.statuses);
     let message = format!("expected status {expected}, got {} {}", response.status, place(response, progress));
     Some((Status::Down, "status-unexpected", message))
 }
 
-fn body(plan: &Plan<'_>, response: &Response) -> Finding {
-    if !plan.reads_body() {
+fn body(expect: &Expect<'_>, response: &Response) -> Finding {
+    if !expect.reads_text() {
         return None;
     }
     let body = String::from_utf8_lossy(&response.body);
@@ -111,11 +98,11 @@ fn body(plan: &Plan<'_>, response: &Response) -> Finding {
     } else {
         format!("in the body of {} bytes from {}", response.body_bytes, response.remote)
     };
-    let finding = if let Some(text) = plan.body_contains.filter(|text| !body.contains(text)) {
+    let finding = if let Some(text) = expect.body_contains.as_ref().filter(|text| !body.contains(&***text)) {
         ("body-text-missing", format!("`{text}` is not {read}"))
-    } else if let Some(text) = plan.body_not_contains.filter(|text| body.contains(text)) {
+    } else if let Some(text) = expect.body_not_contains.as_ref().filter(|text| body.contains(&***text)) {
         ("body-text-forbidden", format!("`{text}` is {read}"))
-    } else if let Some(pattern) = plan.body_regex.filter(|pattern| !matches(pattern, &body)) {
+    } else if let Some(pattern) = expect.body_regex.as_ref().filter(|pattern| !matches(pattern, &body)) {
         ("body-pattern-missing", format!("`{pattern}` matches nothing {read}"))
     } else {
         return None;
@@ -128,18 +115,13 @@ fn matches(pattern: &str, body: &str) -> bool {
     regex_lite::Regex::new(pattern).is_ok_and(|regex| regex.is_match(body))
 }
 
-fn slowness(plan: &Plan<'_>, progress: Progress) -> Finding {
-    let limit_ms = plan.degraded_above_ms.filter(|limit| progress.elapsed_us > u64::from(*limit) * 1_000)?;
-    let message = format!("answered in {} ms, slower than {limit_ms} ms", progress.elapsed_us / 1_000);
-    Some((Status::Degraded, "slow", message))
-}
-
-fn certificate(plan: &Plan<'_>, days_left: Option<i64>) -> Finding {
-    let message = certificate_expiring(days_left?, plan.certificate_days_min?)?;
+fn certificate(expect: &Expect<'_>, days_left: Option<i64>) -> Finding {
+    let message = certificate_expiring(days_left?, expect.certificate_days_min?)?;
     Some((Status::Degraded, "certificate-expiring", message))
 }
 
-fn place(response: &Response, progress: Progress) -> String {
+/// Where an answer came from, and after what time.
+pub fn place(response: &Response, progress: Progress) -> String {
     format!("from {} after {} ms", response.remote, progress.elapsed_us / 1_000)
 }
 
