@@ -9,6 +9,7 @@ packages=(
   chrony                          # a time server for the ntp check
   curl
   iproute2                        # network namespaces of the tests that cut routes
+  mosquitto                       # a broker for the mqtt check
   nginx-light                     # the watched sites
   openssl                         # speaks versions of TLS that nobody should speak any more
   postgresql                      # the second engine of the store

@@ -5,7 +5,9 @@ set -euo pipefail
 
 target=${CARGO_TARGET_DIR:-target}
 venv=$target/python
-[ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import standardwebhooks, google.protobuf, opentelemetry.proto' 2>/dev/null && exit 0
+[ -x "$venv/bin/python" ] && "$venv/bin/python" -c \
+  'import standardwebhooks, google.protobuf, opentelemetry.proto' 2>/dev/null && exit 0
 mkdir -p "$target"
 /usr/bin/python3 -m venv --system-site-packages "$venv"
-"$venv/bin/python" -m pip --quiet --disable-pip-version-check install 'standardwebhooks>=1,<2' 'opentelemetry-proto>=1.30,<2'
+"$venv/bin/python" -m pip --quiet --disable-pip-version-check install \
+  'standardwebhooks>=1,<2' 'opentelemetry-proto>=1.30,<2'

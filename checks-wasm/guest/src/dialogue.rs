@@ -112,6 +112,22 @@ impl Dialogue {
         self.hear(Until::Count(count), count, what)
     }
 
+    /// So many bytes more of an answer that has begun. That nothing comes is the lack of its end, too.
+    ///
+    /// # Errors
+    /// When fewer come.
+    pub fn more(&self, count: u32, what: &str) -> Said<Vec<u8>> {
+        self.bytes(count, what).map_err(|wrong| match wrong {
+            Wrong::Failed(failure) if failure.code == "connection-closed" => {
+                down("answer-incomplete", format!("the connection was closed before {what}"))
+            }
+            Wrong::Failed(failure) if failure.code.ends_with("-timeout") => {
+                down("answer-incomplete", format!("the time was over before {what}"))
+            }
+            other => other,
+        })
+    }
+
     /// What comes until the other side closes.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 mod chrony;
 mod command;
+mod mosquitto;
 mod named;
 mod nginx;
 mod openssl;
@@ -15,7 +16,8 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, mpsc};
+use std::thread;
 
 use anyhow::{Context, anyhow, bail};
 use farwatch_proto::time::UnixMs;
@@ -55,6 +57,7 @@ type Start = fn(&Setup) -> anyhow::Result<Running>;
 /// The kinds, with the program whose version `make servers` shows.
 pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("chrony", chrony::start, &["chronyd", "-v"]),
+    ("mosquitto", mosquitto::start, &["mosquitto", "-h"]),
     ("named", named::start, &["named", "-v"]),
     ("nginx", nginx::start, &["nginx", "-v"]),
     ("nobody", nobody, &[]),
@@ -99,7 +102,7 @@ fn start(setup: &Setup) -> anyhow::Result<Running> {
         let kinds: Vec<_> = KINDS.iter().map(|(kind, ..)| *kind).collect();
         bail!("`{}` is no kind of server; there are {}", setup.kind, kinds.join(", "));
     };
-    start(setup).with_context(|| format!("cannot start {}", setup.kind))
+    start_to_stay(*start, setup).with_context(|| format!("cannot start {}", setup.kind))
 }
 
 /// The version of the program behind a kind, as it tells it by itself: the first line in which there is a number.
@@ -118,6 +121,20 @@ pub fn version(kind: &str) -> anyhow::Result<String> {
     let line = told.lines().find(|line| line.contains(|c: char| c.is_ascii_digit()));
     let line = line.with_context(|| format!("{program} tells no version"))?;
     Ok(line.trim().chars().take(VERSION_MAX).collect())
+}
+
+/// Starts it in a thread that stays. A server ends with the thread that started it, and those that play cases end as soon
+/// as no case is left for them, while others still play.
+fn start_to_stay(start: Start, setup: &Setup) -> anyhow::Result<Running> {
+    let (sender, started) = mpsc::sync_channel(1);
+    let setup = setup.clone();
+    thread::spawn(move || {
+        let _ = sender.send(start(&setup));
+        loop {
+            thread::park();
+        }
+    });
+    started.recv().context("it broke down while it started")?
 }
 
 /// The settings of a kind.
