@@ -12,8 +12,11 @@ pub fn python(program: &str) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// In the target directory: the one that is set, or the one this test was built in.
-fn interpreter() -> anyhow::Result<PathBuf> {
+/// The interpreter, in the target directory: the one that is set, or the one this test was built in.
+///
+/// # Errors
+/// When there is none.
+pub fn interpreter() -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe()?;
     let set = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let directories = set.iter().map(PathBuf::as_path).chain(this.ancestors().skip(1));

@@ -174,6 +174,13 @@ impl Service {
         }
     }
 
+    /// The host as a URL has it, with its port unless that is the usual one.
+    pub fn authority(&self, usual_port: u16) -> String {
+        let is_bare_address = self.host.contains(':') && !self.host.starts_with('[');
+        let host = if is_bare_address { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == usual_port { host } else { format!("{host}:{}", self.port) }
+    }
+
     /// Turns to TLS, now that the server has agreed to it.
     ///
     /// # Errors

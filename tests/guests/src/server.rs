@@ -8,9 +8,11 @@ mod mosquitto;
 mod named;
 mod nginx;
 mod openssl;
+mod python;
 mod scripted;
 mod staple;
 mod weak_key;
+mod websocket;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -63,6 +65,7 @@ pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("nobody", nobody, &[]),
     ("openssl", openssl::start, &["openssl", "version"]),
     ("scripted", scripted::start, &[]),
+    ("websocket", websocket::start, websocket::VERSION),
 ];
 
 /// Nobody listens there.
