@@ -4,6 +4,7 @@
 
 mod chrony;
 mod command;
+mod grpc;
 mod mosquitto;
 mod named;
 mod nginx;
@@ -59,6 +60,7 @@ type Start = fn(&Setup) -> anyhow::Result<Running>;
 /// The kinds, with the program whose version `make servers` shows.
 pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("chrony", chrony::start, &["chronyd", "-v"]),
+    ("grpc", grpc::start, grpc::VERSION),
     ("mosquitto", mosquitto::start, &["mosquitto", "-h"]),
     ("named", named::start, &["named", "-v"]),
     ("nginx", nginx::start, &["nginx", "-v"]),
