@@ -15,6 +15,7 @@ packages=(
   postgresql                      # the second engine of the store
   python3-aiosmtpd                # the mail server
   python3-venv                    # a place for the webhook verifier
+  rabbitmq-server                 # a broker for the amqp check
   util-linux                      # setpriv: servers that die with their test
 )
 bench_packages=(

@@ -34,6 +34,20 @@ impl Server {
     /// # Errors
     /// When it is not installed, ends at once or is not ready in time.
     pub fn start(
+        program: (&str, &str),
+        arguments: &[&str],
+        directory: TempDir,
+        ready: impl FnMut() -> anyhow::Result<bool>,
+    ) -> anyhow::Result<Self> {
+        Self::start_within(PATIENCE, program, arguments, directory, ready)
+    }
+
+    /// The same with another patience.
+    ///
+    /// # Errors
+    /// When it is not installed, ends at once or is not ready in time.
+    pub fn start_within(
+        patience: Duration,
         (program, package): (&str, &str),
         arguments: &[&str],
         directory: TempDir,
@@ -52,18 +66,18 @@ impl Server {
             .spawn()
             .context("setpriv cannot be started; install the Debian package util-linux")?;
         let mut server = Self { child, directory };
-        server.await_ready(program, package, ready)?;
+        server.await_ready(patience, (program, package), ready)?;
         Ok(server)
     }
 
     fn await_ready(
         &mut self,
-        program: &str,
-        package: &str,
+        patience: Duration,
+        (program, package): (&str, &str),
         mut ready: impl FnMut() -> anyhow::Result<bool>,
     ) -> anyhow::Result<()> {
         let log = self.directory.path().join("log");
-        eventually(&format!("{program} to serve"), PATIENCE, || {
+        eventually(&format!("{program} to serve"), patience, || {
             if let Some(status) = self.child.try_wait()? {
                 let said = fs::read_to_string(&log)?;
                 bail!("{program} of the Debian package {package} ended with {status}: {said}");

@@ -10,6 +10,7 @@ mod named;
 mod nginx;
 mod openssl;
 mod python;
+mod rabbitmq;
 mod scripted;
 mod staple;
 mod weak_key;
@@ -66,6 +67,7 @@ pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("nginx", nginx::start, &["nginx", "-v"]),
     ("nobody", nobody, &[]),
     ("openssl", openssl::start, &["openssl", "version"]),
+    ("rabbitmq", rabbitmq::start, &["dpkg-query", "-W", "rabbitmq-server"]),
     ("scripted", scripted::start, &[]),
     ("websocket", websocket::start, websocket::VERSION),
 ];
