@@ -5,6 +5,7 @@
 
 mod certificate;
 mod der;
+mod rsa;
 mod signature;
 
 use sha1::{Digest, Sha1};

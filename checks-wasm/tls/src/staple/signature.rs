@@ -3,10 +3,10 @@
 //! It only verifies, and what it does not know it does not believe.
 
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
-use rsa::{BoxedUint, Pkcs1v15Sign, PublicKey};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::der::{self, OBJECT_ID, Reader, SEQUENCE};
+use super::rsa;
 
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const ELLIPTIC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
@@ -23,13 +23,6 @@ const ALGORITHMS: [(&[u8], bool, Hash); 6] = [
     (&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04], false, Hash::Sha512),
 ];
 
-/// The largest RSA key that is computed with, in bits: beyond it a run would take too long, and no issuer goes there.
-const RSA_BITS_MAX: usize = 8_192;
-/// And the least: others can find the private half of a shorter one.
-const RSA_BITS_MIN: usize = 2_048;
-/// The largest exponent of an RSA key, in bytes: all use 65,537, and a long one would take too long.
-const RSA_EXPONENT_BYTES_MAX: usize = 4;
-
 #[derive(Debug, Clone, Copy)]
 enum Hash {
     Sha256,
@@ -38,6 +31,15 @@ enum Hash {
 }
 
 impl Hash {
+    /// What stands before a digest that is signed by RSA (RFC 8017, section 9.2).
+    const fn name(self) -> &'static [u8] {
+        match self {
+            Self::Sha256 => &[0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20],
+            Self::Sha384 => &[0x30, 0x41, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2, 5, 0, 4, 0x30],
+            Self::Sha512 => &[0x30, 0x51, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 3, 5, 0, 4, 0x40],
+        }
+    }
+
     fn of(self, bytes: &[u8]) -> Vec<u8> {
         match self {
             Self::Sha256 => Sha256::digest(bytes).to_vec(),
@@ -90,7 +92,7 @@ impl<'a> Signed<'a> {
         };
         let digest = || hash.of(self.body);
         match (key.algorithm, key.curve) {
-            (RSA, _) if *is_rsa => is_by_rsa(key.bits, *hash, &digest(), self.signature),
+            (RSA, _) if *is_rsa => rsa::is_signed(key.bits, hash.name(), &digest(), self.signature),
             (ELLIPTIC, Some(P256)) if !is_rsa => {
                 let verifier = p256::ecdsa::VerifyingKey::from_sec1_bytes(key.bits);
                 let signature = p256::ecdsa::DerSignature::try_from(self.signature);
@@ -106,26 +108,4 @@ impl<'a> Signed<'a> {
             _ => false,
         }
     }
-}
-
-fn is_by_rsa(key: &[u8], hash: Hash, digest: &[u8], signature: &[u8]) -> bool {
-    let scheme = match hash {
-        Hash::Sha256 => Pkcs1v15Sign::new::<Sha256>(),
-        Hash::Sha384 => Pkcs1v15Sign::new::<Sha384>(),
-        Hash::Sha512 => Pkcs1v15Sign::new::<Sha512>(),
-    };
-    rsa_key(key).is_some_and(|key| key.verify(scheme, digest, signature).is_ok())
-}
-
-fn rsa_key(key: &[u8]) -> Option<PublicKey> {
-    let mut numbers = Reader::new(key).within(SEQUENCE)?;
-    let mut number =
-        || numbers.next(der::INTEGER).map(|number| number.content.strip_prefix(&[0]).unwrap_or(number.content));
-    let (modulus, exponent) = (number()?, number()?);
-    if modulus.is_empty() || modulus.len() * 8 > RSA_BITS_MAX || !(1..=RSA_EXPONENT_BYTES_MAX).contains(&exponent.len())
-    {
-        return None;
-    }
-    let [modulus, exponent] = [modulus, exponent].map(BoxedUint::from_be_slice_vartime);
-    PublicKey::new_with_size_limits(modulus, exponent, RSA_BITS_MIN..=RSA_BITS_MAX).ok()
 }
