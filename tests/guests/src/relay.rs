@@ -1,10 +1,12 @@
-//! What happens on the way between a check and its server: a relay over TCP that holds up, cuts, garbles or swallows what the
-//! server says.
+//! What happens on the way between a check and its server: a relay over TCP and UDP that holds up, cuts, garbles or swallows
+//! what the server says.
 //!
 //! So that every protocol meets every mishap in the middle of a real server's answer.
 
+mod datagrams;
+
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
@@ -15,28 +17,32 @@ const CHUNK_BYTES: usize = 4_096;
 /// What comes instead of what the server said: no protocol's words, and no text in UTF-8.
 const GARBAGE: &[u8] = b"\xff\xfe\x00garbage\x00\xff\r\n";
 
-/// What happens to what the server says.
+/// What happens to what the server says; over UDP, to each of its datagrams.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mishap {
     /// It comes so much later, once.
     #[serde(default)]
     pub delay_ms: u64,
-    /// The connection is closed after so many bytes of it.
+    /// The connection is closed after so many bytes of it, and a datagram has no more.
     pub cut_after_bytes: Option<usize>,
-    /// Nothing more comes after so many bytes of it, and the connection stays open.
+    /// Nothing more comes after so many bytes of it, and the connection stays open. No datagram comes at all.
     pub silent_after_bytes: Option<usize>,
     /// After so many bytes of it comes something else, without end.
     pub garbage_after_bytes: Option<usize>,
 }
+
+/// How often a port is looked for that is free for both TCP and UDP.
+const PORTS_TRIED: usize = 20;
 
 /// Opens a relay to that server. It ends with the process.
 ///
 /// # Errors
 /// When there is no port left.
 pub fn open(server: SocketAddr, mishap: Mishap) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let (listener, socket) = bind()?;
     let address = listener.local_addr()?;
+    datagrams::serve(socket, server, mishap.clone());
     thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
             let mishap = mishap.clone();
@@ -44,6 +50,17 @@ pub fn open(server: SocketAddr, mishap: Mishap) -> anyhow::Result<SocketAddr> {
         }
     });
     Ok(address)
+}
+
+/// One port over both TCP and UDP.
+fn bind() -> anyhow::Result<(TcpListener, UdpSocket)> {
+    for _ in 0..PORTS_TRIED {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        if let Ok(socket) = UdpSocket::bind(listener.local_addr()?) {
+            return Ok((listener, socket));
+        }
+    }
+    anyhow::bail!("no port is free for both TCP and UDP")
 }
 
 /// Until either side has had enough. A side that is gone is what the check is tested with, so errors end it quietly.

@@ -12,6 +12,7 @@ mod openssl;
 mod python;
 mod rabbitmq;
 mod scripted;
+mod scripted_udp;
 mod staple;
 mod weak_key;
 mod websocket;
@@ -69,6 +70,7 @@ pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("openssl", openssl::start, &["openssl", "version"]),
     ("rabbitmq", rabbitmq::start, &["dpkg-query", "-W", "rabbitmq-server"]),
     ("scripted", scripted::start, &[]),
+    ("scripted_udp", scripted_udp::start, &[]),
     ("websocket", websocket::start, websocket::VERSION),
 ];
 

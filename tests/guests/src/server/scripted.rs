@@ -72,7 +72,8 @@ fn hear(peer: &mut TcpStream, text: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-fn bytes(digits: &str) -> std::io::Result<Vec<u8>> {
+/// The bytes that hex digits stand for.
+pub(super) fn bytes(digits: &str) -> std::io::Result<Vec<u8>> {
     let digits: String = digits.split_whitespace().collect();
     let pair = |at: usize| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
     (0..digits.len()).step_by(2).map(|at| pair(at).ok_or_else(|| std::io::Error::other("not hex digits"))).collect()
