@@ -95,8 +95,7 @@ pub fn get(setup: &Setup) -> anyhow::Result<Arc<Running>> {
         .entry(format!("{setup:?}"))
         .or_default()
         .clone();
-    let started = cell.get_or_init(|| start(setup).map(Arc::new).map_err(|error| format!("{error:#}")));
-    started.clone().map_err(|error| anyhow!(error))
+    cell.get_or_init(|| start_for_good(setup)).clone().map_err(|error| anyhow!(error))
 }
 
 /// Ends all servers: those that hold processes would leave them behind.
@@ -104,6 +103,22 @@ pub fn end_all() {
     if let Ok(mut running) = RUNNING.lock() {
         running.clear();
     }
+}
+
+/// Starts a server on a thread that never ends. The kernel ends a server with the thread that started it, and those that
+/// play cases come and go.
+fn start_for_good(setup: &Setup) -> Result<Arc<Running>, String> {
+    let (tells, hears) = mpsc::channel();
+    let setup = setup.clone();
+    thread::spawn(move || {
+        let started = start(&setup).map(Arc::new).map_err(|error| format!("{error:#}"));
+        // Whoever wanted it waits for it.
+        let _ = tells.send(started);
+        loop {
+            thread::park();
+        }
+    });
+    hears.recv().unwrap_or_else(|_| Err("it broke down while it was started".to_owned()))
 }
 
 fn start(setup: &Setup) -> anyhow::Result<Running> {
