@@ -11,6 +11,7 @@ packages=(
   iproute2                        # network namespaces of the tests that cut routes
   mosquitto                       # a broker for the mqtt check
   nginx-light                     # the watched sites
+  openssh-server                  # a server for the ssh check
   openssl                         # speaks versions of TLS that nobody should speak any more
   postgresql                      # the second engine of the store
   python3-aiosmtpd                # the mail server

@@ -11,6 +11,7 @@ use crate::secret::Secret;
 use crate::wit::exports::farwatch::check::check::RunContext;
 use crate::wit::farwatch::check::tcp::{Evidence, Target, TlsOptions};
 use crate::wit::farwatch::check::types::{Attribute, ClientIdentity, IpVersion, Outcome, Problem, Status};
+use crate::wit::farwatch::check::udp;
 
 /// The fields that every service has.
 pub const FIELDS: &[&str] = &[
@@ -25,10 +26,14 @@ pub const FIELDS: &[&str] = &[
     "certificate_days_min",
     "degraded_above_ms",
 ];
+/// The fields of a service that TLS has no part in.
+pub const PLAIN_FIELDS: &[&str] = &["host", "port", "ip_version", "degraded_above_ms"];
 /// No certificate is good for longer than that.
 const CERTIFICATE_DAYS_MAX: u64 = 3_650;
 /// A chain of certificates in PEM.
 const CERTIFICATE_MAX: usize = 16 << 10;
+/// A datagram that is lost is sent again after this: the timeout of a check is longer.
+const RESEND_AFTER_MS: u32 = 1_000;
 /// Where the schema of a module has the fields of its service.
 const PLACE: &str = "\"$service\": {},";
 
@@ -146,6 +151,23 @@ impl Kind {
 }
 
 impl Service {
+    /// Reads the fields of a service that TLS has no part in, for its protocol encrypts by itself or not at all. It listens
+    /// at this port by convention.
+    pub fn without_tls(fields: &mut Fields<'_>, port: u16) -> Self {
+        Self {
+            host: fields.host("host").unwrap_or_default().to_owned(),
+            port: fields.port().unwrap_or(port),
+            ip_version: fields.ip_version(),
+            security: Security::None,
+            verify_tls: true,
+            server_name: None,
+            client: None,
+            certificate_days_min: None,
+            degraded_above_ms: fields.limit_ms("degraded_above_ms"),
+            alpn: &[],
+        }
+    }
+
     /// Opens a connection, holds the conversation, and judges what came of it.
     ///
     /// # Errors
@@ -179,6 +201,30 @@ impl Service {
         let is_bare_address = self.host.contains(':') && !self.host.starts_with('[');
         let host = if is_bare_address { format!("[{}]", self.host) } else { self.host.clone() };
         if self.port == usual_port { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// What to connect to.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The probe for a datagram, where the protocol has them too. One that is lost is sent again.
+    pub fn datagram<'a>(&'a self, datagram: &'a [u8], timeout_ms: u32) -> udp::Request<'a> {
+        let Self { host, port, ip_version, .. } = self;
+        let (port, ip_version, resend_after_ms) = (*port, *ip_version, Some(RESEND_AFTER_MS));
+        udp::Request { host, port, ip_version, datagram, resend_after_ms, timeout_ms }
+    }
+
+    /// Judges what was found over UDP.
+    ///
+    /// # Errors
+    /// Why nothing can be said of the server.
+    pub fn judge_datagram(&self, response: &udp::Response, said: Said<Heard>) -> Result<Outcome, Problem> {
+        let evidence = Evidence { remote: response.remote.clone(), times: response.times, tls: None };
+        match said {
+            Ok(heard) => Ok(self.judge(&evidence, heard, 0)),
+            Err(wrong) => ended(wrong, Some(&evidence)),
+        }
     }
 
     /// Turns to TLS, now that the server has agreed to it.
