@@ -17,6 +17,7 @@ packages=(
   python3-aiosmtpd                # the mail server
   python3-venv                    # a place for the webhook verifier
   rabbitmq-server                 # a broker for the amqp check
+  snmpd                           # an agent for the snmp check
   util-linux                      # setpriv: servers that die with their test
 )
 bench_packages=(

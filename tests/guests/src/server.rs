@@ -13,6 +13,7 @@ mod python;
 mod rabbitmq;
 mod scripted;
 mod scripted_udp;
+mod snmpd;
 mod sshd;
 mod staple;
 mod weak_key;
@@ -72,6 +73,7 @@ pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("rabbitmq", rabbitmq::start, &["dpkg-query", "-W", "rabbitmq-server"]),
     ("scripted", scripted::start, &[]),
     ("scripted_udp", scripted_udp::start, &[]),
+    ("snmpd", snmpd::start, &["snmpd", "-v"]),
     ("sshd", sshd::start, &["ssh", "-V"]),
     ("websocket", websocket::start, websocket::VERSION),
 ];
