@@ -9,6 +9,8 @@ packages=(
   chrony                          # a time server for the ntp check
   curl
   iproute2                        # network namespaces of the tests that cut routes
+  kamailio                        # a server for the sip check
+  kamailio-tls-modules            # the same over TLS
   mosquitto                       # a broker for the mqtt check
   nginx-light                     # the watched sites
   openssh-server                  # a server for the ssh check

@@ -90,6 +90,15 @@ impl Server {
         Pid::from_raw(self.child.id().cast_signed()).context("the server has no process id")
     }
 
+    /// Asks it to end, and waits until it has: for a server whose children end with it only then.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn end(&mut self) -> anyhow::Result<()> {
+        kill_process(self.pid()?, Signal::TERM)?;
+        eventually("a server to end", PATIENCE, || Ok(self.child.try_wait()?.map(drop)))
+    }
+
     /// Stops it in the middle of whatever it does, so that it answers nothing any more, or has it go on.
     ///
     /// # Errors

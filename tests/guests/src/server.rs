@@ -5,6 +5,7 @@
 mod chrony;
 mod command;
 mod grpc;
+mod kamailio;
 mod mosquitto;
 mod named;
 mod nginx;
@@ -65,6 +66,7 @@ type Start = fn(&Setup) -> anyhow::Result<Running>;
 pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("chrony", chrony::start, &["chronyd", "-v"]),
     ("grpc", grpc::start, grpc::VERSION),
+    ("kamailio", kamailio::start, &["kamailio", "-v"]),
     ("mosquitto", mosquitto::start, &["mosquitto", "-h"]),
     ("named", named::start, &["named", "-v"]),
     ("nginx", nginx::start, &["nginx", "-v"]),
