@@ -85,7 +85,7 @@ pub struct Form {
 }
 
 /// How deep brackets and braces are nested, outside of texts. Of what is no JSON it may say anything.
-pub(crate) fn nesting(json: &[u8]) -> usize {
+pub fn nesting(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let mut in_text = false;
     let mut bytes = json.iter();

@@ -12,6 +12,7 @@ mod nginx;
 mod openssl;
 mod python;
 mod rabbitmq;
+mod rdap;
 mod scripted;
 mod scripted_udp;
 mod snmpd;
@@ -73,6 +74,7 @@ pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("nobody", nobody, &[]),
     ("openssl", openssl::start, &["openssl", "version"]),
     ("rabbitmq", rabbitmq::start, &["dpkg-query", "-W", "rabbitmq-server"]),
+    ("rdap", rdap::start, &["nginx", "-v"]),
     ("scripted", scripted::start, &[]),
     ("scripted_udp", scripted_udp::start, &[]),
     ("snmpd", snmpd::start, &["snmpd", "-v"]),
