@@ -118,6 +118,7 @@ fn request(url: &str) -> Request {
         body: None,
         version: Version::Automatic,
         verify_tls: false,
+        client: None,
         ip_version: None,
         max_body_bytes: MAX_BODY_BYTES,
         timeout_ms: TIMEOUT_MS,

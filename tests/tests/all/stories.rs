@@ -17,6 +17,7 @@ mod outages;
 mod protocols;
 mod restored;
 mod sanity;
+mod secrets;
 mod starts;
 mod tcp;
 mod telemetry;
