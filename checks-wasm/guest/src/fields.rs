@@ -212,6 +212,16 @@ impl<'a> Fields<'a> {
         number
     }
 
+    /// A number, with a fraction or without.
+    pub fn decimal(&mut self, field: &str) -> Option<f64> {
+        let value = self.get(field)?;
+        let number = value.as_f64().filter(|number| number.is_finite());
+        if number.is_none() {
+            self.wrong_type(field, "a number", value);
+        }
+        number
+    }
+
     /// A text that must be there. `what` says what it is for.
     pub fn needed(&mut self, field: &str, what: &str, max: usize) -> Option<&'a str> {
         if self.get(field).is_none() {

@@ -140,7 +140,11 @@ impl Kind {
         let words: Vec<_> = self.securities().iter().map(|(word, _)| format!("\"{word}\"")).collect();
         let usual = WORDS.iter().find(|(_, security)| *security == self.security).map_or("none", |(word, _)| word);
         let port = if self.security == Security::Tls { self.tls_port } else { self.port };
-        let ports = format!("{} without TLS from the first byte, {} with it", self.port, self.tls_port);
+        let ports = if self.port == self.tls_port {
+            self.port.to_string()
+        } else {
+            format!("{} without TLS from the first byte, {} with it", self.port, self.tls_port)
+        };
         let properties = include_str!("service.json")
             .replace("\"$securities\"", &words.join(", "))
             .replace("$security", usual)
