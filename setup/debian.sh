@@ -15,7 +15,7 @@ packages=(
   nginx-light                     # the watched sites
   openssh-server                  # a server for the ssh check
   openssl                         # speaks versions of TLS that nobody should speak any more
-  postgresql                      # the second engine of the store
+  postgresql                      # the second engine of the store, and a database for the postgres check
   python3-aiosmtpd                # the mail server
   python3-venv                    # a place for the webhook verifier
   rabbitmq-server                 # a broker for the amqp check

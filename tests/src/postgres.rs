@@ -4,6 +4,8 @@
 //! what to install. A guard process ends the server and removes its directory when the test process ends, however
 //! it ends.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -13,9 +15,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
+use crate::certificate::Certificate;
 use crate::nginx::free_address;
 use crate::wait::eventually;
 
@@ -51,6 +54,19 @@ pub enum Durability {
     Safe,
 }
 
+/// What a server is told before it listens, beyond the usual.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// Statements, one a line: users, tables.
+    pub statements: &'a str,
+    /// Lines of `pg_hba.conf`, for connections over TCP.
+    pub rules: &'a str,
+    /// It speaks TLS with this.
+    pub certificate: Option<&'a Certificate>,
+    /// It waits for the log of another server for ever, and takes no writes.
+    pub is_standby: bool,
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct Postgres {
@@ -79,15 +95,23 @@ impl Postgres {
 
     /// Starts a server of its own. It ends when this value is dropped, or with the process.
     pub fn start(durability: Durability) -> anyhow::Result<Self> {
-        Self::start_at(durability, None)
+        Self::start_at(durability, None, None)
     }
 
     /// The same, reached by TCP on loopback too, where a relay can stand between.
     pub fn start_on_loopback(durability: Durability) -> anyhow::Result<Self> {
-        Self::start_at(durability, Some(free_address()?))
+        Self::start_at(durability, Some(free_address()?), None)
     }
 
-    fn start_at(durability: Durability, address: Option<SocketAddr>) -> anyhow::Result<Self> {
+    /// Starts a server on loopback that was told something before.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_told(told: Told<'_>) -> anyhow::Result<Self> {
+        Self::start_at(Durability::Fast, Some(free_address()?), Some(told))
+    }
+
+    fn start_at(durability: Durability, address: Option<SocketAddr>, told: Option<Told<'_>>) -> anyhow::Result<Self> {
         let binaries = find_binaries()?;
         let runner = Runner::of_this_process()?;
         let directory = TempDir::with_prefix("farwatch-postgres-")?;
@@ -97,6 +121,9 @@ impl Postgres {
         initdb.arg("--pgdata").arg(&data).args(["--username", DATABASE_USER, "--auth", "trust", "--no-sync"]);
         initdb.args(["--encoding", "UTF8", "--no-locale"]);
         run(&mut initdb).context("initdb")?;
+        if let Some(told) = told {
+            tell(&runner, &binaries, &data, told)?;
+        }
         let guard = spawn_guard(&runner, &binaries, directory.path(), durability, address)?;
         let (databases, guard) = (AtomicU32::new(0), Mutex::new(guard));
         let server = Self { binaries, directory: directory.keep(), address, databases, guard };
@@ -182,6 +209,15 @@ impl Runner {
         Ok(())
     }
 
+    fn give_file(&self, path: &Path, text: &str) -> anyhow::Result<()> {
+        std::fs::write(path, text)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        if let Some((user, group)) = self.become_user {
+            chown(path, Some(user), Some(group))?;
+        }
+        Ok(())
+    }
+
     /// The words that run a program as that user, and end it when its parent is killed.
     fn words(&self) -> Vec<String> {
         let mut words = vec!["setpriv".to_owned(), "--pdeathsig=KILL".to_owned()];
@@ -197,6 +233,30 @@ impl Runner {
         command.args(&words[1..]).arg(program).current_dir("/");
         command
     }
+}
+
+/// Before the server listens for the first time: files of its own, and statements in a server for nobody else.
+fn tell(runner: &Runner, binaries: &Path, data: &Path, told: Told<'_>) -> anyhow::Result<()> {
+    if let Some(certificate) = told.certificate {
+        runner.give_file(&data.join("chain.pem"), &certificate.chain_pem)?;
+        runner.give_file(&data.join("key.pem"), &certificate.key_pem)?;
+        let mut file = OpenOptions::new().append(true).open(data.join("postgresql.conf"))?;
+        file.write_all(b"\nssl=on\nssl_cert_file='chain.pem'\nssl_key_file='key.pem'\n")?;
+    }
+    let mut alone = runner.command(&binaries.join("postgres"));
+    alone.args(["--single", "-F", "-D"]).arg(data).arg("postgres");
+    let mut alone = alone.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    // Dropped at once, for it ends with its input.
+    alone.stdin.take().context("its input is piped")?.write_all(told.statements.as_bytes())?;
+    let said = String::from_utf8_lossy(&alone.wait_with_output()?.stderr).into_owned();
+    ensure!(!said.contains("ERROR") && !said.contains("FATAL"), "the server does not take its statements: {said}");
+    // Whoever starts it is let in over its socket.
+    let rules = format!("local all all trust\n{}", told.rules);
+    runner.give_file(&data.join("pg_hba.conf"), &rules)?;
+    if told.is_standby {
+        runner.give_file(&data.join("standby.signal"), "")?;
+    }
+    Ok(())
 }
 
 fn spawn_guard(

@@ -10,6 +10,7 @@ mod mosquitto;
 mod named;
 mod nginx;
 mod openssl;
+mod postgres;
 mod python;
 mod rabbitmq;
 mod rdap;
@@ -73,6 +74,7 @@ pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("nginx", nginx::start, &["nginx", "-v"]),
     ("nobody", nobody, &[]),
     ("openssl", openssl::start, &["openssl", "version"]),
+    ("postgres", postgres::start, &["psql", "--version"]),
     ("rabbitmq", rabbitmq::start, &["dpkg-query", "-W", "rabbitmq-server"]),
     ("rdap", rdap::start, &["nginx", "-v"]),
     ("scripted", scripted::start, &[]),
