@@ -11,6 +11,7 @@ packages=(
   iproute2                        # network namespaces of the tests that cut routes
   kamailio                        # a server for the sip check
   kamailio-tls-modules            # the same over TLS
+  mariadb-server                  # a database for the mysql check
   mosquitto                       # a broker for the mqtt check
   nginx-light                     # the watched sites
   openssh-server                  # a server for the ssh check

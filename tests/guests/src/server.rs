@@ -6,6 +6,7 @@ mod chrony;
 mod command;
 mod grpc;
 mod kamailio;
+mod mariadb;
 mod mosquitto;
 mod named;
 mod nginx;
@@ -69,6 +70,7 @@ pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("chrony", chrony::start, &["chronyd", "-v"]),
     ("grpc", grpc::start, grpc::VERSION),
     ("kamailio", kamailio::start, &["kamailio", "-v"]),
+    ("mariadb", mariadb::start, &["mariadbd", "--version"]),
     ("mosquitto", mosquitto::start, &["mosquitto", "-h"]),
     ("named", named::start, &["named", "-v"]),
     ("nginx", nginx::start, &["nginx", "-v"]),
