@@ -15,6 +15,7 @@ mod postgres;
 mod python;
 mod rabbitmq;
 mod rdap;
+mod redis;
 mod scripted;
 mod scripted_udp;
 mod snmpd;
@@ -79,6 +80,7 @@ pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("postgres", postgres::start, &["psql", "--version"]),
     ("rabbitmq", rabbitmq::start, &["dpkg-query", "-W", "rabbitmq-server"]),
     ("rdap", rdap::start, &["nginx", "-v"]),
+    ("redis", redis::start, &["redis-server", "--version"]),
     ("scripted", scripted::start, &[]),
     ("scripted_udp", scripted_udp::start, &[]),
     ("snmpd", snmpd::start, &["snmpd", "-v"]),
