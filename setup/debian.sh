@@ -21,6 +21,7 @@ packages=(
   python3-venv                    # a place for the webhook verifier
   rabbitmq-server                 # a broker for the amqp check
   redis-server                    # a server for the redis check
+  slapd                           # a directory for the ldap check
   snmpd                           # an agent for the snmp check
   util-linux                      # setpriv: servers that die with their test
 )

@@ -18,6 +18,7 @@ mod rdap;
 mod redis;
 mod scripted;
 mod scripted_udp;
+mod slapd;
 mod snmpd;
 mod sshd;
 mod staple;
@@ -83,6 +84,7 @@ pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("redis", redis::start, &["redis-server", "--version"]),
     ("scripted", scripted::start, &[]),
     ("scripted_udp", scripted_udp::start, &[]),
+    ("slapd", slapd::start, &["slapd", "-VV"]),
     ("snmpd", snmpd::start, &["snmpd", "-v"]),
     ("sshd", sshd::start, &["ssh", "-V"]),
     ("websocket", websocket::start, websocket::VERSION),
