@@ -8,6 +8,7 @@ packages=(
   build-essential                 # C for ring and SQLite
   chrony                          # a time server for the ntp check
   curl
+  dovecot-imapd                   # a mail server for the imap check
   iproute2                        # network namespaces of the tests that cut routes
   kamailio                        # a server for the sip check
   kamailio-tls-modules            # the same over TLS

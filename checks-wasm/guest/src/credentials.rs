@@ -2,6 +2,9 @@
 //!
 //! How a protocol hands them over is its module's business.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::fields::Fields;
 use crate::secret::Secret;
 use crate::service::{Security, Service};
@@ -58,6 +61,11 @@ impl Credentials {
         }
         Ok(password)
     }
+
+    /// What proves who logs in by the mechanism PLAIN of SASL (RFC 4616), in base64.
+    pub fn plain(&self, password: &str) -> String {
+        STANDARD.encode(format!("\0{}\0{password}", self.username))
+    }
 }
 
 /// The schema of a module, with the fields of its credentials where it has the property `$credentials`.
@@ -106,6 +114,13 @@ mod tests {
             let field = found.as_ref().and_then(|problems| problems[0].field.as_deref());
             assert_eq!(field, problem, "{fields}: {found:?}");
         }
+    }
+
+    #[test]
+    fn plain_is_name_and_password_between_zeros() {
+        let said = config(r#""username": "anna", "password": {"secret": "pw"}"#);
+        let config = reread::<Config>(&judge::<Config>(&said).unwrap()).unwrap();
+        assert_eq!(config.0.unwrap().plain("geheim"), "AGFubmEAZ2VoZWlt");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod chrony;
 mod command;
+mod dovecot;
 mod grpc;
 mod kamailio;
 mod mariadb;
@@ -70,6 +71,7 @@ type Start = fn(&Setup) -> anyhow::Result<Running>;
 /// The kinds, with the program whose version `make servers` shows.
 pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("chrony", chrony::start, &["chronyd", "-v"]),
+    ("dovecot", dovecot::start, &["dovecot", "--version"]),
     ("grpc", grpc::start, grpc::VERSION),
     ("kamailio", kamailio::start, &["kamailio", "-v"]),
     ("mariadb", mariadb::start, &["mariadbd", "--version"]),
