@@ -8,7 +8,7 @@ packages=(
   build-essential                 # C for ring and SQLite
   chrony                          # a time server for the ntp check
   curl
-  dovecot-imapd                   # a mail server for the imap check
+  dovecot-imapd                   # a mail server for the imap check, and the logins of the smtp check
   iproute2                        # network namespaces of the tests that cut routes
   kamailio                        # a server for the sip check
   kamailio-tls-modules            # the same over TLS
@@ -17,6 +17,7 @@ packages=(
   nginx-light                     # the watched sites
   openssh-server                  # a server for the ssh check
   openssl                         # speaks versions of TLS that nobody should speak any more
+  postfix                         # a mail server for the smtp check
   postgresql                      # the second engine of the store, and a database for the postgres check
   python3-aiosmtpd                # the mail server
   python3-venv                    # a place for the webhook verifier

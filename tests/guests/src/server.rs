@@ -12,6 +12,7 @@ mod mosquitto;
 mod named;
 mod nginx;
 mod openssl;
+mod postfix;
 mod postgres;
 mod python;
 mod rabbitmq;
@@ -33,10 +34,11 @@ use std::process::Command;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, mpsc};
 use std::thread;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use farwatch_proto::time::UnixMs;
 use farwatch_tests::certificate::{Authority, Certificate, Validity, self_signed};
 use farwatch_tests::nginx::free_address;
+use rustix::process::geteuid;
 use serde::de::DeserializeOwned;
 
 use crate::case::Setup;
@@ -80,6 +82,7 @@ pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("nginx", nginx::start, &["nginx", "-v"]),
     ("nobody", nobody, &[]),
     ("openssl", openssl::start, &["openssl", "version"]),
+    ("postfix", postfix::start, &["postconf", "-d", "mail_version"]),
     ("postgres", postgres::start, &["psql", "--version"]),
     ("rabbitmq", rabbitmq::start, &["dpkg-query", "-W", "rabbitmq-server"]),
     ("rdap", rdap::start, &["nginx", "-v"]),
@@ -95,6 +98,12 @@ pub const KINDS: &[(&str, Start, &[&str])] = &[
 /// Nobody listens there.
 fn nobody(_: &Setup) -> anyhow::Result<Running> {
     Ok(Running::new(free_address()?, ()))
+}
+
+/// Some servers change their user in mid-work, and start as root or not at all.
+fn only_as_root(program: &str) -> anyhow::Result<()> {
+    ensure!(geteuid().is_root(), "{program} runs only as root; play these cases as root");
+    Ok(())
 }
 
 type Cell = Arc<OnceLock<Result<Arc<Running>, String>>>;

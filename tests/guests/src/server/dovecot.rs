@@ -26,7 +26,7 @@ const GREETING_LIMIT: Duration = Duration::from_secs(2);
 /// A message is hardly more than nothing: none is ever read.
 const MESSAGE: &str = "From: bob@example.com\nSubject: hello\n\nhello\n";
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {
     /// Which of its ports is spoken to: `imap`, `imaps`, `pop3` or `pop3s`.
@@ -51,6 +51,15 @@ struct Settings {
 /// Starts it.
 pub(super) fn start(setup: &Setup) -> anyhow::Result<Running> {
     serve(&settings(setup)?)
+}
+
+/// Starts one that checks passwords for another server, which asks it at this socket.
+pub(super) fn for_logins(socket: &Path) -> anyhow::Result<Running> {
+    let lines = format!(
+        "auth_mechanisms = plain login\nservice auth {{\nunix_listener {} {{\nmode = 0666\n}}\n}}\n",
+        socket.display()
+    );
+    serve(&Settings { port: "imap".to_owned(), lines, ..Settings::default() })
 }
 
 fn serve(settings: &Settings) -> anyhow::Result<Running> {
