@@ -9,6 +9,7 @@ packages=(
   chrony                          # a time server for the ntp check
   curl
   dovecot-imapd                   # a mail server for the imap check, and the logins of the smtp check
+  dovecot-pop3d                   # the same for the pop3 check
   iproute2                        # network namespaces of the tests that cut routes
   kamailio                        # a server for the sip check
   kamailio-tls-modules            # the same over TLS

@@ -1,0 +1,44 @@
+//! The built-in `pop3` check: logs in to a mail server and asks how much mail there is.
+//!
+//! It fetches no mail and deletes none.
+
+mod answer;
+mod config;
+mod judge;
+mod talk;
+
+use farwatch_guest::check::Check;
+use farwatch_guest::fields::{judge, reread};
+use farwatch_guest::outcome::unreadable;
+use farwatch_guest::{credentials, wit};
+use wit::exports::farwatch::check::check::RunContext;
+use wit::farwatch::check::types::{Outcome, Problem};
+
+use crate::config::{Config, KIND};
+
+/// The module, as the treaty sees it.
+struct Pop3Check;
+
+impl Check for Pop3Check {
+    const NAME: &'static str = "pop3";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const SUMMARY: &'static str = "Logs in to a POP3 server, and asks how much mail there is.";
+    const CAPABILITIES: &'static [&'static str] = &["tcp", "secrets"];
+
+    fn schema() -> String {
+        credentials::schema(&KIND.schema(include_str!("schema.json")))
+    }
+
+    fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
+        judge::<Config>(config)
+    }
+
+    fn run(context: &RunContext) -> Result<Outcome, Problem> {
+        let config = reread::<Config>(&context.config)?;
+        let credentials = config.credentials.as_ref().ok_or_else(unreadable)?;
+        let password = credentials.password()?;
+        config.service.talk(context, |dialogue| talk::converse(&config, credentials, &password, dialogue))
+    }
+}
+
+farwatch_guest::export!(Pop3Check);
