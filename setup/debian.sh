@@ -26,7 +26,8 @@ packages=(
   redis-server                    # a server for the redis check
   slapd                           # a directory for the ldap check
   snmpd                           # an agent for the snmp check
-  util-linux                      # setpriv: servers that die with their test
+  util-linux                      # setpriv: servers that die with their test; unshare
+  vsftpd                          # a file server for the ftp check
 )
 bench_packages=(
   monitoring-plugins-basic        # check_http

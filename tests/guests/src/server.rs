@@ -24,6 +24,7 @@ mod slapd;
 mod snmpd;
 mod sshd;
 mod staple;
+mod vsftpd;
 mod weak_key;
 mod websocket;
 
@@ -92,6 +93,7 @@ pub const KINDS: &[(&str, Start, &[&str])] = &[
     ("slapd", slapd::start, &["slapd", "-VV"]),
     ("snmpd", snmpd::start, &["snmpd", "-v"]),
     ("sshd", sshd::start, &["ssh", "-V"]),
+    ("vsftpd", vsftpd::start, &["dpkg-query", "-W", "vsftpd"]),
     ("websocket", websocket::start, websocket::VERSION),
 ];
 
