@@ -15,7 +15,7 @@ CARGO_DENY := $(CARGO_TARGET_DIR)/tools/bin/cargo-deny --locked
 # The small workspaces are held to the rules of the whole, and need only a part of what those allow.
 PART := --allow license-not-encountered --allow unmatched-skip
 
-.PHONY: help setup guests build up demo test sim lab lab-full another-version mutants upgrade lint api docs bench crash follower fresh clean
+.PHONY: help setup guests build up demo test sim lab lab-full another-version mutants upgrade servers compare fuzz lint api docs bench crash follower fresh clean
 
 help:
 	@echo 'make demo   watch an outage being seen, confirmed and told, in three minutes'
@@ -24,6 +24,9 @@ help:
 	@echo 'make lab    as root: hosts on machines of their own whose links are cut for real, in six minutes'
 	@echo 'make lab-full  the same with 200 kills, ten minutes without control and a rolling upgrade (two hours; KILLS=n)'
 	@echo 'make mutants  rules broken on purpose: the simulation must notice each'
+	@echo 'make servers  which module is played against which servers, and in how many cases'
+	@echo 'make compare  the same targets judged by this and by what you would use instead'
+	@echo 'make fuzz   what reads the bytes of peers, against bytes that nobody sends (SECONDS=n for each)'
 	@echo 'make lint   formatting, lints, licences'
 	@echo 'make up     run Farwatch on this machine'
 	@echo 'make api    question the API by its own OpenAPI document, and its metrics by promtool'
@@ -56,6 +59,7 @@ test: build
 	cd checks-wasm && $(CARGO) test --locked --target-dir $(CARGO_TARGET_DIR)/guests-native
 	$(CARGO) test $(CI_PROFILE) --workspace
 	$(CARGO_TARGET_DIR)/ci/farwatch-sim
+	$(CARGO_TARGET_DIR)/ci/fuzz test
 
 sim: build
 	$(CARGO_TARGET_DIR)/ci/farwatch-sim $(SEEDS)
@@ -75,6 +79,19 @@ mutants:
 
 upgrade: build
 	@setup/upgrade.sh
+
+servers: setup
+	$(CARGO) build $(CI_PROFILE) -p farwatch-guest-cases --bins
+	$(CARGO_TARGET_DIR)/ci/servers
+
+compare: guests
+	@setup/debian.sh compare
+	$(CARGO) build $(CI_PROFILE) -p farwatch-guest-cases --bins
+	$(CARGO_TARGET_DIR)/ci/compare
+
+fuzz: guests
+	$(CARGO) build $(CI_PROFILE) -p farwatch-guest-cases --bins
+	$(CARGO_TARGET_DIR)/ci/fuzz $(SECONDS)
 
 lint: guests
 	$(CARGO) fmt --all --check

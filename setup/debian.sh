@@ -33,10 +33,18 @@ bench_packages=(
   monitoring-plugins-basic        # check_http
   prometheus-blackbox-exporter
 )
+compare_packages=(
+  bind9-dnsutils                  # dig, by which check_dig asks
+  iputils-ping                    # by which check_ping pings
+  monitoring-plugins-basic        # check_http, check_tcp, check_ping
+  monitoring-plugins-standard     # check_dig
+  prometheus-blackbox-exporter
+)
 api_packages=(
   prometheus                      # promtool
 )
 [ "${1:-}" = api ] && packages+=("${api_packages[@]}")
+[ "${1:-}" = compare ] && packages+=("${compare_packages[@]}")
 [ "${1:-}" = bench ] && packages+=("${bench_packages[@]}")
 
 missing=()

@@ -8,6 +8,7 @@ pub mod dns;
 pub mod evidence;
 pub mod http;
 pub mod icmp;
+pub mod peer_bytes;
 pub mod tcp;
 pub mod udp;
 

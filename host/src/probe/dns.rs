@@ -21,6 +21,7 @@ use super::evidence::{Failure, Phase};
 use super::trace::{Mishap, Trace};
 use super::wire::{Marking, Marks, Stream, Wire};
 use super::{Prober, TIMEOUT_MAX_MS, fault};
+use crate::clock::Clock;
 
 /// Where servers listen (RFC 1035), and where they do with TLS (RFC 7858).
 const PORT: u16 = 53;
@@ -29,6 +30,22 @@ const TLS_PORT: u16 = 853;
 const ANSWER_MAX_BYTES: usize = 65_535;
 /// A datagram may get lost, in either direction: the question is sent again after this, as resolvers do.
 const RESEND_AFTER: Duration = Duration::from_secs(1);
+
+/// Reads these bytes as the answer to this question, whose number they are given, and says what became of them.
+pub(super) fn read(request: Request, bytes: &[u8]) -> String {
+    let Ok(question) = Question::of(&request) else { return "no question".to_owned() };
+    let mut bytes = bytes.to_vec();
+    let number = bytes.len().min(2);
+    bytes[..number].copy_from_slice(&question.bytes()[..number]);
+    let is_answered = question.is_answered_by(&bytes);
+    let answer = question.answer(&bytes).map(|answer| {
+        let now = Clock::default().instant();
+        let trace = Trace::new(now);
+        let response = answer.into_response(false, trace.finish(now), &trace);
+        format!("{} {}", response.rcode, response.answers.len().min(4))
+    });
+    format!("{is_answered} {}", answer.unwrap_or_else(|mishap| mishap.message))
+}
 
 impl Prober {
     /// Asks, and tells everything about it, whether there was an answer or not.

@@ -171,6 +171,12 @@ async fn connect(
     connected.map(Box::new).map_err(|error| verdict::handshake_mishap(&error))
 }
 
+/// Reads these bytes as the first words of a server to which each old version was offered, and says what they are.
+pub(super) fn read(bytes: &[u8]) -> String {
+    let versions = [hello::Version::SSL3, hello::Version::TLS10, hello::Version::TLS11, hello::Version::TLS12];
+    versions.map(|version| format!("{:?}", hello::reply(version, bytes))).join(" ")
+}
+
 fn server_name(host: &TargetHost) -> Result<ServerName<'static>, Mishap> {
     match host {
         TargetHost::Address(address) => Ok(ServerName::IpAddress((*address).into())),

@@ -13,6 +13,8 @@ use crate::relay::Mishap;
 
 /// The timeout of a run where a case names none: long, for good cases share a busy machine with many.
 const TIMEOUT_MS: u32 = 10_000;
+/// What all modules share, and is none.
+const SHARED: &str = "guest";
 
 /// See the file's documentation.
 #[derive(Debug, Clone, Deserialize)]
@@ -105,6 +107,17 @@ pub fn all() -> anyhow::Result<Vec<Case>> {
     }
     ensure!(!cases.is_empty(), "there are no cases in {}", folder().display());
     Ok(cases)
+}
+
+/// The built-in modules that there are, whether or not they have cases.
+///
+/// # Errors
+/// When they cannot be listed.
+pub fn modules() -> anyhow::Result<Vec<String>> {
+    let all = folder().join("../../../checks-wasm");
+    let names = folders(&all)?.into_iter().filter(|folder| folder.join("Cargo.toml").exists());
+    let names = names.filter_map(|folder| Some(folder.file_name()?.to_str()?.to_owned()));
+    Ok(names.filter(|name| name != SHARED).collect())
 }
 
 fn read(folder: &Path) -> anyhow::Result<Case> {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail, ensure};
 use farwatch_core::egress::Policy;
@@ -26,11 +25,19 @@ pub const COMPILE: &str = "compile-module";
 
 /// See the file's documentation.
 pub struct Stage {
-    runtime: Runtime,
-    sandbox: Sandbox,
-    prober: Prober,
+    pub(crate) runtime: Runtime,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) prober: Prober,
     modules: PathBuf,
     _directory: TempDir,
+}
+
+/// A case whose server runs: its config and its secrets, with the facts that the server tells of itself.
+#[derive(Debug)]
+pub struct Standing {
+    /// The config.
+    pub config: serde_json::Value,
+    secrets: BTreeMap<String, String>,
 }
 
 impl Stage {
@@ -63,11 +70,30 @@ impl Stage {
         })
     }
 
+    /// The modules that are built.
+    ///
+    /// # Errors
+    /// When their list cannot be read.
+    pub fn modules(&self) -> anyhow::Result<Vec<String>> {
+        Ok(fs::read_to_string(self.modules.join("checks"))?.split_whitespace().map(str::to_owned).collect())
+    }
+
     /// Plays a case.
     ///
     /// # Errors
     /// When it cannot be played, or something else is found than it expects.
     pub fn play(&self, case: &Case) -> anyhow::Result<Found> {
+        let standing = self.set(case)?;
+        let found = self.look(case, &standing)?;
+        compare(case, &standing.secrets, &found.outcome)?;
+        Ok(found)
+    }
+
+    /// Has its server run, and what stands in the way, and returns what looks there.
+    ///
+    /// # Errors
+    /// When they cannot be started.
+    pub fn set(&self, case: &Case) -> anyhow::Result<Standing> {
         let server = server::get(&case.server)?;
         let address = match &case.way {
             Some(mishap) => relay::open(server.address, mishap.clone())?,
@@ -77,11 +103,16 @@ impl Stage {
         facts.insert("host".to_owned(), address.ip().to_string());
         facts.insert("port".to_owned(), address.port().to_string());
         let config = fill(&serde_json::to_value(&case.config)?, &facts);
-        let secrets: BTreeMap<_, _> =
-            case.secrets.iter().map(|(name, value)| (name.clone(), put_in(value, &facts))).collect();
-        let found = self.runtime.block_on(self.run(case, &config.to_string(), &secrets))?;
-        compare(case, &secrets, &found.outcome)?;
-        Ok(found)
+        let secrets = case.secrets.iter().map(|(name, value)| (name.clone(), put_in(value, &facts))).collect();
+        Ok(Standing { config, secrets })
+    }
+
+    /// Makes the run of a case that is set.
+    ///
+    /// # Errors
+    /// When the module cannot be run, or refuses its config.
+    pub fn look(&self, case: &Case, standing: &Standing) -> anyhow::Result<Found> {
+        self.runtime.block_on(self.run(case, &standing.config.to_string(), &standing.secrets))
     }
 
     async fn run(&self, case: &Case, config: &str, secrets: &BTreeMap<String, String>) -> anyhow::Result<Found> {
@@ -90,8 +121,7 @@ impl Stage {
             Ok(prepared) => prepared,
             Err(problems) => bail!("the config is refused: {problems:?}"),
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
-        let now_ms = u64::try_from(now)?;
+        let now_ms = u64::try_from(farwatch_tests::clock::now().0)?;
         let context = RunContext {
             check_id: case.name.clone(),
             slot_ms: now_ms,
@@ -104,7 +134,7 @@ impl Stage {
         Ok(run_once(&self.sandbox, &self.prober, &module, &context, &secrets, |_| true).await)
     }
 
-    async fn load(&self, name: &str) -> anyhow::Result<Module> {
+    pub(crate) async fn load(&self, name: &str) -> anyhow::Result<Module> {
         let path = self.modules.join(name).with_extension("wasm");
         let bytes = fs::read(&path).with_context(|| format!("there is no module {}", path.display()))?;
         let hash = ModuleHash::of(&bytes);
