@@ -10,7 +10,6 @@ use std::time::Duration;
 use farwatch_core::fleet::Proving;
 use farwatch_core::lease::{FENCE_MS, RENEW_LIMIT_MS, RENEW_PERIOD_MS, Tenure, WATCH_PERIOD_MS, Watch, is_free};
 use farwatch_proto::id::ProcessId;
-use farwatch_proto::time::UnixMs;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tracing::field::Empty;
@@ -19,7 +18,6 @@ use tracing::{debug, info, info_span, warn};
 use super::draft::Now;
 use super::handle::{LeaderHandle, LeaderRequest, LeaderStatus};
 use super::reign::Reign;
-use super::state::State;
 use super::takeover::take_over;
 use crate::clock::Clock;
 use crate::links::{Destination, INBOX_MAX};
@@ -137,7 +135,9 @@ async fn lead(
         let state = within(info_span!("takeover", epoch = epoch.n, error = Empty), taken).await;
         config.metrics.took_over(if state.is_ok() { "led" } else { "failed" });
         let mut state = state?;
-        learn_all(&config.vault, &mut state, now.wall).await?;
+        // Before any host is told of a check.
+        let entries = state.book.pages().flat_map(|(_, page)| &page.entries);
+        state.secrets.learn(entries.map(|entry| &entry.definition), &config.vault, now.wall).await?;
         let (inbox, mut events) = mpsc::channel(INBOX_MAX);
         destination.send_replace(Destination::Here(inbox));
         config.handle.began_to_lead.notify_one();
@@ -150,15 +150,6 @@ async fn lead(
         debug!(%error, "the lease was not released; it will stand still");
     }
     result
-}
-
-/// Opens the secrets of all checks, before any host is told of one.
-async fn learn_all(vault: &Vault, state: &mut State, now: UnixMs) -> anyhow::Result<()> {
-    let definitions = state.book.pages().flat_map(|(_, page)| page.entries.iter().map(|entry| &entry.definition));
-    for tenant in state.secrets.missing(definitions) {
-        state.secrets.learn(tenant, vault.values(tenant, now).await?);
-    }
-    Ok(())
 }
 
 /// Renews the lease until it is lost or given up.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use farwatch_core::detect::Input;
 use farwatch_core::revision::{Cadence, border, is_held};
 use farwatch_core::slot::Schedule;
-use farwatch_proto::check::{Activity, Definition, StreamId};
+use farwatch_proto::check::{Activity, StreamId};
 use farwatch_proto::id::CheckId;
 use farwatch_proto::time::{BootMs, UnixMs};
 use tokio::sync::mpsc;
@@ -237,24 +237,13 @@ impl<'a> Reign<'a> {
             }
             let revisions = store.checks().definitions_changed(after, last.stamp).await?;
             let changed = by_check(revisions)?;
-            self.learn_secrets(changed.values().flatten().map(|entry| &entry.definition), now.wall).await?;
+            let definitions = changed.values().flatten().map(|entry| &entry.definition);
+            self.state.secrets.learn(definitions, &self.config.vault, now.wall).await?;
             for (check, entries) in changed {
                 self.take_up(check, entries, now);
             }
             self.end_checks(now);
         }
-    }
-
-    /// Opens the secrets of these definitions, where that was not done yet.
-    async fn learn_secrets<'d>(
-        &mut self,
-        definitions: impl Iterator<Item = &'d Definition>,
-        now: UnixMs,
-    ) -> anyhow::Result<()> {
-        for tenant in self.state.secrets.missing(definitions) {
-            self.state.secrets.learn(tenant, self.config.vault.values(tenant, now).await?);
-        }
-        Ok(())
     }
 
     /// Merges changed revisions of a check into the book and tells the hosts.

@@ -8,8 +8,9 @@ use std::fmt;
 use farwatch_identity::SealingKey;
 use farwatch_proto::check::Definition;
 use farwatch_proto::id::TenantId;
+use farwatch_proto::time::UnixMs;
 
-use crate::vault::Opened;
+use crate::vault::{Opened, Vault};
 
 /// Values by tenant, name and version.
 #[derive(Default)]
@@ -22,8 +23,21 @@ impl fmt::Debug for SecretValues {
 }
 
 impl SecretValues {
+    /// Opens the secrets of these definitions, where that was not done yet.
+    pub(super) async fn learn<'d>(
+        &mut self,
+        definitions: impl Iterator<Item = &'d Definition>,
+        vault: &Vault,
+        now: UnixMs,
+    ) -> anyhow::Result<()> {
+        for tenant in self.missing(definitions) {
+            self.0.insert(tenant, vault.values(tenant, now).await?);
+        }
+        Ok(())
+    }
+
     /// The tenants of these definitions some of whose values are not here.
-    pub(super) fn missing<'d>(&self, definitions: impl Iterator<Item = &'d Definition>) -> BTreeSet<TenantId> {
+    fn missing<'d>(&self, definitions: impl Iterator<Item = &'d Definition>) -> BTreeSet<TenantId> {
         let lacks = |definition: &Definition| {
             let known = self.0.get(&definition.tenant);
             definition
@@ -32,11 +46,6 @@ impl SecretValues {
                 .any(|secret| known.is_none_or(|known| !known.contains_key(&(secret.name.clone(), secret.version))))
         };
         definitions.filter(|definition| lacks(definition)).map(|definition| definition.tenant).collect()
-    }
-
-    /// All values that a tenant has now.
-    pub(super) fn learn(&mut self, tenant: TenantId, values: BTreeMap<(String, u32), Opened>) {
-        self.0.insert(tenant, values);
     }
 
     /// The definition with its secrets sealed for a host. Where there is no key or no value they stay empty: the host then

@@ -1,3 +1,4 @@
+mod arrivals;
 mod by_hand;
 mod carried;
 mod census;
@@ -39,6 +40,8 @@ use super::secret_values::SecretValues;
 use super::sessions::{Arrival, Assigned, Session, Speaker};
 use super::state::State;
 use crate::store::{Epoch, FlushId, JournalHead};
+
+use arrivals::arrival;
 
 const CHECK: CheckId = CheckId::from_bytes([7; 16]);
 const STREAM: StreamId = StreamId { check: CHECK, number: 0 };
@@ -180,24 +183,6 @@ impl World {
         })
         .flatten()
         .collect()
-    }
-}
-
-fn arrival(outbox: mpsc::Sender<FromControl>, assigned: Option<Assigned>) -> Arrival {
-    Arrival {
-        sealing_key: None,
-        connection: 1,
-        outbox,
-        boot: boot_id(),
-        public_key: [].into(),
-        version: "1".into(),
-        release: None,
-        can_upgrade: false,
-        places_by: [1].into(),
-        run_places: 8,
-        peer_address: None,
-        assigned,
-        view: None,
     }
 }
 
