@@ -155,7 +155,7 @@ fn start(setup: &Setup) -> anyhow::Result<Running> {
         let kinds: Vec<_> = KINDS.iter().map(|(kind, ..)| *kind).collect();
         bail!("`{}` is no kind of server; there are {}", setup.kind, kinds.join(", "));
     };
-    start_to_stay(*start, setup).with_context(|| format!("cannot start {}", setup.kind))
+    start(setup).with_context(|| format!("cannot start {}", setup.kind))
 }
 
 /// The version of the program behind a kind, as it tells it by itself: the first line in which there is a number.
@@ -174,20 +174,6 @@ pub fn version(kind: &str) -> anyhow::Result<String> {
     let line = told.lines().find(|line| line.contains(|c: char| c.is_ascii_digit()));
     let line = line.with_context(|| format!("{program} tells no version"))?;
     Ok(line.trim().chars().take(VERSION_MAX).collect())
-}
-
-/// Starts it in a thread that stays. A server ends with the thread that started it, and those that play cases end as soon
-/// as no case is left for them, while others still play.
-fn start_to_stay(start: Start, setup: &Setup) -> anyhow::Result<Running> {
-    let (sender, started) = mpsc::sync_channel(1);
-    let setup = setup.clone();
-    thread::spawn(move || {
-        let _ = sender.send(start(&setup));
-        loop {
-            thread::park();
-        }
-    });
-    started.recv().context("it broke down while it started")?
 }
 
 /// The settings of a kind.
