@@ -80,7 +80,7 @@ impl FromFields for Config {
     const FORM: Form = FORM;
 
     fn read(fields: &mut Fields<'_>) -> Self {
-        let is_regex = |text: &str| regex_lite::Regex::new(text).map(drop).map_err(|error| error.to_string());
+        let is_regex = |text: &str| farwatch_guest::pattern::compile(text).map(drop);
         let texts = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect::<Vec<_>>();
         let transports = [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("tls", Transport::Tls)];
         let config = Config {

@@ -76,8 +76,8 @@ fn records(config: &Config, response: &Response) -> Finding {
         return down("records-unexpected", format!("`{}` is not expected", other.0.data));
     }
     let pattern = config.regex.as_deref()?;
-    let matches =
-        regex_lite::Regex::new(pattern).is_ok_and(|regex| wanted.iter().any(|entry| regex.is_match(&entry.data)));
+    let matches = farwatch_guest::pattern::compile(pattern)
+        .is_ok_and(|regex| wanted.iter().any(|entry| regex.is_match(&entry.data)));
     if matches { None } else { down("record-pattern-missing", format!("`{pattern}` matches nothing")) }
 }
 

@@ -13,6 +13,7 @@ pub mod fields;
 pub mod headers;
 pub mod outcome;
 pub mod packed;
+pub mod pattern;
 pub mod query;
 pub mod reply;
 pub mod secret;

@@ -6,7 +6,6 @@ use farwatch_guest::fields::Fields;
 use farwatch_guest::headers::is_token;
 use farwatch_guest::web::expect::{NEEDLE_MAX, is_regex};
 use farwatch_guest::web::{json, test};
-use regex_lite::Regex;
 use serde_json::Value;
 
 use crate::template;
@@ -117,6 +116,6 @@ impl Capture {
 
 /// What the first group matches, or all that is matched where there is no group.
 fn matched(pattern: &str, text: &str) -> Option<String> {
-    let captures = Regex::new(pattern).ok()?.captures(text)?;
+    let captures = farwatch_guest::pattern::compile(pattern).ok()?.captures(text)?;
     captures.get(1).or_else(|| captures.get(0)).map(|found| found.as_str().to_owned())
 }

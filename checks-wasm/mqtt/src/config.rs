@@ -119,9 +119,7 @@ fn task(fields: &mut Fields<'_>) -> Task {
             topic: topic(fields, "retained_topic").unwrap_or_default(),
             contains: fields.text("retained_contains", NEEDLE_MAX).map(str::to_owned),
             regex: fields
-                .regex("retained_regex", NEEDLE_MAX, |text| {
-                    regex_lite::Regex::new(text).map(drop).map_err(|error| error.to_string())
-                })
+                .regex("retained_regex", NEEDLE_MAX, |text| farwatch_guest::pattern::compile(text).map(drop))
                 .map(str::to_owned),
         };
     }

@@ -240,7 +240,7 @@ fn judge(message: &Message, contains: Option<&str>, regex: Option<&str>) -> Find
         return Some((Status::Down, "answer-text-missing", format!("expected a text with `{wanted}`, {}", got())));
     }
     // It was compiled once when the config was written, so it compiles again.
-    let is_match = |pattern: &str| regex_lite::Regex::new(pattern).is_ok_and(|regex| regex.is_match(&text));
+    let is_match = |pattern: &str| farwatch_guest::pattern::compile(pattern).is_ok_and(|regex| regex.is_match(&text));
     let pattern = regex.filter(|pattern| !is_match(pattern))?;
     Some((Status::Down, "answer-pattern-missing", format!("expected a text that matches `{pattern}`, {}", got())))
 }

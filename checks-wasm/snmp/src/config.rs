@@ -195,7 +195,7 @@ fn key(text: &str) -> Result<(), String> {
 }
 
 fn pattern(text: &str) -> Result<(), String> {
-    regex_lite::Regex::new(text).map(drop).map_err(|error| format!("it is no regular expression: {error}"))
+    farwatch_guest::pattern::compile(text).map(drop).map_err(|error| format!("it is no regular expression: {error}"))
 }
 
 impl Config {

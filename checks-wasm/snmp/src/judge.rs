@@ -93,7 +93,7 @@ fn unexpected(wanted: &Wanted, value: &Value) -> Wrong {
     }
     if let Some(pattern) = &wanted.regex {
         // It was compiled once when the config was written, so it compiles again.
-        let matches = regex_lite::Regex::new(pattern).is_ok_and(|regex| regex.is_match(&shown));
+        let matches = farwatch_guest::pattern::compile(pattern).is_ok_and(|regex| regex.is_match(&shown));
         if !matches {
             return said(format!("to match `{pattern}`"));
         }

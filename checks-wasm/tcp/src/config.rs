@@ -55,7 +55,7 @@ pub fn prepare(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
 
 /// The plan. Where something is wrong with a field, its problem is kept and another value stands in its place.
 fn read<'a>(fields: &mut Fields<'a>) -> Plan<'a> {
-    let is_regex = |text: &str| regex_lite::Regex::new(text).map(drop).map_err(|error| error.to_string());
+    let is_regex = |text: &str| farwatch_guest::pattern::compile(text).map(drop);
     let (host, port) = (fields.host("host").unwrap_or_default(), port(fields));
     let tls = tls(fields);
     let contains = bytes(fields, "expect_contains", NEEDLE_MAX);

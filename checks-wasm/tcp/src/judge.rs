@@ -52,7 +52,7 @@ fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
 
 /// Whether the pattern matches. It was compiled once when the config was written, so it compiles again.
 fn matches(pattern: &str, bytes: &[u8]) -> bool {
-    regex_lite::Regex::new(pattern).is_ok_and(|regex| regex.is_match(&String::from_utf8_lossy(bytes)))
+    farwatch_guest::pattern::compile(pattern).is_ok_and(|regex| regex.is_match(&String::from_utf8_lossy(bytes)))
 }
 
 fn place(conversation: &Conversation, ended: Ended) -> String {

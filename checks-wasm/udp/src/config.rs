@@ -51,7 +51,7 @@ impl FromFields for Config {
     const FORM: Form = FORM;
 
     fn read(fields: &mut Fields<'_>) -> Self {
-        let is_regex = |text: &str| regex_lite::Regex::new(text).map(drop).map_err(|error| error.to_string());
+        let is_regex = |text: &str| farwatch_guest::pattern::compile(text).map(drop);
         Config {
             host: fields.host("host").unwrap_or_default().to_owned(),
             port: port(fields),

@@ -28,7 +28,8 @@ fn answer(config: &Config, response: &Response) -> Finding {
         return Some((Status::Down, "answer-text-missing", message));
     }
     let pattern = config.regex.as_deref()?;
-    let matches = regex_lite::Regex::new(pattern).is_ok_and(|regex| regex.is_match(&String::from_utf8_lossy(datagram)));
+    let matches =
+        farwatch_guest::pattern::compile(pattern).is_ok_and(|regex| regex.is_match(&String::from_utf8_lossy(datagram)));
     let missing = || (Status::Down, "answer-pattern-missing", format!("`{pattern}` matches nothing {}", place()));
     (!matches).then(missing)
 }

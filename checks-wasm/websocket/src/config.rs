@@ -87,7 +87,7 @@ impl FromFields for Config {
         let headers = fields.headers(&RESERVED);
         let has_secret = headers.iter().any(Header::is_secret);
         fields.guard_login(service.security != Security::None || !has_secret, "headers");
-        let is_regex = |text: &str| regex_lite::Regex::new(text).map(drop).map_err(|error| error.to_string());
+        let is_regex = |text: &str| farwatch_guest::pattern::compile(text).map(drop);
         let config = Config {
             service,
             path: path(fields),

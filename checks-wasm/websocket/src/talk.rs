@@ -204,7 +204,7 @@ fn mismatch(config: &Config, message: &[u8]) -> Option<(&'static str, String)> {
         return Some(("answer-text-missing", format!("expected a message with `{wanted}`, {}", got())));
     }
     // It was compiled once when the config was written, so it compiles again.
-    let is_match = |pattern: &&str| regex_lite::Regex::new(pattern).is_ok_and(|regex| regex.is_match(&words));
+    let is_match = |pattern: &&str| farwatch_guest::pattern::compile(pattern).is_ok_and(|regex| regex.is_match(&words));
     let pattern = config.regex.as_deref().filter(|pattern| !is_match(pattern))?;
     Some(("answer-pattern-missing", format!("expected a message that matches `{pattern}`, {}", got())))
 }

@@ -32,8 +32,8 @@ const ANSWER_MAX_BYTES: usize = 65_535;
 const RESEND_AFTER: Duration = Duration::from_secs(1);
 
 /// Reads these bytes as the answer to this question, whose number they are given, and says what became of them.
-pub(super) fn read(request: Request, bytes: &[u8]) -> String {
-    let Ok(question) = Question::of(&request) else { return "no question".to_owned() };
+pub(super) fn read(request: &Request, bytes: &[u8]) -> String {
+    let Ok(question) = Question::of(request) else { return "no question".to_owned() };
     let mut bytes = bytes.to_vec();
     let number = bytes.len().min(2);
     bytes[..number].copy_from_slice(&question.bytes()[..number]);

@@ -8,7 +8,7 @@ use super::{dns, icmp, tls};
 
 /// Reads the answer of a name server, to whatever question it claims to answer.
 pub fn name_server(bytes: &[u8]) -> String {
-    dns::read(question(), bytes)
+    dns::read(&question(), bytes)
 }
 
 /// Reads a packet of ICMP in each of the ways in which a socket may hand it over.

@@ -98,7 +98,7 @@ pub fn read(fields: &mut Fields<'_>) -> Expect<'static> {
 /// # Errors
 /// What is wrong with it.
 pub fn is_regex(text: &str) -> Result<(), String> {
-    regex_lite::Regex::new(text).map(drop).map_err(|error| error.to_string())
+    crate::pattern::compile(text).map(drop)
 }
 
 fn expected_status(fields: &mut Fields<'_>) -> Vec<StatusRange> {

@@ -112,7 +112,7 @@ fn body(expect: &Expect<'_>, response: &Response) -> Finding {
 
 /// Whether the pattern matches. It was compiled once when the config was written, so it compiles again.
 fn matches(pattern: &str, body: &str) -> bool {
-    regex_lite::Regex::new(pattern).is_ok_and(|regex| regex.is_match(body))
+    crate::pattern::compile(pattern).is_ok_and(|regex| regex.is_match(body))
 }
 
 fn certificate(expect: &Expect<'_>, days_left: Option<i64>) -> Finding {

@@ -111,7 +111,7 @@ fn contains(value: &Value, wanted: &str) -> bool {
 }
 
 fn matches(value: &Value, pattern: &str) -> bool {
-    regex_lite::Regex::new(pattern).is_ok_and(|regex| regex.is_match(&text(value)))
+    crate::pattern::compile(pattern).is_ok_and(|regex| regex.is_match(&text(value)))
 }
 
 /// The number that a value is, also where it stands in a text, as those of headers do. It is read as JSON has numbers: what
