@@ -125,32 +125,35 @@ mod tests {
         assert_ne!(digest(&[new.clone(), definition(3, None)]), digest(&[new]));
     }
 
+    fn secret(version: u32) -> SecretVersion {
+        SecretVersion { name: "key".into(), version, sealed: vec![version as u8] }
+    }
+
     #[test]
     fn every_difference_shows() {
         let plain = definition(1, Some(10));
-        let secret = |version| SecretVersion { name: "key".into(), version, sealed: vec![version as u8] };
-        let changes: [fn(&mut Definition, &dyn Fn(u32) -> SecretVersion); 16] = [
-            |d, _| d.check = CheckId::from_bytes([6; 16]),
-            |d, _| d.tenant = TenantId::from_bytes([2; 16]),
-            |d, _| d.revision = 2,
-            |d, _| d.activity = Activity::Paused,
-            |d, _| d.module = ModuleHash([3; 32]),
-            |d, _| d.prepared.push(0),
-            |d, _| d.interval = Interval::from_seconds(20).unwrap(),
-            |d, _| d.timeout_ms = 2_000,
-            |d, _| d.placement.streams = 2,
-            |d, _| d.placement.location.region = Some("eu".into()),
-            |d, _| d.placement.location.country = Some("eu".into()),
-            |d, _| drop(d.placement.labels.insert("a".into(), "bc".into())),
-            |d, _| d.repeat = Repeat::Unsafe,
-            |d, _| d.in_force_from = Some(UnixMs(20)),
-            |d, secret| d.secrets.push(secret(1)),
-            |d, secret| d.secrets.push(secret(2)),
+        let changes: [fn(&mut Definition); 16] = [
+            |d| d.check = CheckId::from_bytes([6; 16]),
+            |d| d.tenant = TenantId::from_bytes([2; 16]),
+            |d| d.revision = 2,
+            |d| d.activity = Activity::Paused,
+            |d| d.module = ModuleHash([3; 32]),
+            |d| d.prepared.push(0),
+            |d| d.interval = Interval::from_seconds(20).unwrap(),
+            |d| d.timeout_ms = 2_000,
+            |d| d.placement.streams = 2,
+            |d| d.placement.location.region = Some("eu".into()),
+            |d| d.placement.location.country = Some("eu".into()),
+            |d| drop(d.placement.labels.insert("a".into(), "bc".into())),
+            |d| d.repeat = Repeat::Unsafe,
+            |d| d.in_force_from = Some(UnixMs(20)),
+            |d| d.secrets.push(secret(1)),
+            |d| d.secrets.push(secret(2)),
         ];
         let mut seen = vec![digest(std::slice::from_ref(&plain))];
         for change in changes {
             let mut changed = plain.clone();
-            change(&mut changed, &secret);
+            change(&mut changed);
             seen.push(digest(&[changed]));
         }
         seen.sort_unstable();

@@ -62,6 +62,7 @@ impl Running {
 
     /// The same with a fact.
     #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "facts are numbers and texts, said where they are told")]
     pub fn fact(mut self, name: &str, value: impl ToString) -> Self {
         self.facts.insert(name.to_owned(), value.to_string());
         self
