@@ -1,7 +1,7 @@
 //! A peer over TCP that says and hears what its script has, whoever connects: for what no real server does.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -60,7 +60,9 @@ fn play(mut peer: TcpStream, steps: &[Step]) -> std::io::Result<()> {
             }
         }
     }
-    Ok(())
+    // Closing with unread bytes would be a reset, which takes along what was said.
+    peer.shutdown(Shutdown::Write)?;
+    std::io::copy(&mut peer, &mut std::io::sink()).map(drop)
 }
 
 fn hear(peer: &mut TcpStream, text: &[u8]) -> std::io::Result<()> {
