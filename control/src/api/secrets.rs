@@ -89,9 +89,9 @@ async fn set(
     let sealed = api.vault.seal((tenant, name, version), &wish.value, now).await;
     let new = sealed.map_err(|error| ApiError::Internal(format!("the secret {name} cannot be sealed: {error:#}")))?;
     let deed = Deed { action: "secret.set", entity: name.to_owned(), tenant: Some(tenant), now };
-    let revised = api.signed(&caller, deed).secrets().set(&new, now).await?;
+    api.signed(&caller, deed).secrets().set(&new, now).await?;
     api.tell_leader();
-    let checks = if revised > 0 { users_of(&api, tenant, name).await? } else { Vec::new() };
+    let checks = users_of(&api, tenant, name).await?;
     Ok(Json(SecretView { name: name.to_owned(), version, changed: now, checks }))
 }
 

@@ -137,7 +137,7 @@ async fn lead(
         let mut state = state?;
         // Before any host is told of a check.
         let entries = state.book.pages().flat_map(|(_, page)| &page.entries);
-        state.secrets.learn(entries.map(|entry| &entry.definition), &config.vault, now.wall).await?;
+        state.secrets.learn(entries.map(|entry| &entry.definition), &[], &config.vault, now.wall).await?;
         let (inbox, mut events) = mpsc::channel(INBOX_MAX);
         destination.send_replace(Destination::Here(inbox));
         config.handle.began_to_lead.notify_one();

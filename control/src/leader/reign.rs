@@ -238,7 +238,7 @@ impl<'a> Reign<'a> {
             let revisions = store.checks().definitions_changed(after, last.stamp).await?;
             let changed = by_check(revisions)?;
             let definitions = changed.values().flatten().map(|entry| &entry.definition);
-            self.state.secrets.learn(definitions, &self.config.vault, now.wall).await?;
+            self.state.secrets.learn(definitions, &changes, &self.config.vault, now.wall).await?;
             for (check, entries) in changed {
                 self.take_up(check, entries, now);
             }

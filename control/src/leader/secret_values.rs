@@ -10,6 +10,7 @@ use farwatch_proto::check::Definition;
 use farwatch_proto::id::TenantId;
 use farwatch_proto::time::UnixMs;
 
+use crate::store::{ConfigChange, Entity};
 use crate::vault::{Opened, Vault};
 
 /// Values by tenant, name and version.
@@ -23,14 +24,21 @@ impl fmt::Debug for SecretValues {
 }
 
 impl SecretValues {
-    /// Opens the secrets of these definitions, where that was not done yet.
+    /// Opens the secrets of these definitions, where that was not done yet, and anew those of tenants that were changed: a
+    /// name that was deleted begins again at version 1, with another value.
     pub(super) async fn learn<'d>(
         &mut self,
         definitions: impl Iterator<Item = &'d Definition>,
+        changes: &[ConfigChange],
         vault: &Vault,
         now: UnixMs,
     ) -> anyhow::Result<()> {
-        for tenant in self.missing(definitions) {
+        let mut tenants = self.missing(definitions);
+        tenants.extend(changes.iter().filter_map(|change| match change.entity {
+            Entity::Tenant(tenant) => Some(tenant).filter(|tenant| self.0.contains_key(tenant)),
+            _ => None,
+        }));
+        for tenant in tenants {
             self.0.insert(tenant, vault.values(tenant, now).await?);
         }
         Ok(())

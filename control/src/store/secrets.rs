@@ -120,9 +120,9 @@ impl Secrets<'_> {
             .await
     }
 
-    /// Keeps a value, and has every check that names it run by it. Returns how many those are. A version that somebody
-    /// else has taken meanwhile is [`StoreError::StaleRevision`].
-    pub async fn set(self, new: &NewSecret, now: UnixMs) -> Result<usize, StoreError> {
+    /// Keeps a value, and has every check that names it run by it. A version that somebody else has taken meanwhile is
+    /// [`StoreError::StaleRevision`].
+    pub async fn set(self, new: &NewSecret, now: UnixMs) -> Result<(), StoreError> {
         self.0
             .write(|tx| {
                 Box::pin(async move {
@@ -130,13 +130,17 @@ impl Secrets<'_> {
                     // What follows is the same deed.
                     tx.author = Author::House;
                     let newest = newest(tx, new.tenant, &new.name).await?.unwrap_or(0);
+                    if newest == new.version && is_kept(tx, new).await? {
+                        // An attempt before this one was committed and its answer lost.
+                        tx.leave_unchanged();
+                        return Ok(());
+                    }
                     if newest + 1 != new.version {
                         return Err(StoreError::StaleRevision { latest: newest });
                     }
                     insert(tx, new, now).await?;
-                    let revised = revise(tx, new, now).await?;
-                    forget_outdated(tx, new.tenant, &new.name).await?;
-                    Ok(revised)
+                    revise(tx, new, now).await?;
+                    forget_outdated(tx, new.tenant, &new.name).await
                 })
             })
             .await
@@ -225,6 +229,17 @@ async fn newest(tx: &mut Tx<'_>, tenant: TenantId, name: &str) -> Result<Option<
     row.map(|row| row.number("version")).transpose()
 }
 
+/// Whether this very value is kept already: no two values are sealed alike.
+async fn is_kept(tx: &mut Tx<'_>, new: &NewSecret) -> Result<bool, StoreError> {
+    let row = sqlx::query("select sealed from secret where tenant_id = $1 and name = $2 and version = $3")
+        .bind(new.tenant.as_bytes().as_slice())
+        .bind(new.name.as_str())
+        .bind(i64::from(new.version))
+        .fetch_optional(&mut *tx.connection)
+        .await?;
+    Ok(row.map(|row| row.bytes("sealed")).transpose()? == Some(new.sealed.clone()))
+}
+
 async fn insert(tx: &mut Tx<'_>, new: &NewSecret, now: UnixMs) -> Result<(), StoreError> {
     sqlx::query("insert into secret (tenant_id, name, version, sealed, created_ms) values ($1, $2, $3, $4, $5)")
         .bind(new.tenant.as_bytes().as_slice())
@@ -255,18 +270,16 @@ fn user(row: &AnyRow) -> Result<User, StoreError> {
 }
 
 /// Writes the next revision of every check that names the secret: the same but for the value.
-async fn revise(tx: &mut Tx<'_>, new: &NewSecret, now: UnixMs) -> Result<usize, StoreError> {
+async fn revise(tx: &mut Tx<'_>, new: &NewSecret, now: UnixMs) -> Result<(), StoreError> {
     let rows = sqlx::query(USERS).bind(new.tenant.as_bytes().as_slice()).fetch_all(&mut *tx.connection).await?;
-    let mut revised = 0;
     for user in rows.iter().map(user) {
         let User { check, revision, mut secrets } = user?;
         let Some((_, version)) = secrets.iter_mut().find(|(name, _)| *name == new.name) else { continue };
         *version = new.version;
         let written = tx.next_stamp(Entity::Check(check), now).await?;
         repeat_revision(tx, (check, revision), written, &secrets, now).await?;
-        revised += 1;
     }
-    Ok(revised)
+    Ok(())
 }
 
 async fn repeat_revision(
