@@ -8,6 +8,9 @@ use farwatch_proto::time::UnixMs;
 
 use super::THINNED_MS;
 
+/// Checks that are remembered at once: more fail on one host only when all do, and then few say enough.
+const CHECKS_MAX: usize = 10_000;
+
 /// What was shown last of each check that goes on failing.
 #[derive(Debug, Default)]
 pub struct Showing(HashMap<CheckId, (String, UnixMs)>);
@@ -20,12 +23,19 @@ impl Showing {
 
     /// Whether a run that failed with this code is to show what came: the first of its kind, and then one in ten minutes.
     pub fn is_due(&mut self, check: CheckId, code: &str, now: UnixMs) -> bool {
-        let is_known =
-            self.0.get(&check).is_some_and(|(shown, at)| shown == code && (0..THINNED_MS).contains(&now.since(*at)));
-        if !is_known {
+        let is_fresh = |at: UnixMs| (0..THINNED_MS).contains(&now.since(at));
+        if self.0.get(&check).is_some_and(|(shown, at)| shown == code && is_fresh(*at)) {
+            return false;
+        }
+        if self.0.len() >= CHECKS_MAX {
+            // Checks that went to other hosts are never well here.
+            self.0.retain(|_, (_, at)| is_fresh(*at));
+        }
+        let has_room = self.0.len() < CHECKS_MAX || self.0.contains_key(&check);
+        if has_room {
             self.0.insert(check, (code.to_owned(), now));
         }
-        !is_known
+        has_room
     }
 }
 
@@ -42,6 +52,15 @@ mod tests {
         assert!(at("a", 0) && !at("a", 10_000) && at("b", 20_000) && at("a", 30_000));
         assert!(!at("a", 30_000 + THINNED_MS - 1) && at("a", 30_000 + THINNED_MS));
         assert!(at("a", 0), "a clock that was set back hides nothing");
+    }
+
+    #[test]
+    fn so_many_checks_are_remembered_and_old_ones_make_room() {
+        let mut showing = Showing::default();
+        let check = |n: usize| CheckId::from_bytes((n as u128).to_be_bytes());
+        assert!((0..CHECKS_MAX).all(|n| showing.is_due(check(n), "a", UnixMs(0))));
+        assert!(!showing.is_due(check(CHECKS_MAX), "a", UnixMs(1)) && showing.is_due(check(0), "b", UnixMs(1)));
+        assert!(showing.is_due(check(CHECKS_MAX), "a", UnixMs(THINNED_MS)));
     }
 
     #[test]
