@@ -15,6 +15,7 @@ mod commit;
 mod draft;
 mod draining;
 mod evidence;
+mod following;
 pub mod handle;
 pub mod journal_body;
 mod lease;

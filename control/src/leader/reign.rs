@@ -3,21 +3,14 @@
 //! One flush is in flight at a time and the next begins when it has returned. An error ends the
 //! leadership; the next one loads everything again.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use farwatch_core::detect::Input;
-use farwatch_core::revision::{Cadence, border, is_held};
-use farwatch_core::slot::Schedule;
-use farwatch_proto::check::{Activity, StreamId};
-use farwatch_proto::id::CheckId;
-use farwatch_proto::time::{BootMs, UnixMs};
+use farwatch_proto::time::BootMs;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::field::Empty;
-use tracing::{info, info_span, warn};
+use tracing::{info_span, warn};
 
-use super::book::Page;
 use super::carried::ASK_PERIOD_MS;
 use super::commit::{apply, flush_of};
 use super::draft::{Draft, Now};
@@ -26,13 +19,12 @@ use super::lease::{LeaderConfig, Reigning};
 use super::loads::LOAD_PERIOD_MS;
 use super::sessions::Session;
 use super::state::State;
-use super::takeover::{by_check, registered_hosts};
 use super::testing::Tests;
 use super::{checkpoint, references, self_check, views};
 use crate::crash::{self, CrashPoint};
 use crate::links::LinkEvent;
 use crate::otlp::within;
-use crate::store::{Enforcement, Entity, JournalHead, ShownStatus};
+use crate::store::{JournalHead, ShownStatus};
 
 /// How often time passes for detectors, the fleet and the journal: a flush waits at most this long.
 const TICK: Duration = Duration::from_millis(100);
@@ -45,8 +37,6 @@ const FLUSH_RESULTS: usize = 5_000;
 const URGENT_GAP_MS: i64 = 20;
 /// Config is looked at this often, signal or not.
 const CONFIG_PERIOD_MS: i64 = 1_000;
-/// Config log entries read at once.
-const CONFIG_AT_ONCE: u32 = 1_000;
 /// How often the leader shows how it stands.
 const STATUS_PERIOD_MS: i64 = 500;
 /// How often the leader shows that to processes which do not lead: each time is a write.
@@ -225,89 +215,6 @@ impl<'a> Reign<'a> {
         Ok(())
     }
 
-    /// Reads the config log from where it was left, and whatever it names.
-    async fn follow_config(&mut self, now: Now) -> anyhow::Result<()> {
-        let store = &self.config.store;
-        loop {
-            let changes = store.config_log().changes_after(self.state.config, CONFIG_AT_ONCE).await?;
-            let Some(last) = changes.last() else { return Ok(()) };
-            let after = std::mem::replace(&mut self.state.config, last.stamp);
-            if changes.iter().any(|change| matches!(change.entity, Entity::Host(_))) {
-                self.state.fleet.register(registered_hosts(store).await?);
-            }
-            let revisions = store.checks().definitions_changed(after, last.stamp).await?;
-            let changed = by_check(revisions)?;
-            let definitions = changed.values().flatten().map(|entry| &entry.definition);
-            self.state.secrets.learn(definitions, &changes, &self.config.vault, now.wall).await?;
-            for (check, entries) in changed {
-                self.take_up(check, entries, now);
-            }
-            self.end_checks(now);
-        }
-    }
-
-    /// Merges changed revisions of a check into the book and tells the hosts.
-    fn take_up(&mut self, check: CheckId, changed: Vec<super::book::Entry>, now: Now) {
-        if self.state.book.page(check).is_none() {
-            self.state.never_judged.insert(check);
-        }
-        let mut entries = self.state.book.page(check).map_or_else(Vec::new, |page| page.entries.clone());
-        for entry in changed {
-            let revision = entry.definition.revision;
-            // A revision that was overtaken while it was pending never comes into force.
-            entries.retain(|held| {
-                held.definition.revision != revision
-                    && (held.definition.in_force_from.is_some() || held.definition.revision > revision)
-            });
-            entries.push(entry);
-        }
-        entries.sort_by_key(|entry| entry.definition.revision);
-        self.state.book.put(check, entries, &self.state.newest);
-        self.state.book.plan_one(check, &self.state.newest, self.state.fleet.plan());
-        self.state.recount(check, now.wall);
-        self.state.reassign(&BTreeSet::from([check]));
-    }
-
-    /// Puts pending revisions in force whose hosts hold them.
-    async fn enforce_revisions(&mut self, now: Now) -> anyhow::Result<()> {
-        let state = &self.state;
-        let held = |page: &Page, check: CheckId| {
-            is_held(&page.owners(&state.newest), |host| {
-                state.sessions.get(&host).is_some_and(|session| session.holds_latest(check))
-            })
-        };
-        let pending = state.book.pending().filter(|(check, page)| held(page, *check));
-        let wanted: Vec<Enforcement> = pending
-            .map(|(check, page)| Enforcement {
-                check,
-                revision: page.latest().definition.revision,
-                from: border_of(page, now.wall),
-            })
-            .collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let enforced = self.config.store.checks().put_in_force(state.epoch, &wanted, now.wall).await?;
-        for Enforcement { check, revision, from } in &enforced {
-            info!(%check, revision, %from, "revision in force");
-            self.state.book.enforce(*check, *revision, *from);
-            if self.state.book.page(*check).is_some_and(|page| page.latest().definition.activity == Activity::Paused) {
-                self.state.never_judged.insert(*check);
-            }
-            self.state.recount(*check, now.wall);
-        }
-        self.state.reassign(&enforced.iter().map(|enforcement| enforcement.check).collect());
-        Ok(())
-    }
-
-    /// Ends the episodes of checks that make no slots due any more.
-    fn end_checks(&mut self, now: Now) {
-        for (check, ending) in self.state.census.ended() {
-            let first = StreamId { check, number: 0 };
-            self.draft.tell(&self.state, check, first, Input::Ended(ending), now);
-        }
-    }
-
     async fn answer(&mut self, request: LeaderRequest) -> anyhow::Result<()> {
         match request {
             LeaderRequest::Test(request) => {
@@ -376,23 +283,4 @@ impl<'a> Reign<'a> {
             hosts: hosts.collect(),
         }
     }
-}
-
-fn cadence(page: &Page, at: Option<UnixMs>) -> Option<Cadence> {
-    let entry = at.map_or_else(|| Some(page.latest()), |at| page.in_force_at(at))?;
-    let definition = &entry.definition;
-    Some(Cadence {
-        activity: definition.activity,
-        interval: definition.interval,
-        streams: definition.placement.streams,
-    })
-}
-
-/// The slot border from which the page's newest revision is to count.
-fn border_of(page: &Page, now: UnixMs) -> UnixMs {
-    let definition = &page.latest().definition;
-    let first = StreamId { check: definition.check, number: 0 };
-    let schedule = Schedule::of(first, definition.interval, definition.placement.streams);
-    let new = cadence(page, None).expect("a page has a newest revision");
-    border(&schedule, new, cadence(page, Some(now)), now)
 }
