@@ -4,6 +4,7 @@
 //! One function takes a detector, an input and now, and leaves the detector changed and the effects
 //! named. Whether a result is fresh is decided before (see [`is_fresh`]); what is told to whom, after.
 
+mod heartbeat;
 mod places;
 mod rounds;
 mod verdict;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use verdict::Verdict;
 
 use crate::confirm::{Answer, Beginning, Panel, Question, Round};
+use crate::heartbeat::Standing;
 use crate::incident::{Ending, IncidentEvent, Voice};
 
 /// A recovery needs this many good slots.
@@ -170,6 +172,8 @@ pub enum Input<'a> {
     Declined(OrderId),
     /// A host has been silent too long to wait for.
     Silent(HostId),
+    /// How it is with a job that calls us: known by control itself, so that nobody else is asked.
+    Heartbeat(&'a Standing),
     /// Time has passed.
     Tick,
     /// The check makes no slots due any more.
@@ -214,6 +218,7 @@ pub fn step(
         Input::Vote { order, host, outcome } => turn.voted(order, host, outcome),
         Input::Declined(order) => turn.answered(order, Answer::Void, "declined", ""),
         Input::Silent(host) => turn.host_silent(host),
+        Input::Heartbeat(standing) => turn.called(standing),
         Input::Tick => turn.ticked(),
         Input::Ended(ending) => turn.ended(ending),
     }

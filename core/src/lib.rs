@@ -35,6 +35,8 @@ pub mod own_incident;
 
 pub mod block;
 
+pub mod heartbeat;
+
 pub mod detect;
 
 pub mod confirm;

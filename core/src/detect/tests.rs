@@ -1,3 +1,4 @@
+mod heartbeat;
 mod seldom;
 
 use farwatch_proto::fleet::View;
