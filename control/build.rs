@@ -40,7 +40,7 @@ fn embed(modules: &Path, out: &Path) -> io::Result<()> {
         let (built, copied) = (modules.join(check).with_extension("wasm"), out.join(check).with_extension("wasm"));
         println!("cargo::rerun-if-changed={}", built.display());
         fs::copy(&built, &copied)?;
-        components.push_str(&format!("    include_bytes!({:?}),\n", copied));
+        components.push_str(&format!("    ({check:?}, include_bytes!({copied:?})),\n"));
     }
     components.push_str("]\n");
     fs::write(out.join("components.rs"), components)

@@ -11,3 +11,4 @@ rm -f "$root"/docs/checks/*.md
 while read -r check; do
     "$target_dir/ci/farwatch" module show --file "$modules/$check.wasm" > "$root/docs/checks/$check.md"
 done < "$modules/checks"
+"$target_dir/ci/farwatch" module show heartbeat --built-in > "$root/docs/checks/heartbeat.md"

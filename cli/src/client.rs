@@ -10,6 +10,7 @@ pub(crate) mod delivery;
 pub(crate) mod explain;
 pub(crate) mod fleet;
 pub(crate) mod health;
+pub(crate) mod heartbeat;
 pub(crate) mod host;
 pub(crate) mod incident;
 pub(crate) mod ledger;

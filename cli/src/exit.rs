@@ -32,6 +32,11 @@ impl Failure {
         Self { code, message: message.to_string() }
     }
 
+    /// The end of a command that passes on how another one ended, which said why itself.
+    pub(crate) const fn passed_on(code: u8) -> Self {
+        Self { code, message: String::new() }
+    }
+
     /// The same, with the places that settings came from instead of the flags they stand for.
     pub(crate) fn blaming(mut self, places: &[(String, String)]) -> Self {
         let its = |flag: &str| self.message.strip_prefix(flag).filter(|rest| rest.starts_with([' ', ':']));
@@ -43,7 +48,9 @@ impl Failure {
     /// Says it on stderr, in one line.
     #[allow(clippy::print_stderr, reason = "this is where failures are told")]
     pub(crate) fn tell(&self) -> ExitCode {
-        eprintln!("farwatch: {}", self.message.replace('\n', " "));
+        if !self.message.is_empty() {
+            eprintln!("farwatch: {}", self.message.replace('\n', " "));
+        }
         ExitCode::from(self.code)
     }
 }

@@ -33,6 +33,7 @@ use client::delivery::DeliveryArgs;
 use client::explain::ExplainArgs;
 use client::fleet::FleetArgs;
 use client::health::HealthArgs;
+use client::heartbeat::HeartbeatArgs;
 use client::incident::IncidentArgs;
 use client::ledger::LedgerArgs;
 use client::module::ModuleArgs;
@@ -83,6 +84,7 @@ enum Word {
     Release(ReleaseArgs),
     Secret(SecretArgs),
     Check(CheckArgs),
+    Heartbeat(HeartbeatArgs),
     Incident(IncidentArgs),
     Delivery(DeliveryArgs),
     Contact(ContactArgs),
@@ -114,6 +116,7 @@ impl Word {
             Self::Release(args) => args.run(),
             Self::Secret(args) => args.run(),
             Self::Check(args) => args.run(),
+            Self::Heartbeat(args) => args.run(),
             Self::Incident(args) => args.run(),
             Self::Delivery(args) => args.run(),
             Self::Contact(args) => args.run(),

@@ -16,6 +16,7 @@ mod extract;
 mod fleet;
 mod gate;
 mod health;
+mod heartbeats;
 mod held;
 mod hosts;
 mod idempotency;
@@ -157,6 +158,7 @@ fn all_routes() -> Routes {
         .merge(deliveries::routes())
         .merge(fleet::routes())
         .merge(health::routes())
+        .merge(heartbeats::routes())
         .merge(held::routes())
         .merge(hosts::routes())
         .merge(incidents::routes())

@@ -9,10 +9,11 @@ use farwatch_proto::time::UnixMs;
 use farwatch_sandbox::{Description, Sandbox};
 use serde::{Deserialize, Serialize};
 
+use crate::heartbeat;
 use crate::store::{AuditEntry, NewModule, Store, StoreError, Unique};
 
-/// The components, as `setup/build-guests.sh` makes them.
-const COMPONENTS: &[&[u8]] = &include!(concat!(env!("OUT_DIR"), "/components.rs"));
+/// The components by their names, as `setup/build-guests.sh` makes them.
+const COMPONENTS: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/components.rs"));
 /// Hex digits of a hash that tell apart two builds of one version.
 const BUILD_DIGITS: usize = 8;
 
@@ -29,6 +30,9 @@ pub struct ModuleDescription {
     pub config_schema: serde_json::Value,
     /// The interfaces it needs.
     pub capabilities: Vec<String>,
+    /// Whether nothing runs it, because jobs call control instead.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_called: bool,
 }
 
 impl ModuleDescription {
@@ -37,17 +41,33 @@ impl ModuleDescription {
         let config_schema = serde_json::from_str(&told.config_schema)
             .with_context(|| format!("the config schema of module {} is not JSON", told.name))?;
         let Description { name, version, summary, capabilities, .. } = told;
-        Ok(Self { name, version, summary, config_schema, capabilities })
+        Ok(Self { name, version, summary, config_schema, capabilities, is_called: false })
     }
+}
+
+/// The component of this name that is part of the program.
+pub fn component(name: &str) -> Option<&'static [u8]> {
+    COMPONENTS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
 }
 
 /// Puts every built-in module into the store, unless it is there, and returns their hashes.
 pub async fn install(store: &Store, sandbox: &Sandbox, now: UnixMs) -> anyhow::Result<Vec<ModuleHash>> {
     let mut installed = Vec::with_capacity(COMPONENTS.len());
-    for &bytes in COMPONENTS {
+    for &(_, bytes) in COMPONENTS {
         installed.push(install_one(store, sandbox, bytes, now).await.context("cannot install a built-in module")?);
     }
+    install_heartbeat(store, now).await?;
     Ok(installed)
+}
+
+/// The one module without code: its bytes are what it says of itself, so that it has a hash like any other.
+async fn install_heartbeat(store: &Store, now: UnixMs) -> anyhow::Result<()> {
+    let description = heartbeat::description();
+    let bytes = serde_json::to_vec(&description)?;
+    match store.modules().description(ModuleHash::of(&bytes)).await? {
+        Some(_) => Ok(()),
+        None => release(store, &description, bytes, now).await,
+    }
 }
 
 async fn install_one(
@@ -61,12 +81,18 @@ async fn install_one(
         return Ok(hash);
     }
     let description = describe(sandbox, hash, bytes).await?;
+    release(store, &description, bytes.to_vec(), now).await?;
+    Ok(hash)
+}
+
+async fn release(store: &Store, description: &ModuleDescription, bytes: Vec<u8>, now: UnixMs) -> anyhow::Result<()> {
+    let hash = ModuleHash::of(&bytes);
     let mut module = NewModule {
         tenant: None,
         name: description.name.clone(),
         version: description.version.clone(),
-        description: serde_json::to_string(&description)?,
-        bytes: bytes.to_vec(),
+        description: serde_json::to_string(description)?,
+        bytes,
     };
     let signed = store.signed(AuditEntry::of_house("module.release", hash.to_string(), now));
     match signed.modules().put(&module, now).await {
@@ -79,7 +105,7 @@ async fn install_one(
             put?;
         }
     }
-    Ok(hash)
+    Ok(())
 }
 
 async fn describe(sandbox: &Sandbox, hash: ModuleHash, bytes: &'static [u8]) -> anyhow::Result<ModuleDescription> {

@@ -17,6 +17,7 @@ mod draining;
 mod evidence;
 mod following;
 pub mod handle;
+mod heartbeats;
 pub mod journal_body;
 mod lease;
 mod loads;

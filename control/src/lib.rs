@@ -14,6 +14,7 @@ mod crash;
 pub mod file;
 mod flag;
 pub mod fold;
+pub mod heartbeat;
 pub mod leader;
 pub mod ledger;
 pub mod links;

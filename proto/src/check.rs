@@ -61,7 +61,7 @@ pub struct PlacementWish {
     /// Labels a host must carry, all of them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// k: how many streams, from 1 to [`STREAMS_MAX`].
+    /// k: how many streams, from 1 to [`STREAMS_MAX`]; none where a job calls control and nobody runs anything.
     pub streams: u16,
 }
 
@@ -128,4 +128,11 @@ pub struct Definition {
     /// The slot border it counts from; absent while it is pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_force_from: Option<UnixMs>,
+}
+
+impl Definition {
+    /// Whether nobody runs it, because a job calls control instead.
+    pub const fn is_heartbeat(&self) -> bool {
+        self.placement.streams == 0
+    }
 }

@@ -33,6 +33,13 @@ pub struct Interval {
 )]
 pub struct NotAnInterval(pub u32);
 
+/// What a check has that names none: a minute.
+impl Default for Interval {
+    fn default() -> Self {
+        Self { seconds: 60 }
+    }
+}
+
 impl JsonSchema for Interval {
     fn schema_name() -> Cow<'static, str> {
         "Interval".into()

@@ -121,7 +121,10 @@ fn fill(database: &mut Database, leader: &Leader, hour: Hour) -> anyhow::Result<
         for host in &view.hosts {
             store.hosts().register(host.id, &host.facts, before).await?;
         }
-        store.checks().create(&NewCheck { id: check, tenant, revision: wording(module)? }, before).await?;
+        store
+            .checks()
+            .create(&NewCheck { id: check, tenant, revision: wording(module)?, heartbeat: None }, before)
+            .await?;
         store.views().put_in_force(leader.epoch, &view, before).await?;
         let enforced = [Enforcement { check, revision: 1, from: before }];
         store.checks().put_in_force(leader.epoch, &enforced, before).await?;

@@ -2,6 +2,7 @@
 
 mod create;
 mod evidence;
+mod job;
 mod latency;
 mod results;
 mod uptime;
@@ -181,6 +182,19 @@ fn confirmed_by(check: &Value) -> Cell {
     }
 }
 
+/// How it is with the job of a heartbeat.
+fn job(check: &Value) -> Cell {
+    let heartbeat = &check["heartbeat"];
+    let Some(standing) = heartbeat["standing"].as_str() else { return Cell::plain("") };
+    let when = |field: &str, words: &str| match moment(heartbeat, field) {
+        moment if moment.is_empty() => String::new(),
+        moment => format!(", {words} {moment}"),
+    };
+    let took = heartbeat["took_ms"].as_i64().map_or_else(String::new, |ms| format!(", last took {}", length(ms)));
+    let (well, due, down) = (when("succeeded", "well at"), when("due", "due at"), when("deadline", "down from"));
+    format!("{standing}{well}{due}{down}{took}").into()
+}
+
 /// A check in full.
 fn shown(check: &Value, look: Look) -> String {
     let timeout = check["timeout_ms"].as_i64().map_or_else(String::new, length);
@@ -197,6 +211,7 @@ fn shown(check: &Value, look: Look) -> String {
         ("incident", text(check, "open_incident").into()),
         ("module", format!("{} ({})", text(check, "module"), text(check, "module_hash")).into()),
         ("config", check["config"].to_string().into()),
+        ("job", job(check)),
         ("every", interval(check, "interval").into()),
         ("timeout", timeout.into()),
         ("streams", text(check, "streams").into()),
@@ -206,9 +221,14 @@ fn shown(check: &Value, look: Look) -> String {
         ("revision", text(check, "revision").into()),
         ("changed", moment(check, "changed").into()),
     ];
-    facts.retain(|(_, cell): &(&str, Cell)| *cell != Cell::plain(""));
+    // Nothing runs a heartbeat, so nothing of how it is run is said.
+    let is_said = |label: &str| !check["heartbeat"].is_object() || !OF_RUNS.contains(&label);
+    facts.retain(|(label, cell): &(&str, Cell)| *cell != Cell::plain("") && is_said(label));
     output::facts(&facts, look)
 }
+
+/// What says how a check is run.
+const OF_RUNS: [&str; 5] = ["confirmed by", "every", "timeout", "streams", "repeat"];
 
 fn tested(trial: &Value, look: Look) -> String {
     let mut table = Table::new(&["host", "found", "latency", "code", "message"]);

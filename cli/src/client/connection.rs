@@ -39,6 +39,11 @@ impl Connection {
         Ok(Self { agent: config.into(), credentials })
     }
 
+    /// Where a path of the API is.
+    pub(super) fn url_of(&self, path: &str) -> String {
+        format!("{}{path}", self.credentials.api)
+    }
+
     pub(super) fn get(&self, path: &str) -> Result<Value, Failure> {
         self.done(Method::GET, path, None, LIMIT)
     }

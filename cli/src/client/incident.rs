@@ -142,12 +142,20 @@ fn shown(incident: &Value, look: Look) -> String {
         ("lasted", lasted(incident).into()),
         ("code", text(incident, "code").into()),
         ("message", text(incident, "message").into()),
-        ("needed", format!("{} of {} vantage points", text(incident, "need"), text(incident, "of")).into()),
+        ("needed", needed(incident).into()),
         ("seen", seen(incident)),
     ];
     facts.retain(|(_, cell): &(&str, Cell)| *cell != Cell::plain(""));
     let facts = output::facts(&facts, look);
     format!("{facts}\n{}\n{}\n{}", voices(incident, look), why(incident, look), deliveries(incident, look))
+}
+
+/// How many had to agree; of a job that calls nobody else is asked.
+fn needed(incident: &Value) -> String {
+    match incident["of"].as_u64() {
+        Some(0) => String::new(),
+        _ => format!("{} of {} vantage points", text(incident, "need"), text(incident, "of")),
+    }
 }
 
 /// What failed runs of its time brought.

@@ -1,6 +1,6 @@
 //! `farwatch module`: what can be run.
 
-mod file;
+mod described;
 mod manual;
 
 use std::path::PathBuf;
@@ -30,11 +30,15 @@ enum Verb {
     /// Show the manual page of a module: what it does, the fields of its config, and what it finds
     #[command(after_help = "Examples:
   farwatch module show imap
+  farwatch module show imap --built-in
   farwatch module show --file my-check.wasm")]
     Show {
         /// Its name, name@version or hash
         #[arg(value_name = "MODULE", required_unless_present = "file")]
         module: Option<String>,
+        /// As this program brings it, which needs no Farwatch running
+        #[arg(long)]
+        built_in: bool,
         /// A component on this machine, which needs no Farwatch running
         #[arg(long, value_name = "FILE", conflicts_with = "module")]
         file: Option<PathBuf>,
@@ -44,12 +48,11 @@ enum Verb {
 impl ModuleArgs {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         match &self.verb {
-            Verb::Show { file: Some(file), .. } => output::print(&if self.client.json {
-                output::json(&file::described(file)?)
-            } else {
-                manual::page(&file::described(file)?)
-            }),
-            Verb::Show { module, file: None } => {
+            Verb::Show { file: Some(file), .. } => self.page(&described::file(file)?),
+            Verb::Show { module, built_in: true, .. } => {
+                self.page(&described::built_in(module.as_deref().unwrap_or_default())?)
+            }
+            Verb::Show { module, .. } => {
                 let client = Client::open(&self.client)?;
                 let modules = client.connection.get("/v1/modules")?;
                 let module = find(&modules, module.as_deref().unwrap_or_default())?;
@@ -60,6 +63,12 @@ impl ModuleArgs {
                 client.show(&client.connection.get("/v1/modules")?, listed)
             }
         }
+    }
+}
+
+impl ModuleArgs {
+    fn page(&self, described: &Value) -> Result<(), Failure> {
+        output::print(&if self.client.json { output::json(described) } else { manual::page(described) })
     }
 }
 

@@ -8,7 +8,11 @@ use farwatch_control::api::routes;
 use crate::{Line, command};
 
 /// The operations, each with a line that asks for it.
-const WORDS: [(&str, &str, &str); 62] = [
+const WORDS: [(&str, &str, &str); 69] = [
+    ("GET", "/heartbeat/{id}", "heartbeat send http://a.example/heartbeat/k"),
+    ("POST", "/heartbeat/{id}", "heartbeat send http://a.example/heartbeat/k --with log"),
+    ("GET", "/heartbeat/{id}/{word}", "heartbeat send http://a.example/heartbeat/k start"),
+    ("POST", "/heartbeat/{id}/{word}", "heartbeat run http://a.example/heartbeat/k -- true"),
     ("GET", "/metrics", "metrics"),
     ("GET", "/v1/audit", "audit"),
     ("DELETE", "/v1/channels/{id}", "channel delete chn_1"),
@@ -21,8 +25,11 @@ const WORDS: [(&str, &str, &str); 62] = [
     ("PATCH", "/v1/checks/{id}", "check edit shop interval=30s"),
     ("GET", "/v1/checks/{id}/evidence", "check evidence shop"),
     ("GET", "/v1/checks/{id}/explain", "explain shop"),
+    ("GET", "/v1/checks/{id}/heartbeat", "heartbeat show backup"),
+    ("POST", "/v1/checks/{id}/heartbeat/renew", "heartbeat renew backup"),
     ("GET", "/v1/checks/{id}/latency", "check latency shop"),
     ("GET", "/v1/checks/{id}/results", "check results shop"),
+    ("GET", "/v1/checks/{id}/signals", "heartbeat signals backup"),
     ("POST", "/v1/checks/{id}/test", "check test shop"),
     ("GET", "/v1/checks/{id}/uptime", "check uptime shop"),
     ("GET", "/v1/contacts", "contact list"),

@@ -7,6 +7,7 @@
 mod confirmation;
 mod evidence;
 mod explain;
+mod heartbeat;
 mod journaled;
 mod judged;
 mod latency;
@@ -27,6 +28,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::confirmation::PlaceView;
+pub(super) use self::heartbeat::hash_of;
+use self::heartbeat::{HeartbeatView, Jobs};
 use super::Api;
 use super::auth::Reader;
 use super::extract::{Id, PageView, Params, page_of};
@@ -66,6 +69,12 @@ pub(super) fn routes() -> Routes {
         .about("Lists the results of a check, newest first")
         .get("/v1/checks/{id}/evidence", evidence::list)
         .about("Lists what failed runs of a check brought, newest first")
+        .get("/v1/checks/{id}/signals", heartbeat::signals)
+        .about("Lists what the job of a heartbeat said of late, newest first")
+        .get("/v1/checks/{id}/heartbeat", heartbeat::show)
+        .about("Shows by which path a job calls")
+        .post("/v1/checks/{id}/heartbeat/renew", heartbeat::renew)
+        .about("Gives a heartbeat another path; whoever calls by the former one is not known any more")
         .get("/v1/checks/{id}/latency", latency::show)
         .about("Sums up how long a check took, step by step")
         .get("/v1/checks/{id}/uptime", uptime::show)
@@ -115,6 +124,9 @@ struct CheckView {
     /// Whether hosts on machines of their own confirm an outage of it. Where only one machine may run it, or it may not
     /// be repeated, the host that saw it fail is asked again, and nobody else.
     independently_confirmed: bool,
+    /// How it is with the job, where it is one that a job calls for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heartbeat: Option<HeartbeatView>,
 }
 
 /// What is held of some checks.
@@ -126,6 +138,8 @@ struct Held {
     judged: BTreeSet<CheckId>,
     /// The hosts of the fleet, by which places are named.
     hosts: Vec<Host>,
+    /// Of those that jobs call for.
+    jobs: Jobs,
 }
 
 impl Held {
@@ -138,7 +152,8 @@ impl Held {
         });
         let detectors = parsed.collect::<Result<_, ApiError>>()?;
         let judged = api.store.judged_checks().among(checks).await?;
-        Ok(Self { detectors, judged, hosts: api.store.hosts().list().await? })
+        let jobs = Jobs::load(api, checks).await?;
+        Ok(Self { detectors, judged, hosts: api.store.hosts().list().await?, jobs })
     }
 
     /// The word for what is held of this check. Without a detector it is plainly up, once it was judged.
@@ -159,6 +174,7 @@ impl CheckView {
         let verdict_since = detector.as_ref().map(|detector| detector.since);
         let detector = detector.unwrap_or_default();
         let failing_from = held.places(&detector.failing_places());
+        let heartbeat = check.latest.is_heartbeat().then(|| held.jobs.view_of(&check.latest)).transpose()?;
         let Check { created, latest, in_force_revision, .. } = check;
         let spec = parsed_spec(&latest.spec, latest.check)?;
         let independently_confirmed = confirmation::is_independent(&latest, &spec.placement, &held.hosts);
@@ -180,6 +196,7 @@ impl CheckView {
             open_incident: detector.incident,
             failing_from,
             independently_confirmed,
+            heartbeat,
         })
     }
 }

@@ -11,6 +11,8 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::problem::ApiError;
+use crate::builtin::ModuleDescription;
+use crate::heartbeat;
 use crate::spec::{FieldProblem, ModuleName};
 use crate::store::{Module, Store};
 
@@ -78,6 +80,11 @@ impl ModuleJudge {
 
     /// The config as the module prepares it for its runs.
     pub(super) async fn prepare(&self, hash: ModuleHash, config: &Value) -> Result<Judged<Vec<u8>>, ApiError> {
+        if self.is_called(hash).await? {
+            let within =
+                |problems: Vec<FieldProblem>| problems.into_iter().map(|problem| problem.within(CONFIG)).collect();
+            return Ok(heartbeat::prepare(config).map_err(within));
+        }
         let _place = self.places.acquire().await.map_err(|_| ApiError::Unavailable("stopping".to_owned()))?;
         let module = match self.loaded(hash).await? {
             Ok(module) => module,
@@ -88,6 +95,14 @@ impl ModuleJudge {
             Ok(Err(problems)) => Ok(Err(problems.into_iter().map(in_config).collect())),
             Err(stop) => stopped(&stop),
         }
+    }
+
+    /// Whether nothing runs this module, because jobs call control instead.
+    pub(super) async fn is_called(&self, hash: ModuleHash) -> Result<bool, ApiError> {
+        let unreadable = |error| ApiError::Internal(format!("the description of {hash}: {error}"));
+        let Some(description) = self.store.modules().description(hash).await? else { return Ok(false) };
+        let told: ModuleDescription = serde_json::from_str(&description).map_err(unreadable)?;
+        Ok(told.is_called)
     }
 
     /// The module, brought from the store where the sandbox does not have it.

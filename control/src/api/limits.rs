@@ -16,6 +16,8 @@ const TOKEN_RATE: Rate = Rate { burst: 2000, one_more_ms: 5 };
 /// Failed authentications from one address: a person who mistypes never meets it. It is not what keeps tokens from
 /// being guessed, their 32 random bytes are.
 const FAILURE_RATE: Rate = Rate { burst: 60, one_more_ms: 1000 };
+/// Calls of one job: one that calls each half second is a service, and better asked than listened to.
+const CALL_RATE: Rate = Rate { burst: 60, one_more_ms: 500 };
 /// Refusals of one token or address that are noted in the audit log: enough to see a pattern.
 const NOTED_RATE: Rate = Rate { burst: 20, one_more_ms: 60_000 };
 /// Refusals of all together that are noted: at some 300 bytes each, at most 3 MB on a day of nothing but attacks.
@@ -50,6 +52,7 @@ pub(super) enum Culprit {
 pub(super) struct Limiter {
     tokens: Mutex<Buckets<TokenId>>,
     failures: Mutex<Buckets<IpAddr>>,
+    calls: Mutex<Buckets<[u8; 32]>>,
     noted: Mutex<Buckets<Culprit>>,
     noted_of_all: Mutex<Buckets<()>>,
     left_out: AtomicU64,
@@ -60,6 +63,7 @@ impl Limiter {
         Self {
             tokens: Mutex::new(Buckets::new(limits.of_token, KEYS_MAX)),
             failures: Mutex::new(Buckets::new(limits.failures, KEYS_MAX)),
+            calls: Mutex::new(Buckets::new(CALL_RATE, KEYS_MAX)),
             noted: Mutex::new(Buckets::new(limits.noted, KEYS_MAX)),
             noted_of_all: Mutex::new(Buckets::new(NOTED_OF_ALL_RATE, 1)),
             left_out: AtomicU64::new(0),
@@ -74,6 +78,11 @@ impl Limiter {
     /// Counts a failed authentication.
     pub(super) fn failed(&self, address: IpAddr, now: BootMs) -> Result<(), TooMany> {
         take(&self.failures, network(address), now)
+    }
+
+    /// Whether the job of this key may call now.
+    pub(super) fn called(&self, key: [u8; 32], now: BootMs) -> Result<(), TooMany> {
+        take(&self.calls, key, now)
     }
 
     /// Whether this refusal is to be noted: then with how many were left out since the last that was.

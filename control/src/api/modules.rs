@@ -28,6 +28,8 @@ struct ModuleView {
     summary: String,
     config_schema: serde_json::Value,
     capabilities: Vec<String>,
+    /// Whether no host runs it, because jobs call control instead.
+    is_called: bool,
     released: UnixMs,
 }
 
@@ -50,6 +52,7 @@ async fn list(State(api): State<Api>, Reader { tenant }: Reader) -> Result<Json<
 
 fn view_of(module: Module, told: ModuleDescription) -> ModuleView {
     let Module { hash, tenant, name, version, released } = module;
-    let ModuleDescription { summary, config_schema, capabilities, .. } = told;
-    ModuleView { name, version, hash, builtin: tenant.is_none(), summary, config_schema, capabilities, released }
+    let ModuleDescription { summary, config_schema, capabilities, is_called, .. } = told;
+    let builtin = tenant.is_none();
+    ModuleView { name, version, hash, builtin, summary, config_schema, capabilities, is_called, released }
 }

@@ -74,7 +74,9 @@ pub(super) struct Draft {
 impl Draft {
     /// Whether there is nothing to commit.
     pub(super) fn is_empty(&self) -> bool {
-        self.marks.is_empty() && self.received.is_empty() && self.detectors.is_empty() && self.events.is_empty()
+        let has_batches = !self.marks.is_empty() || !self.received.is_empty();
+        let has_verdicts = !self.detectors.is_empty() || !self.events.is_empty() || !self.first_judged.is_empty();
+        !has_batches && !has_verdicts
     }
 
     /// Results that wait in it.

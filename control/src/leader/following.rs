@@ -91,6 +91,7 @@ impl Reign<'_> {
                 self.state.never_judged.insert(*check);
             }
             self.state.recount(*check, now.wall);
+            self.heartbeats.look_at(*check, now.wall);
         }
         self.state.reassign(&enforced.iter().map(|enforcement| enforcement.check).collect());
         Ok(())
@@ -115,9 +116,12 @@ fn cadence(page: &Page, at: Option<UnixMs>) -> Option<Cadence> {
     })
 }
 
-/// The slot border from which the page's newest revision is to count.
+/// The slot border from which the page's newest revision is to count; what nobody runs counts at once.
 fn border_of(page: &Page, now: UnixMs) -> UnixMs {
     let definition = &page.latest().definition;
+    if definition.is_heartbeat() {
+        return now;
+    }
     let first = StreamId { check: definition.check, number: 0 };
     let schedule = Schedule::of(first, definition.interval, definition.placement.streams);
     let new = cadence(page, None).expect("a page has a newest revision");

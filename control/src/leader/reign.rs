@@ -15,6 +15,7 @@ use super::carried::ASK_PERIOD_MS;
 use super::commit::{apply, flush_of};
 use super::draft::{Draft, Now};
 use super::handle::{HostStatus, LeaderRequest, LeaderStatus};
+use super::heartbeats::Heartbeats;
 use super::lease::{LeaderConfig, Reigning};
 use super::loads::LOAD_PERIOD_MS;
 use super::sessions::Session;
@@ -53,6 +54,7 @@ pub(super) struct Reign<'a> {
     pub(super) state: State,
     pub(super) draft: Draft,
     pub(super) tests: Tests,
+    pub(super) heartbeats: Heartbeats,
     /// When the last flush returned.
     committed_at: BootMs,
     looked_at_config: i64,
@@ -71,6 +73,7 @@ impl<'a> Reign<'a> {
             state,
             draft: Draft::default(),
             tests: Tests::default(),
+            heartbeats: Heartbeats::default(),
             committed_at: BootMs(0),
             looked_at_config: 0,
             shown_at: 0,
@@ -157,6 +160,7 @@ impl<'a> Reign<'a> {
         }
         self.enforce_revisions(now).await?;
         self.end_checks(now);
+        self.hear_jobs(now).await?;
         self.state.watch_for_mass_failure(now.wall);
         let silent = self.state.silent_voters(now.boot);
         self.draft.pass_time(&self.state, &silent, now);
@@ -165,6 +169,7 @@ impl<'a> Reign<'a> {
         if now.boot.0 - self.tidied_at >= TIDY_PERIOD_MS {
             self.tidied_at = now.boot.0;
             self.state.tidy(now.wall);
+            self.heartbeats.forget_gone(&self.state.book);
             checkpoint::save(&self.config.store, &self.state).await?;
         }
         if now.boot.0 - self.shown_at >= STATUS_PERIOD_MS {

@@ -29,8 +29,8 @@ pub struct Wish {
     #[serde(default = "empty_object")]
     #[schemars(with = "Map<String, Value>")]
     pub config: Value,
-    /// How often: seconds, or a text such as `10s`, `5min` or `1h`.
-    #[serde(deserialize_with = "interval")]
+    /// How often: seconds, or a text such as `10s`, `5min` or `1h`; each minute when absent.
+    #[serde(default, deserialize_with = "interval")]
     #[schemars(schema_with = "interval_schema")]
     pub interval: Interval,
     /// How long one run may take; the default follows from the interval.

@@ -13,7 +13,7 @@ use super::columns::{Columns, word_of};
 use super::page::{page_of, rows_for};
 use super::revisions::{self, ACTIVITIES, Revision, RevisionKey, demand_latest, revision_columns};
 use super::transaction::Tx;
-use super::{Entity, Page, Store, StoreError};
+use super::{Entity, NewHeartbeat, Page, Store, StoreError, heartbeats};
 
 /// A check to be made, with its first revision.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct NewCheck {
     pub tenant: TenantId,
     /// Its first wording.
     pub revision: NewRevision,
+    /// By what its job calls, where it is one that jobs call for.
+    pub heartbeat: Option<NewHeartbeat>,
 }
 
 /// A wording to be written.
@@ -121,6 +123,9 @@ impl Checks<'_> {
                     }
                     let key = RevisionKey { tenant: new.tenant, check: new.id, revision: 1, written };
                     revisions::insert(tx, key, &new.revision, now).await?;
+                    if let Some(heartbeat) = &new.heartbeat {
+                        heartbeats::insert(tx, new.id, heartbeat, now).await?;
+                    }
                     Ok(written)
                 })
             })

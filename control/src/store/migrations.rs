@@ -40,7 +40,7 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 17] = [
+const MIGRATIONS: [Migration; 18] = [
     migration!(1, "0001_first"),
     migration!(2, "0002_segment_marks"),
     migration!(3, "0003_judged_checks"),
@@ -58,6 +58,7 @@ const MIGRATIONS: [Migration; 17] = [
     migration!(21, "0021_releases"),
     migration!(22, "0022_own_incidents"),
     migration!(23, "0023_secrets"),
+    migration!(24, "0024_heartbeats"),
 ];
 
 /// The table that lists what was applied. It is made before any migration, so its shape is final.

@@ -63,6 +63,13 @@ pub struct Revision {
     pub in_force: Option<InForce>,
 }
 
+impl Revision {
+    /// Whether nobody runs it, because a job calls control instead.
+    pub const fn is_heartbeat(&self) -> bool {
+        self.streams == 0
+    }
+}
+
 /// Refuses a change that was made up from an older revision than the latest, so that nobody undoes unknowingly what
 /// somebody else did. Asked in the transaction of the change.
 pub(super) const fn demand_latest(seen: u32, latest: u32) -> Result<(), StoreError> {

@@ -39,23 +39,23 @@ const SOME_MOMENT: UnixMs = UnixMs(1_800_000_000_000);
 pub struct HeartbeatConfig {
     /// The job calls at least once in so many seconds. Say either this or `cron`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(title = "Period", range(min = PERIOD_MIN_S, max = PERIOD_MAX_S), example = 86_400)]
+    #[schemars(with = "u32", title = "Period", extend("unit" = "s"), range(min = PERIOD_MIN_S, max = PERIOD_MAX_S), example = 86_400)]
     pub period_s: Option<u32>,
     /// When the job calls: minute, hour, day of month, month and day of week, as in crontab; `@daily` and its like are understood.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(title = "Cron", length(min = 1, max = CRON_MAX), example = &"30 3 * * 1-5")]
+    #[schemars(with = "String", title = "Cron", length(min = 1, max = CRON_MAX), example = &"30 3 * * 1-5")]
     pub cron: Option<String>,
     /// By the clocks of which place `cron` is meant: a name of the IANA time zone database; UTC where none is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(title = "Time zone", length(min = 1, max = 64), example = &"Europe/Berlin")]
+    #[schemars(with = "String", title = "Time zone", length(min = 1, max = 64), example = &"Europe/Berlin")]
     pub timezone: Option<String>,
     /// How many seconds after its moment a call may still come before people are told.
     #[serde(default = "grace_default")]
-    #[schemars(title = "Grace", range(min = GRACE_MIN_S, max = PERIOD_MAX_S), example = 900)]
+    #[schemars(title = "Grace", extend("unit" = "s"), range(min = GRACE_MIN_S, max = PERIOD_MAX_S), example = 900)]
     pub grace_s: u32,
     /// How many seconds a run may take, where the job says when it starts; as long as the grace where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(title = "Longest run", range(min = GRACE_MIN_S, max = PERIOD_MAX_S), example = 7_200)]
+    #[schemars(with = "u32", title = "Longest run", extend("unit" = "s"), range(min = GRACE_MIN_S, max = PERIOD_MAX_S), example = 7_200)]
     pub run_max_s: Option<u32>,
 }
 

@@ -10,6 +10,7 @@ mod edits;
 mod followers;
 mod handovers;
 mod hangs;
+mod heartbeats;
 mod hosts_fail;
 mod joining;
 mod links;

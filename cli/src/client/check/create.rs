@@ -11,10 +11,11 @@ use serde_json::Value;
 use super::super::Client;
 use super::super::fields::{length, text};
 use super::super::reference::{CONTACT, id_of};
+use super::job::JobArgs;
 use super::wish::{Wished, body_of};
 use crate::duration::seconds;
 use crate::exit::{Failure, UNAVAILABLE};
-use crate::output::progress;
+use crate::output::{self, progress};
 
 /// Hosts fetch and compile a module once, and then hold a check within a second or two.
 const WAIT_LIMIT_MS: i64 = 60_000;
@@ -25,6 +26,7 @@ const EXAMPLES: &str = "Examples:
   farwatch check create http --name shop --url https://shop.example.com --every 10s --contact ops
   farwatch check create http --name api --url https://api.example.com/health --contains '\"ok\"' --degraded-above 500ms
   farwatch check create tcp --name mail --host mail.example.com --port 25 --contains ESMTP
+  farwatch check create heartbeat --name backup --cron '30 3 * * *' --timezone Europe/Berlin --grace 15min
   farwatch check create http@0.1.0 --name api --config api.json --location EU --streams 2";
 
 /// Watch something, and wait until it is watched
@@ -76,6 +78,8 @@ pub(super) struct CreateArgs {
     pub(super) tcp: TcpArgs,
     #[command(flatten)]
     pub(super) answer: AnswerArgs,
+    #[command(flatten)]
+    pub(super) job: JobArgs,
 }
 
 /// The config of the module `http`, for short.
@@ -154,7 +158,12 @@ pub(super) fn run(client: &Client, args: &CreateArgs) -> Result<(), Failure> {
     if !args.no_wait {
         check = in_force(client, check)?;
     }
-    client.show(&check, super::shown)
+    client.show(&check, super::shown)?;
+    if check["heartbeat"].is_object() && !client.json {
+        let path = client.connection.get(&format!("/v1/checks/{}/heartbeat", text(&check, "id")))?;
+        output::print(&format!("its job calls {}\n", client.connection.url_of(&text(&path, "path"))))?;
+    }
+    Ok(())
 }
 
 /// The check once it is in force.

@@ -46,8 +46,17 @@ fn config_of(args: &CreateArgs) -> Result<Map<String, Value>, Failure> {
         Some(said) => object_in(said)?,
         None => Map::new(),
     };
-    let (http, tcp) = (http_config(&args.http)?, tcp_config(&args.tcp));
-    let (fitting, other, answer) = match args.module.split('@').next() {
+    let (http, tcp, job) = (http_config(&args.http)?, tcp_config(&args.tcp), args.job.config());
+    let module = args.module.split('@').next();
+    if module == Some("heartbeat") {
+        config.extend(job);
+        return Ok(config);
+    }
+    if !job.is_empty() {
+        let line = format!("the flags of the module heartbeat do not fit the module {}", args.module);
+        return Err(Failure::new(USAGE, line));
+    }
+    let (fitting, other, answer) = match module {
         Some("http") => (http, ("tcp", tcp), answer_config(&args.answer, "body_contains", "body_regex")),
         Some("tcp" | "udp" | "tls" | "icmp" | "ntp") => {
             (tcp, ("http", http), answer_config(&args.answer, "expect_contains", "expect_regex"))
@@ -184,6 +193,14 @@ mod tests {
                 "host": "cache.example", "port": 6379, "tls": true, "send": r"PING\r\n", "expect_contains": "PONG",
             })
         );
+    }
+
+    #[test]
+    fn the_short_flags_of_a_heartbeat_make_its_config() {
+        let line = "heartbeat --name backup --period 1d --grace 15min --run-max 2h";
+        assert_eq!(body(line).unwrap()["config"], json!({"period_s": 86_400, "grace_s": 900, "run_max_s": 7200}));
+        assert!(body("http --name a --grace 5s").unwrap_err().contains("of the module heartbeat do not fit"));
+        assert!(body("heartbeat --name a --period 5s --cron @daily").unwrap_err().contains("cannot be used with"));
     }
 
     #[test]

@@ -15,26 +15,38 @@ const EXAMPLES_MAX: usize = 3;
 /// Objects within objects are shown so deep; no config of ours is deeper.
 const DEPTH_MAX: usize = 3;
 
+/// What is said of a module that nothing runs.
+const CALLED: &str =
+    "No host runs it: the job that it watches calls Farwatch, by the path that `farwatch heartbeat show` tells.";
+/// What is said of the outcomes of all others.
+const OF_PROBES: &str = "Whatever keeps a probe from an answer is down by its own code, such as `connection-refused`, \
+                         `first-byte-timeout` or `tls-certificate-expired`: `wit/types.wit` lists them.";
+
 /// The page.
 pub(super) fn page(module: &Value) -> String {
     let schema = &module["config_schema"];
     let name = text(module, "name");
     let mut page = format!("# {name}\n\n");
     paragraph(&mut page, "", &text(module, "summary"));
+    let is_called = module["is_called"] == true;
     let needs = texts(module, "capabilities").collect::<Vec<_>>().join(", ");
-    paragraph(&mut page, "", &format!("Version {}. It asks its host for: {needs}.", text(module, "version")));
-    examples(&mut page, &name, schema);
+    let run_by = if is_called { CALLED.to_owned() } else { format!("It asks its host for: {needs}.") };
+    paragraph(&mut page, "", &format!("Version {}. {run_by}", text(module, "version")));
+    examples(&mut page, &name, schema, if is_called { "" } else { " --every 1min" });
     page.push_str("## Config\n\n");
     fields(&mut page, schema, schema, 0);
     outcomes(&mut page, schema);
+    if !is_called {
+        paragraph(&mut page, "", OF_PROBES);
+    }
     page
 }
 
-fn examples(page: &mut String, name: &str, schema: &Value) {
+fn examples(page: &mut String, name: &str, schema: &Value, every: &str) {
     let Some(examples) = schema["examples"].as_array().filter(|examples| !examples.is_empty()) else { return };
     page.push_str("## Examples\n\n```\n");
     for example in examples {
-        let _ = writeln!(page, "farwatch check create {name} --name example --every 1min --config '{example}'");
+        let _ = writeln!(page, "farwatch check create {name} --name example{every} --config '{example}'");
     }
     page.push_str("```\n\n");
 }
@@ -147,12 +159,6 @@ fn outcomes(page: &mut String, schema: &Value) {
         let _ = writeln!(page, "| `{code}` | {status} | {when} |");
     }
     page.push('\n');
-    paragraph(
-        page,
-        "",
-        "Whatever keeps a probe from an answer is down by its own code, such as `connection-refused`, `first-byte-timeout` or \
-         `tls-certificate-expired`: `wit/types.wit` lists them.",
-    );
 }
 
 fn paragraph(page: &mut String, indent: &str, said: &str) {

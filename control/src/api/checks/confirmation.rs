@@ -47,5 +47,5 @@ pub(super) fn is_independent(latest: &Revision, placement: &PlacementWish, hosts
         eligibility(&subject, &host).is_ok()
     });
     let machine = |host: &Host| host.facts.shared_machine.clone().unwrap_or_else(|| host.id.to_string());
-    latest.repeat == Repeat::Safe && eligible.map(machine).collect::<BTreeSet<_>>().len() > 1
+    latest.repeat == Repeat::Safe && !latest.is_heartbeat() && eligible.map(machine).collect::<BTreeSet<_>>().len() > 1
 }

@@ -83,7 +83,12 @@ async fn revision_in_force(api: &Api, check: Check) -> Result<Revision, ApiError
 }
 
 fn stream_number(params: &Params<ExplainQuery>, streams: u16) -> Result<u16, ApiError> {
-    let wrong = || ApiError::parameter("stream", format!("the check has {streams} streams, from 0 to {}", streams - 1));
+    let wrong = || {
+        ApiError::parameter(
+            "stream",
+            format!("the check has {streams} streams, from 0 to {}", streams.saturating_sub(1)),
+        )
+    };
     let Some(text) = params.text("stream") else { return Ok(0) };
     text.parse().ok().filter(|number| *number < streams.min(STREAMS_MAX)).ok_or_else(wrong)
 }
@@ -107,6 +112,10 @@ fn explained(
         warnings: Vec::new(),
         hosts: Vec::new(),
     };
+    if revision.is_heartbeat() {
+        shown.warnings.push("a job calls control, and no host runs anything".to_owned());
+        return Ok(shown);
+    }
     let Some(view) = newest else {
         shown.warnings.push("no view is in force yet: no host has been heard".to_owned());
         return Ok(shown);

@@ -7,6 +7,7 @@ use farwatch_proto::id::{ModuleHash, TenantId};
 use super::super::Api;
 use super::super::judge::Judged;
 use super::super::problem::ApiError;
+use crate::heartbeat;
 use crate::spec::{FieldProblem, Spec, Wish, secrets_of, validate};
 use crate::store::{NewRevision, Revision};
 
@@ -24,6 +25,8 @@ pub(super) struct Before<'b> {
 struct Prepared {
     module: ModuleHash,
     config: Vec<u8>,
+    /// Whether nothing runs it, because a job calls control instead.
+    is_called: bool,
 }
 
 /// The revision of an acceptable wish.
@@ -41,10 +44,17 @@ pub(super) async fn revision_of(
     // A config that is no object was refused above, and no module has to see it.
     let prepared =
         if wish.config.is_object() { kept(prepared(api, tenant, &wish, before).await?, &mut problems) } else { None };
-    let (Some(settled), Some(prepared), true) = (settled, prepared, problems.is_empty()) else {
+    if prepared.as_ref().is_some_and(|prepared| prepared.is_called) {
+        problems.extend(heartbeat::meaningless(&wish));
+    }
+    let (Some(mut settled), Some(prepared), true) = (settled, prepared, problems.is_empty()) else {
         return Err(ApiError::Invalid(problems));
     };
-    let (name, interval, streams, repeat) = (wish.name.clone(), wish.interval, wish.streams, wish.repeat);
+    if prepared.is_called {
+        settled.placement.streams = heartbeat::STREAMS;
+    }
+    let (name, interval, repeat) = (wish.name.clone(), wish.interval, wish.repeat);
+    let streams = settled.placement.streams;
     Ok(NewRevision {
         name,
         activity: if wish.paused { Activity::Paused } else { Activity::Active },
@@ -113,8 +123,15 @@ async fn prepared(
         && before.revision.module == module
         && before.wish.config == wish.config
     {
-        return Ok(Ok(Prepared { module, config: before.revision.prepared.clone() }));
+        let (config, is_called) = (before.revision.prepared.clone(), before.revision.is_heartbeat());
+        return Ok(Ok(Prepared { module, config, is_called }));
+    }
+    let is_called = api.modules.is_called(module).await?;
+    if before.is_some_and(|before| before.revision.is_heartbeat() != is_called) {
+        let detail =
+            "a check that hosts run cannot become one that a job calls for, nor the other way; make a new check";
+        return Ok(Err(vec![FieldProblem::new("/module", detail)]));
     }
     let judged = api.modules.prepare(module, &wish.config).await?;
-    Ok(judged.map(|config| Prepared { module, config }))
+    Ok(judged.map(|config| Prepared { module, config, is_called }))
 }

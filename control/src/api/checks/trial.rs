@@ -15,6 +15,7 @@ use super::super::problem::ApiError;
 use super::super::results::{HostNames, ResultView, result_view};
 use super::find;
 use crate::leader::question::{Answer, Question};
+use crate::spec::FieldProblem;
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct TrialView {
@@ -38,6 +39,10 @@ pub(super) async fn run(
     Id(id): Id<CheckId>,
 ) -> Result<Json<TrialView>, ApiError> {
     let check = find(&api, tenant, id).await?;
+    if check.latest.is_heartbeat() {
+        let detail = "no host runs a heartbeat; call it as its job does, by the path of GET /v1/checks/{id}/heartbeat";
+        return Err(ApiError::Conflict(FieldProblem::new("", detail)));
+    }
     let question = Question::Test { check: id, timeout_ms: check.latest.timeout_ms };
     let Answer::Tested { asked, found } = api.ask_leader(question).await? else {
         return Err(ApiError::Internal("the leader answered something else than it was asked".to_owned()));

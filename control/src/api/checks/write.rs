@@ -12,6 +12,7 @@ use super::super::openapi::Patch;
 use super::super::problem::ApiError;
 use super::super::revision::{Accepted, IfMatch, Tagged};
 use super::super::{Api, Deed};
+use super::heartbeat::JobKey;
 use super::judged::{Before, revision_of};
 use super::{CheckView, Held, find, parsed_spec, shown, view};
 use crate::secret::random_bytes;
@@ -26,10 +27,11 @@ pub(super) async fn create(
     let revision = revision_of(&api, tenant, wish, None).await?;
     let now = api.clock.wall();
     let id = CheckId::new(now, random_bytes());
+    let heartbeat = (revision.streams == 0).then(|| JobKey::random().heartbeat_of(&api, id));
     let answer = Created::at(format!("/v1/checks/{id}"), &new_view(id, tenant, &revision, now)?);
     let deed = Deed { action: "check.create", entity: id.to_string(), tenant: Some(tenant), now };
     let signed = api.signed_once(&caller, deed, &answer)?;
-    signed.checks().create(&NewCheck { id, tenant, revision }, now).await?;
+    signed.checks().create(&NewCheck { id, tenant, revision, heartbeat }, now).await?;
     api.tell_leader();
     Ok(answer)
 }
@@ -75,6 +77,11 @@ pub(super) async fn patch(
     let revision = revision_of(&api, tenant, wish, Some(&before)).await?;
     if is_unchanged(&check, &revision) {
         return Ok(shown(view(&api, check).await?));
+    }
+    let is_watched_again = check.latest.activity == Activity::Paused && revision.activity == Activity::Active;
+    if is_watched_again && check.latest.is_heartbeat() {
+        // Whoever was paused has its whole time again. Should the change not be made after all, it has some more of it.
+        api.store.heartbeats().watch_again(id, api.clock.wall()).await?;
     }
     add_revision(&api, &caller, "check.change", &check, &revision).await?;
     let check = find(&api, tenant, id).await?;

@@ -132,8 +132,10 @@ fn facts(event: &TellEvent) -> Vec<(&'static str, String)> {
     }
     facts.push(("What failed", one_line(&reason_with_code(&opening.code, &opening.message), LINE_MAX_BYTES)));
     facts.push(("Down since", moment(event.first_failed_slot)));
-    let rule = format!("{} of {} vantage points had to agree", opening.need, opening.of);
-    facts.push(("Confirmed", format!("{}; {rule}", moment(opening.confirmed_at))));
+    let confirmed = moment(opening.confirmed_at);
+    // Nobody votes about a job that calls.
+    let rule = format!("; {} of {} vantage points had to agree", opening.need, opening.of);
+    facts.push(("Confirmed", if opening.of == 0 { confirmed } else { confirmed + &rule }));
     if let (Some(Closing { at, ending }), Some(ms)) = (event.closing, event.duration_ms()) {
         let label = if ending == Ending::Recovered { "Up again" } else { "Closed" };
         facts.push((label, moment(at)));

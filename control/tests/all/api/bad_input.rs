@@ -47,7 +47,6 @@ fn bad_check_fields() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"module": "http@99.0.0"}), "/module", "known are amqp@"),
         (json!({"module": "a b"}), "/module", "write a module as"),
         (json!({"module": format!("mod_{}", "0".repeat(64))}), "/module", "there is no module"),
-        (json!({"interval": null}), "/interval", "is missing"),
         (json!({"interval": 11}), "/interval", "use one of 10, 15"),
         (json!({"interval": "10 parsecs"}), "/interval", "is no interval"),
         (json!({"interval": true}), "/interval", "expected seconds"),

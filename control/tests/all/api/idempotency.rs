@@ -46,6 +46,9 @@ async fn wishes(house: &House) -> Vec<(String, &'static str, Value)> {
 async fn whatever_makes_something_makes_it_once(house: House) {
     let wishes = wishes(&house).await;
     let makes_nothing = [
+        "/heartbeat/{id}",
+        "/heartbeat/{id}/{word}",
+        "/v1/checks/{id}/heartbeat/renew",
         "/v1/checks/{id}/test",
         "/v1/deliveries/{id}/drop",
         "/v1/deliveries/{id}/release",

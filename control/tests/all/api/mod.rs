@@ -28,6 +28,7 @@ mod checks;
 mod confirmation;
 mod evidence;
 mod folding;
+mod heartbeats;
 mod history;
 mod house;
 mod idempotency;

@@ -44,7 +44,7 @@ async fn what_a_request_must_be_follows_from_what_reads_it() {
     let document = document(&house).await;
     let of = |pointer: &str| document.pointer(pointer).unwrap_or_else(|| panic!("nothing at {pointer}")).clone();
     let wish = of("/paths/~1v1~1checks/post/requestBody/content/application~1json/schema");
-    assert_eq!(wish["required"], json!(["name", "module", "interval"]));
+    assert_eq!(wish["required"], json!(["name", "module"]));
     assert_eq!(wish["additionalProperties"], json!(false));
     assert_eq!(
         (&wish["properties"]["streams"]["minimum"], &wish["properties"]["streams"]["maximum"]),

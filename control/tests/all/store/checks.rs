@@ -23,7 +23,12 @@ async fn a_name_is_unique_until_its_check_is_deleted(database: Database) {
     let world = World::new(&database).await;
     let checks = world.store.checks();
     let first = world.check("shop").await;
-    let again = NewCheck { id: CheckId::new(START, random()), tenant: world.tenant, revision: world.wording("shop") };
+    let again = NewCheck {
+        id: CheckId::new(START, random()),
+        tenant: world.tenant,
+        revision: world.wording("shop"),
+        heartbeat: None,
+    };
     let refused = checks.create(&again, START).await;
     assert!(matches!(refused, Err(StoreError::Conflict(Unique::CheckName))), "{refused:?}");
 

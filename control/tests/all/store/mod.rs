@@ -26,6 +26,7 @@ mod config;
 mod evidence;
 mod fleet;
 mod given_up;
+mod heartbeats;
 mod incidents;
 mod joining;
 mod journal;

@@ -22,7 +22,12 @@ async fn check_with(world: &World, name: &str, secrets: &[&str]) -> CheckId {
     let id = CheckId::new(START, random());
     let secrets = secrets.iter().map(|&secret| secret.to_owned()).collect();
     let revision = NewRevision { secrets, ..world.wording(name) };
-    world.store.checks().create(&NewCheck { id, tenant: world.tenant, revision }, START).await.unwrap();
+    world
+        .store
+        .checks()
+        .create(&NewCheck { id, tenant: world.tenant, revision, heartbeat: None }, START)
+        .await
+        .unwrap();
     id
 }
 

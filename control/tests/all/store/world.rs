@@ -130,7 +130,7 @@ impl World {
 
     pub(super) async fn check_of(&self, tenant: TenantId, name: &str) -> CheckId {
         let id = CheckId::new(START, random());
-        let new = NewCheck { id, tenant, revision: self.wording(name) };
+        let new = NewCheck { id, tenant, revision: self.wording(name), heartbeat: None };
         self.store.checks().create(&new, START).await.unwrap();
         id
     }

@@ -179,7 +179,7 @@ impl World {
             repeat: Repeat::Safe,
             secrets: Vec::new(),
         };
-        self.store.checks().create(&NewCheck { id, tenant, revision }, Clock.wall()).await.unwrap();
+        self.store.checks().create(&NewCheck { id, tenant, revision, heartbeat: None }, Clock.wall()).await.unwrap();
         id
     }
 

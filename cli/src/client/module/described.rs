@@ -1,10 +1,11 @@
-//! What a component on this machine says of itself, asked in the sandbox.
+//! What modules say of themselves without a Farwatch to ask: components, in the sandbox, and the one that has no code.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use farwatch_control::builtin::ModuleDescription;
+use farwatch_control::builtin::{self, ModuleDescription};
+use farwatch_control::heartbeat;
 use farwatch_proto::id::ModuleHash;
 use farwatch_sandbox::{CompileCommand, Sandbox, SandboxConfig};
 use serde_json::{Value, json};
@@ -16,9 +17,22 @@ use crate::exit::{Failure, OrFail, REFUSED};
 /// One module is loaded.
 const PLACES: u32 = 1;
 
-/// What it is, in the words of the API.
-pub(super) fn described(file: &Path) -> Result<Value, Failure> {
+/// What the component in this file is, in the words of the API.
+pub(super) fn file(file: &Path) -> Result<Value, Failure> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display())).or_fail(REFUSED)?;
+    component(&file.display().to_string(), bytes)
+}
+
+/// What a module is that this program brings along.
+pub(super) fn built_in(name: &str) -> Result<Value, Failure> {
+    if name == heartbeat::NAME {
+        return serde_json::to_value(heartbeat::description()).or_fail(REFUSED);
+    }
+    let missing = || Failure::new(REFUSED, format_args!("this program brings no module {name}"));
+    component(name, builtin::component(name).ok_or_else(missing)?.to_vec())
+}
+
+fn component(name: &str, bytes: Vec<u8>) -> Result<Value, Failure> {
     let hash = ModuleHash::of(&bytes);
     let runtime = Builder::new_current_thread().enable_all().build().or_fail(REFUSED)?;
     let (program, arguments) = compile_command()?;
@@ -34,8 +48,7 @@ pub(super) fn described(file: &Path) -> Result<Value, Failure> {
         let module = sandbox.load(hash).await?;
         ModuleDescription::of(sandbox.describe(&module).await?)
     });
-    let description =
-        description.with_context(|| format!("{} cannot be described", file.display())).or_fail(REFUSED)?;
+    let description = description.with_context(|| format!("{name} cannot be described")).or_fail(REFUSED)?;
     let mut described = serde_json::to_value(description).or_fail(REFUSED)?;
     described["hash"] = json!(hash);
     Ok(described)
