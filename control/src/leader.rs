@@ -26,6 +26,7 @@ pub mod question;
 pub(crate) mod questions;
 mod references;
 mod reign;
+mod requests;
 mod secret_values;
 mod self_check;
 mod sessions;
@@ -34,6 +35,7 @@ mod takeover;
 mod telling;
 mod testing;
 mod told;
+pub mod tries;
 pub(crate) mod upgrades;
 mod views;
 

@@ -12,6 +12,7 @@ mod names;
 mod place;
 mod rules;
 mod secrets;
+mod trying;
 mod wish;
 
 use farwatch_proto::check::PlacementWish;
@@ -24,6 +25,7 @@ pub use names::{check_name, check_word, labels_schema, name_schema, word_schema}
 pub use place::{CONTINENTS, known_places};
 pub use rules::{Settled, validate};
 pub use secrets::{BadSecretName, SECRETS_MAX, SecretName, secrets_of};
+pub use trying::{TryWish, validate_try};
 pub use wish::{Confirm, Wish};
 
 /// What a revision stores: the customer's words and what was made of them.

@@ -14,7 +14,6 @@ use anyhow::Context;
 use farwatch_core::ownership::Peers;
 use farwatch_proto::VERSION;
 use farwatch_proto::id::{BootId, HostId, ReleaseHash};
-use farwatch_proto::link::Order;
 use farwatch_sandbox::{CompileCommand, Sandbox, SandboxConfig};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
@@ -42,9 +41,10 @@ use crate::release::{self, Releases};
 use crate::remembered_time::RememberedTime;
 use crate::runner::Shared;
 use crate::secrets::Opener;
-use crate::shard::{ORDERS_WAITING_MAX, Shard};
+use crate::shard::{Asked, ORDERS_WAITING_MAX, Shard};
 use crate::spawn::{Spawner, Stopping, blocking};
 use crate::spool::Spool;
+use crate::tries::Tryer;
 use crate::upgrade::{self, UpgradeOrder, Upgrader};
 
 /// Results are on disk after this long at the latest.
@@ -126,8 +126,13 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner, claim: &Clai
     let pen = Pen::default();
     let opener = Arc::new(Opener::from_directory(&settings.data)?);
     let sealing_key = opener.sealing_key();
-    let (assignment, readers) =
-        Assignment::open(settings.data.join("assignment"), clock.clone(), loading.clone(), pen.clone(), opener)?;
+    let (assignment, readers) = Assignment::open(
+        settings.data.join("assignment"),
+        clock.clone(),
+        loading.clone(),
+        pen.clone(),
+        opener.clone(),
+    )?;
     let (to_say, say) = mpsc::channel(TO_SAY_MAX);
     let (book, desks) = neighbourhood(config, identity.host, &clock, predecessor.is_some());
     let (is_open, opened) = watch::channel(predecessor.is_none());
@@ -192,6 +197,7 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner, claim: &Clai
         allow_nets: settings.allow_nets.clone(),
         listeners_file: settings.data.join("listeners.json"),
         to_assignment,
+        tryer: Tryer::new(shared.clone(), loading, opener, to_shards.clone()),
         to_shards,
         to_say: say,
         acknowledged: readers.acknowledged,
@@ -286,7 +292,7 @@ fn start_shards(
     guests: &Spawner,
     shared: &Arc<Shared>,
     readers: &Readers,
-) -> anyhow::Result<Vec<mpsc::Sender<Order>>> {
+) -> anyhow::Result<Vec<mpsc::Sender<Asked>>> {
     let shards = config.guest_threads();
     let mut to_shards = Vec::with_capacity(shards);
     for number in 0..shards {

@@ -11,6 +11,7 @@ pub mod join;
 pub mod probe;
 pub mod secrets;
 pub mod spool;
+mod tries;
 pub mod tryout;
 
 mod assignment;

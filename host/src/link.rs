@@ -17,8 +17,9 @@ use farwatch_core::placement::Rules;
 use farwatch_proto::VERSION;
 use farwatch_proto::id::{BootId, HostId, OrderId, ReleaseHash};
 use farwatch_proto::join::is_endpoint;
-use farwatch_proto::link::{FEATURE_UPGRADE, FromControl, FromHost, Order};
+use farwatch_proto::link::{FEATURE_UPGRADE, FromControl, FromHost};
 use farwatch_proto::peer::PeerAddress;
+use farwatch_proto::trying::FEATURE_TRY;
 use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
@@ -29,7 +30,9 @@ use crate::entropy;
 use crate::identity::Identity;
 use crate::listeners;
 use crate::runner::Shared;
+use crate::shard::Asked;
 use crate::spawn::{Spawner, Stopping, blocking};
+use crate::tries::Tryer;
 use crate::upgrade::UpgradeOrder;
 use greeting::converse;
 use session::End;
@@ -60,7 +63,9 @@ pub(crate) struct Link {
     /// Where the fleet's listeners are remembered.
     pub(crate) listeners_file: PathBuf,
     pub(crate) to_assignment: mpsc::Sender<FromControl>,
-    pub(crate) to_shards: Vec<mpsc::Sender<Order>>,
+    pub(crate) to_shards: Vec<mpsc::Sender<Asked>>,
+    /// Carries out tries.
+    pub(crate) tryer: Tryer,
     pub(crate) to_say: mpsc::Receiver<FromHost>,
     pub(crate) acknowledged: watch::Receiver<Acknowledged>,
     pub(crate) relink: Arc<Notify>,
@@ -126,6 +131,7 @@ impl Link {
             version: VERSION.to_owned(),
             features: Rules::KNOWN
                 .features()
+                .chain([FEATURE_TRY.to_owned()])
                 .chain(self.to_upgrader.iter().map(|_| FEATURE_UPGRADE.to_owned()))
                 .collect(),
             release: *self.release.borrow(),

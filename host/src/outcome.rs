@@ -11,6 +11,14 @@ const PLAINLY_GOOD: &str = "ok";
 /// The outcome of a run that was not disturbed.
 pub(crate) fn of_end(end: RunEnd) -> Outcome {
     match end {
+        RunEnd::Judged(judged) if is_plainly_good(&judged) => Outcome::up(latency_us(&judged)),
+        end => whole_of_end(end),
+    }
+}
+
+/// The same with all that was measured, where the run was plainly good, too.
+pub(crate) fn whole_of_end(end: RunEnd) -> Outcome {
+    match end {
         RunEnd::Judged(judged) => of_judged(judged),
         RunEnd::Problem(problem) => Outcome::told(Status::Unknown(Blame::Module), 0, &problem.code, &problem.message),
         RunEnd::Stopped(stop) => {
@@ -28,16 +36,26 @@ pub(crate) fn host_trouble(code: &str, message: &str) -> Outcome {
     Outcome::told(Status::Unknown(Blame::Host), 0, code, message)
 }
 
+/// A run during which this host was paused.
+pub(crate) fn paused() -> Outcome {
+    host_trouble("host-paused", "this host was paused during the run, so its times mean nothing")
+}
+
+fn is_plainly_good(judged: &types::Outcome) -> bool {
+    judged.status == types::Status::Up && judged.code == PLAINLY_GOOD && judged.message.is_empty()
+}
+
+fn latency_us(judged: &types::Outcome) -> u32 {
+    u32::try_from(judged.latency_us).unwrap_or(u32::MAX)
+}
+
 fn of_judged(judged: types::Outcome) -> Outcome {
-    let latency_us = u32::try_from(judged.latency_us).unwrap_or(u32::MAX);
+    let latency_us = latency_us(&judged);
     let status = match judged.status {
         types::Status::Up => Status::Up,
         types::Status::Degraded => Status::Degraded,
         types::Status::Down => Status::Down,
     };
-    if status == Status::Up && judged.code == PLAINLY_GOOD && judged.message.is_empty() {
-        return Outcome::up(latency_us);
-    }
     let attributes = judged.attributes.into_iter().map(attribute).collect();
     let detail = Detail { code: judged.code, message: judged.message, attributes, shown: Vec::new() };
     Outcome { status, latency_us, detail: Some(Box::new(detail)) }
@@ -71,6 +89,8 @@ mod tests {
     fn a_plainly_good_run_is_only_its_latency() {
         assert_eq!(of_end(judged(types::Status::Up, "ok")), Outcome::up(7));
         assert_eq!(of_end(judged(types::Status::Up, "expires-soon")).code(), "expires-soon");
+        let whole = whole_of_end(judged(types::Status::Up, "ok"));
+        assert_eq!((whole.status, whole.detail.map(|detail| detail.attributes.len())), (Status::Up, Some(1)));
     }
 
     #[test]

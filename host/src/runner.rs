@@ -110,11 +110,7 @@ impl Shared {
         let took = self.clock.instant().saturating_duration_since(began);
         drop(place);
         let was_paused = pulse.pauses(self.clock.boot()) != pauses || took > longest(definition);
-        let found = if was_paused {
-            outcome::host_trouble("host-paused", "this host was paused during the run, so its times mean nothing")
-        } else {
-            ran
-        };
+        let found = if was_paused { outcome::paused() } else { ran };
         let span = Ran { started: since, ended: self.clock.boot() };
         let Settled { outcome, was_yielded } = self.settle(&job, found, span).await;
         let terms = terms(definition, holdings);

@@ -10,7 +10,8 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use farwatch_identity::{OpeningKey, SEED_BYTES};
-use farwatch_proto::check::Definition;
+use farwatch_proto::check::{Definition, SecretVersion};
+use farwatch_proto::id::{CheckId, TenantId};
 use farwatch_proto::outcome::{Attribute, Detail, Outcome, Value};
 
 use crate::{entropy, private_file};
@@ -64,12 +65,17 @@ impl Opener {
 
     /// The secrets of a definition; those that do not open are not among them.
     pub(crate) fn open(&self, definition: &Definition) -> Secrets {
-        let open = |secret: &farwatch_proto::check::SecretVersion| {
-            let belongs_to = secret.belongs_to(definition.tenant, definition.check);
+        self.open_of((definition.tenant, definition.check), &definition.secrets)
+    }
+
+    /// Those of these secrets that open, of this check of this tenant.
+    pub(crate) fn open_of(&self, (tenant, check): (TenantId, CheckId), secrets: &[SecretVersion]) -> Secrets {
+        let open = |secret: &SecretVersion| {
+            let belongs_to = secret.belongs_to(tenant, check);
             let value = self.key.open(&belongs_to, &secret.sealed)?;
             Some((secret.name.clone(), String::from_utf8(value).ok()?))
         };
-        definition.secrets.iter().filter_map(open).collect()
+        secrets.iter().filter_map(open).collect()
     }
 }
 

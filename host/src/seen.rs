@@ -15,12 +15,19 @@ pub(crate) struct Seen {
     answer: Option<(u16, Beginning)>,
     received: Vec<u8>,
     chain: Vec<Vec<u8>>,
+    /// Whether a chain counts that nothing is wrong with.
+    is_whole: bool,
 }
 
 impl Seen {
     /// Nothing yet.
     pub(crate) const fn new() -> Self {
-        Self { answer: None, received: Vec::new(), chain: Vec::new() }
+        Self { answer: None, received: Vec::new(), chain: Vec::new(), is_whole: false }
+    }
+
+    /// Nothing yet, of a run that is to show all that comes.
+    pub(crate) fn whole() -> Self {
+        Self { is_whole: true, ..Self::new() }
     }
 
     /// How an answer over HTTP began.
@@ -34,9 +41,9 @@ impl Seen {
         self.received.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// What a handshake showed, where something is wrong with it.
+    /// What a handshake showed, where something is wrong with it or everything is to be shown.
     pub(crate) fn handshake(&mut self, info: Option<&TlsInfo>) {
-        if let Some(info) = info.filter(|info| !info.verified) {
+        if let Some(info) = info.filter(|info| self.is_whole || !info.verified) {
             self.chain.clone_from(&info.chain);
         }
     }
@@ -48,7 +55,7 @@ impl Seen {
 
     /// All of it, as people read it.
     pub(crate) fn shown(self) -> Vec<Shown> {
-        let Self { answer, received, chain } = self;
+        let Self { answer, received, chain, is_whole: _ } = self;
         let mut shown = Vec::new();
         let mut show = |what: &str, text: String| {
             let end = text.floor_char_boundary(SHOWN_MAX_BYTES);
@@ -128,6 +135,9 @@ mod tests {
         assert_eq!(texts(Seen { chain: seen.chain.clone(), ..Seen::new() }), []);
         seen.handshake(Some(&info(false)));
         let expected = ("certificate-chain".to_owned(), "8 bytes that are no certificate\n".to_owned());
-        assert_eq!(texts(seen), [expected]);
+        assert_eq!(texts(seen), [expected.clone()]);
+        let mut whole = Seen::whole();
+        whole.handshake(Some(&info(true)));
+        assert_eq!(texts(whole), [expected]);
     }
 }

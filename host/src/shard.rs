@@ -27,6 +27,7 @@ use crate::orders::Admission;
 use crate::panel::Panel;
 use crate::runner::{Job, Shared};
 use crate::spawn::{self, Stopping};
+use crate::tries::Trial;
 
 /// Slots are started when the clock passes a multiple of this. Longer would start them later than their
 /// budget allows; shorter would wake the thread more often than it has work.
@@ -34,6 +35,14 @@ const GRID_MS: i64 = 20;
 /// Orders that wait for a shard. Control gives a host a handful at once; in a mass failure what does not
 /// fit is declined as full.
 pub(crate) const ORDERS_WAITING_MAX: usize = 1024;
+
+/// What a shard is asked besides what is due.
+pub(crate) enum Asked {
+    /// A run of a stream, for control to count.
+    Vote(Order),
+    /// A run of a config that no check has.
+    Try(Box<Trial>),
+}
 
 /// One thread of guests.
 pub(crate) struct Shard {
@@ -79,7 +88,7 @@ impl Shard {
     }
 
     /// Starts what is due until the host stops.
-    pub(crate) async fn serve(mut self, mut asked: mpsc::Receiver<Order>, stopping: Stopping) {
+    pub(crate) async fn serve(mut self, mut asked: mpsc::Receiver<Asked>, stopping: Stopping) {
         self.hold();
         let mut stop = std::pin::pin!(stopping.requested());
         loop {
@@ -91,7 +100,10 @@ impl Shard {
                     Ok(()) => self.take_over_holdings(),
                     Err(_) => return,
                 },
-                Some(order) = asked.recv() => self.obey(&order),
+                Some(asked) = asked.recv() => match asked {
+                    Asked::Vote(order) => self.obey(&order),
+                    Asked::Try(trial) => self.try_out(*trial),
+                },
                 () = sleep(Duration::from_millis(wait_ms.unsigned_abs())) => {}
             }
             let now = self.shared.clock.boot();
@@ -182,6 +194,11 @@ impl Shard {
     fn start(&self, job: Job, places: Vec<OwnedSemaphorePermit>) -> tokio::task::AbortHandle {
         let (shared, holdings, pulse) = (self.shared.clone(), self.holdings.clone(), self.pulse.clone());
         spawn::run(async move { shared.run(job, &holdings, &pulse, places).await })
+    }
+
+    fn try_out(&self, trial: Trial) {
+        let (shared, pulse) = (self.shared.clone(), self.pulse.clone());
+        spawn::run(async move { trial.run(&shared, &pulse).await });
     }
 
     fn obey(&self, order: &Order) {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use farwatch_proto::outcome::Outcome;
-use farwatch_sandbox::{Limits, Log, Module, RunContext, RunReport, Sandbox};
+use farwatch_sandbox::{Limits, Log, Module, RunContext, RunEnd, RunReport, Sandbox};
 
 use crate::outcome;
 use crate::probe::{HOST_TROUBLE, Prober};
@@ -34,13 +34,44 @@ pub async fn run_once(
     secrets: &Secrets,
     is_shown: impl FnOnce(&str) -> bool,
 ) -> Found {
+    let (report, probes) = run(sandbox, module, context, RunProbes::new(prober, secrets)).await;
+    found(report, probes, secrets, outcome::of_end, is_shown)
+}
+
+/// Makes the run, and shows all that was measured and all that came, whatever it found.
+pub(crate) async fn run_whole(
+    sandbox: &Sandbox,
+    prober: &Prober,
+    module: &Module,
+    context: &RunContext,
+    secrets: &Secrets,
+) -> Found {
+    let (report, probes) = run(sandbox, module, context, RunProbes::whole(prober, secrets)).await;
+    found(report, probes, secrets, outcome::whole_of_end, |_| true)
+}
+
+async fn run<'a>(
+    sandbox: &Sandbox,
+    module: &Module,
+    context: &RunContext,
+    mut probes: RunProbes<'a>,
+) -> (RunReport, RunProbes<'a>) {
     let limits = Limits::for_run(Duration::from_millis(context.timeout_ms.into()));
-    let mut probes = RunProbes::new(prober, secrets);
-    let RunReport { end, cpu_us, memory_bytes, mut log } = sandbox.run(module, &mut probes, context, &limits).await;
+    (sandbox.run(module, &mut probes, context, &limits).await, probes)
+}
+
+fn found(
+    report: RunReport,
+    probes: RunProbes<'_>,
+    secrets: &Secrets,
+    of_end: impl FnOnce(RunEnd) -> Outcome,
+    is_shown: impl FnOnce(&str) -> bool,
+) -> Found {
+    let RunReport { end, cpu_us, memory_bytes, mut log } = report;
     let (trouble, seen) = probes.into_parts();
     let mut found = match trouble {
         Some(trouble) => outcome::host_trouble(HOST_TROUBLE, &trouble),
-        None => outcome::of_end(end),
+        None => of_end(end),
     };
     if let Some(detail) = found.detail.as_deref_mut().filter(|detail| is_shown(&detail.code)) {
         detail.shown = seen.shown();

@@ -26,5 +26,6 @@ pub mod panel;
 pub mod link;
 pub mod peer;
 pub mod signed;
+pub mod trying;
 
 pub mod join;

@@ -16,6 +16,7 @@ use crate::panel::{PanelCount, PanelWord};
 use crate::peer::PeerAddress;
 use crate::signed::{SignedBatch, SignedBatchId};
 use crate::time::{Stamp, UnixMs};
+use crate::trying::{TryEnd, TryOrder};
 
 /// The name in the certificate of every control process; hosts accept no other.
 pub const CONTROL_NAME: &str = "control.farwatch.internal";
@@ -194,6 +195,13 @@ pub enum FromHost {
         /// Why.
         reason: Declined,
     },
+    /// What became of a try.
+    Tried {
+        /// Which order.
+        order: OrderId,
+        /// That.
+        end: TryEnd,
+    },
     /// It could not take the release it was told to; it goes on with the one it runs.
     UpgradeFailed {
         /// Which order to take one.
@@ -303,6 +311,11 @@ pub enum FromControl {
     Cancel {
         /// The orders.
         orders: Vec<OrderId>,
+    },
+    /// Run this now, which belongs to no check, and tell all of it. It ends with the link.
+    Try {
+        /// What.
+        order: Box<TryOrder>,
     },
     /// Take this release, and hand over to it. Whoever runs it, or is at it, has nothing to do.
     Upgrade {

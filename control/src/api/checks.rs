@@ -1,4 +1,4 @@
-//! Checks: what customers want watched. Writing, running by hand, results and placement stand in files of
+//! Checks: what customers want watched. Writing, running by hand, trying, results and placement stand in files of
 //! their own; here a check is found and shown.
 //!
 //! A write is pending until the hosts that must run it hold it; every answer says whether it is, or from which
@@ -13,6 +13,7 @@ mod judged;
 mod latency;
 mod recorded;
 mod trial;
+mod trying;
 mod uptime;
 mod write;
 
@@ -57,6 +58,8 @@ pub(super) fn routes() -> Routes {
         .about("Lists checks")
         .post("/v1/checks", write::create)
         .about("Makes a check")
+        .post("/v1/checks/test", trying::run)
+        .about("Runs a config that no check has, now and from a few hosts, and shows all that it brings")
         .get("/v1/checks/{id}", show)
         .about("Shows a check")
         .patch("/v1/checks/{id}", write::patch)

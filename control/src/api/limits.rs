@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use farwatch_core::rate::{Buckets, Rate, TooMany};
-use farwatch_proto::id::TokenId;
+use farwatch_proto::id::{TenantId, TokenId};
 use farwatch_proto::time::BootMs;
 
 /// Requests of one token: a program that makes a thousand checks passes at once, a loop without a pause does not keep
@@ -18,6 +18,9 @@ const TOKEN_RATE: Rate = Rate { burst: 2000, one_more_ms: 5 };
 const FAILURE_RATE: Rate = Rate { burst: 60, one_more_ms: 1000 };
 /// Calls of one job: one that calls each half second is a service, and better asked than listened to.
 const CALL_RATE: Rate = Rate { burst: 60, one_more_ms: 500 };
+/// Tries of configs of one tenant: thirty at once for whoever works on a config, and then one in two seconds. Each is up to
+/// five runs that nobody planned for.
+const TRY_RATE: Rate = Rate { burst: 30, one_more_ms: 2_000 };
 /// Refusals of one token or address that are noted in the audit log: enough to see a pattern.
 const NOTED_RATE: Rate = Rate { burst: 20, one_more_ms: 60_000 };
 /// Refusals of all together that are noted: at some 300 bytes each, at most 3 MB on a day of nothing but attacks.
@@ -34,11 +37,14 @@ pub struct ApiLimits {
     pub failures: Rate,
     /// Refusals of one token or address that are noted.
     pub noted: Rate,
+    /// Tries of configs of one tenant.
+    pub tries: Rate,
 }
 
 impl ApiLimits {
     /// What a control plane allows.
-    pub const GENEROUS: Self = Self { of_token: TOKEN_RATE, failures: FAILURE_RATE, noted: NOTED_RATE };
+    pub const GENEROUS: Self =
+        Self { of_token: TOKEN_RATE, failures: FAILURE_RATE, noted: NOTED_RATE, tries: TRY_RATE };
 }
 
 /// Who was refused.
@@ -55,6 +61,7 @@ pub(super) struct Limiter {
     calls: Mutex<Buckets<[u8; 32]>>,
     noted: Mutex<Buckets<Culprit>>,
     noted_of_all: Mutex<Buckets<()>>,
+    tries: Mutex<Buckets<TenantId>>,
     left_out: AtomicU64,
 }
 
@@ -66,6 +73,7 @@ impl Limiter {
             calls: Mutex::new(Buckets::new(CALL_RATE, KEYS_MAX)),
             noted: Mutex::new(Buckets::new(limits.noted, KEYS_MAX)),
             noted_of_all: Mutex::new(Buckets::new(NOTED_OF_ALL_RATE, 1)),
+            tries: Mutex::new(Buckets::new(limits.tries, KEYS_MAX)),
             left_out: AtomicU64::new(0),
         }
     }
@@ -73,6 +81,11 @@ impl Limiter {
     /// Whether this token may ask now.
     pub(super) fn admit(&self, token: TokenId, now: BootMs) -> Result<(), TooMany> {
         take(&self.tokens, token, now)
+    }
+
+    /// Whether this tenant may have a config tried now.
+    pub(super) fn admit_try(&self, tenant: TenantId, now: BootMs) -> Result<(), TooMany> {
+        take(&self.tries, tenant, now)
     }
 
     /// Counts a failed authentication.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use super::outages::RoundCount;
+use super::tries::TryRequest;
 
 /// Requests that wait at once; more are refused.
 const REQUESTS_MAX: usize = 64;
@@ -121,6 +122,8 @@ pub struct LeaderStatus {
 pub enum LeaderRequest {
     /// Run a check now.
     Test(TestRequest),
+    /// Run a config that no check has.
+    Try(Box<TryRequest>),
     /// Compare what is held in memory with the database, and name the differences, or why that could not be done.
     SelfCheck(oneshot::Sender<Result<Vec<String>, String>>),
     /// Tell these hosts to take a release.

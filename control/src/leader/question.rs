@@ -14,18 +14,22 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::handle::{LeaderHandle, LeaderRequest, TestRequest};
+use super::tries::{TriedHost, TryQuestion};
 
 /// The leader answers from memory; a longer wait means that it is gone.
-const ASK_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// Loading the largest cell anew takes seconds.
 const SELF_CHECK_LIMIT: Duration = Duration::from_secs(25);
 /// What a result takes beyond its timeout: the order's way, the run's end, the spool and the way back.
-const RETURN_ALLOWANCE: Duration = Duration::from_secs(3);
+pub(super) const RETURN_ALLOWANCE: Duration = Duration::from_secs(3);
 /// What is said where the leader does not answer.
 const NO_ANSWER: &str = "the leader did not answer; try again in a few seconds";
 
+/// What is said where the leader takes no more requests.
+pub(super) const TOO_MANY_RUNS: &str = "too many runs by hand are waiting; try again in a few seconds";
+
 /// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Question {
     /// Run a check now, from every host that holds it.
@@ -35,12 +39,14 @@ pub enum Question {
         /// How long a run of it may take, in milliseconds.
         timeout_ms: u32,
     },
+    /// Run a config that no check has, now. It names secrets and says none.
+    Try(Box<TryQuestion>),
     /// Compare what is held in memory with the database.
     SelfCheck,
 }
 
 /// What the leader says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Answer {
     /// A check was run.
@@ -49,6 +55,16 @@ pub enum Answer {
         asked: Vec<HostId>,
         /// What those found that answered in time.
         found: Vec<Found>,
+    },
+    /// A config was tried.
+    Tried {
+        /// What became of it at each host that was asked.
+        hosts: Vec<TriedHost>,
+    },
+    /// Nobody was asked, for these hosts that were named cannot be.
+    OutOfReach {
+        /// They.
+        hosts: Vec<HostId>,
     },
     /// What differs between memory and database.
     SelfChecked {
@@ -92,6 +108,7 @@ impl Question {
     pub fn limit(&self) -> Duration {
         match self {
             Self::Test { timeout_ms, .. } => ASK_LIMIT + Duration::from_millis((*timeout_ms).into()) + RETURN_ALLOWANCE,
+            Self::Try(question) => ASK_LIMIT + question.limit(),
             Self::SelfCheck => SELF_CHECK_LIMIT,
         }
     }
@@ -113,6 +130,7 @@ impl LeaderHandle {
     pub async fn question(&self, question: Question) -> Answer {
         match question {
             Question::Test { check, timeout_ms } => self.test(check, timeout_ms).await,
+            Question::Try(question) => self.try_out(*question).await,
             Question::SelfCheck => self.self_check().await,
         }
     }
@@ -133,7 +151,7 @@ impl LeaderHandle {
         let (results, answers) = mpsc::unbounded_channel();
         let (asked, told) = oneshot::channel();
         if !self.ask(LeaderRequest::Test(TestRequest { check, results, asked })) {
-            return Answer::unable("too many runs by hand are waiting; try again in a few seconds");
+            return Answer::unable(TOO_MANY_RUNS);
         }
         match timeout(ASK_LIMIT, told).await {
             Ok(Ok(Ok(asked))) => {

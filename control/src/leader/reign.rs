@@ -21,7 +21,8 @@ use super::loads::LOAD_PERIOD_MS;
 use super::sessions::Session;
 use super::state::State;
 use super::testing::Tests;
-use super::{checkpoint, references, self_check, views};
+use super::tries::Tries;
+use super::{checkpoint, references, views};
 use crate::crash::{self, CrashPoint};
 use crate::links::LinkEvent;
 use crate::otlp::within;
@@ -55,6 +56,7 @@ pub(super) struct Reign<'a> {
     pub(super) draft: Draft,
     pub(super) tests: Tests,
     pub(super) heartbeats: Heartbeats,
+    pub(super) tries: Tries,
     /// When the last flush returned.
     committed_at: BootMs,
     looked_at_config: i64,
@@ -74,6 +76,7 @@ impl<'a> Reign<'a> {
             draft: Draft::default(),
             tests: Tests::default(),
             heartbeats: Heartbeats::default(),
+            tries: Tries::default(),
             committed_at: BootMs(0),
             looked_at_config: 0,
             shown_at: 0,
@@ -85,7 +88,7 @@ impl<'a> Reign<'a> {
         }
     }
 
-    fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         Now { wall: self.config.clock.wall(), boot: self.config.clock.boot() }
     }
 
@@ -132,6 +135,7 @@ impl<'a> Reign<'a> {
         for event in events.drain(..) {
             let now = self.now();
             self.tests.watch(&event);
+            self.tries.watch(&event);
             self.state.take_in(&self.config.store, &mut self.draft, event, &self.config.listeners, now).await?;
         }
         self.state.noted.drain(..).for_each(|refusal| self.config.refusals.note(refusal));
@@ -165,6 +169,7 @@ impl<'a> Reign<'a> {
         let silent = self.state.silent_voters(now.boot);
         self.draft.pass_time(&self.state, &silent, now);
         self.tests.forget_late(now.boot);
+        self.tries.pass_time(&self.state, now.boot);
         self.commit().await?;
         if now.boot.0 - self.tidied_at >= TIDY_PERIOD_MS {
             self.tidied_at = now.boot.0;
@@ -193,7 +198,7 @@ impl<'a> Reign<'a> {
     }
 
     /// Commits what has gathered, and acts on it.
-    async fn commit(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn commit(&mut self) -> anyhow::Result<()> {
         if self.draft.is_empty() {
             return Ok(());
         }
@@ -216,27 +221,6 @@ impl<'a> Reign<'a> {
         self.config.handle.journal_grew.notify_one();
         if tells {
             self.config.handle.deliveries_due.notify_one();
-        }
-        Ok(())
-    }
-
-    async fn answer(&mut self, request: LeaderRequest) -> anyhow::Result<()> {
-        match request {
-            LeaderRequest::Test(request) => {
-                let now = self.now();
-                self.tests.begin(&mut self.state, request, now);
-            }
-            LeaderRequest::Upgrade(orders) => self.state.order_upgrades(&orders),
-            LeaderRequest::SelfCheck(asked) => {
-                self.follow_config(self.now()).await?;
-                self.commit().await?;
-                let now = self.now();
-                self.state.tidy(now.wall);
-                self.state.pass_turns(now.wall);
-                let found = self_check::run(&self.config.store, &self.state, self.config.proving, now).await;
-                // Whoever asked may have gone.
-                let _ = asked.send(found.map_err(|error| format!("{error:#}")));
-            }
         }
         Ok(())
     }

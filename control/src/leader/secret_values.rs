@@ -6,16 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use farwatch_identity::SealingKey;
-use farwatch_proto::check::Definition;
-use farwatch_proto::id::TenantId;
+use farwatch_proto::check::{Definition, SecretVersion};
+use farwatch_proto::id::{CheckId, TenantId};
 use farwatch_proto::time::UnixMs;
 
 use crate::store::{ConfigChange, Entity};
 use crate::vault::{Opened, Vault};
 
+/// The values of one tenant, by name and version.
+pub(super) type ValuesOfTenant = BTreeMap<(String, u32), Opened>;
+
 /// Values by tenant, name and version.
 #[derive(Default)]
-pub(super) struct SecretValues(BTreeMap<TenantId, BTreeMap<(String, u32), Opened>>);
+pub(super) struct SecretValues(BTreeMap<TenantId, ValuesOfTenant>);
 
 impl fmt::Debug for SecretValues {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,13 +63,22 @@ impl SecretValues {
     /// says that the check is unknown, and why.
     pub(super) fn sealed_for(&self, host: Option<&SealingKey>, definition: &Definition) -> Definition {
         let mut sealed = definition.clone();
-        let values = self.0.get(&definition.tenant);
-        for secret in &mut sealed.secrets {
-            let value = values.and_then(|values| values.get(&(secret.name.clone(), secret.version)));
-            let belongs_to = secret.belongs_to(definition.tenant, definition.check);
-            let for_host = host.zip(value).and_then(|(host, value)| host.seal(&belongs_to, value));
-            secret.sealed = for_host.unwrap_or_default();
-        }
+        seal(&mut sealed.secrets, host, (definition.tenant, definition.check), self.0.get(&definition.tenant));
         sealed
+    }
+}
+
+/// Seals these secrets of a check for a host, as far as there are a key and values.
+pub(super) fn seal(
+    secrets: &mut [SecretVersion],
+    host: Option<&SealingKey>,
+    (tenant, check): (TenantId, CheckId),
+    values: Option<&ValuesOfTenant>,
+) {
+    for secret in secrets {
+        let value = values.and_then(|values| values.get(&(secret.name.clone(), secret.version)));
+        let belongs_to = secret.belongs_to(tenant, check);
+        let for_host = host.zip(value).and_then(|(host, value)| host.seal(&belongs_to, value));
+        secret.sealed = for_host.unwrap_or_default();
     }
 }

@@ -55,6 +55,8 @@ pub(super) struct Session {
     pub(super) release: Option<ReleaseHash>,
     /// Whether it takes releases.
     pub(super) can_upgrade: bool,
+    /// Whether it takes tries.
+    pub(super) can_try: bool,
     /// The order to take a release that it could not carry out last, and why; kept from link to link.
     pub(super) upgrade_failure: Option<(UnixMs, String)>,
     /// The key by which secrets are sealed for it.
@@ -89,6 +91,7 @@ pub(super) struct Arrival {
     pub(super) version: String,
     pub(super) release: Option<ReleaseHash>,
     pub(super) can_upgrade: bool,
+    pub(super) can_try: bool,
     /// The rules of placement that it knows.
     pub(super) places_by: BTreeSet<u16>,
     /// The key by which secrets are sealed for it.
@@ -166,6 +169,7 @@ impl Session {
             version: arrival.version,
             release: arrival.release,
             can_upgrade: arrival.can_upgrade,
+            can_try: arrival.can_try,
             upgrade_failure,
             sealing_key: arrival.sealing_key,
             run_places: arrival.run_places,
@@ -183,6 +187,11 @@ impl Session {
     /// Whether a link is open.
     pub(super) const fn is_linked(&self) -> bool {
         self.outbox.is_some()
+    }
+
+    /// Which link is open, by its number; 0 where none is.
+    pub(super) const fn connection(&self) -> u64 {
+        self.connection
     }
 
     /// The link is given up.

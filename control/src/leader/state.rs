@@ -96,16 +96,23 @@ impl State {
             wish: &definition.placement,
             repeat: definition.repeat,
         };
+        let list = page.lists.get(usize::from(stream.number)).map(Vec::as_slice).unwrap_or_default();
+        self.panel_of(&subject, list, |host| self.is_reachable(host, now))
+    }
+
+    /// Whom anybody may ask about this, by a preference list and by who can be asked.
+    pub(super) fn panel_of(
+        &self,
+        subject: &Subject<'_>,
+        list: &[HostId],
+        can_be_asked: impl Fn(HostId) -> bool,
+    ) -> Panel<'_> {
         let eligible: Vec<&ViewHost> =
-            self.newest.hosts.iter().filter(|host| eligibility(&subject, host).is_ok()).collect();
-        let list = page.lists.get(usize::from(stream.number));
-        let place = |id: HostId| list.and_then(|list| list.iter().position(|host| *host == id)).unwrap_or(usize::MAX);
-        let near = nearest(&eligible, &definition.placement.location);
-        let candidates = near.into_iter().map(|host| Candidate {
-            host,
-            place: place(host.id),
-            reachable: self.is_reachable(host.id, now),
-        });
+            self.newest.hosts.iter().filter(|host| eligibility(subject, host).is_ok()).collect();
+        let place = |id: HostId| list.iter().position(|host| *host == id).unwrap_or(usize::MAX);
+        let near = nearest(&eligible, &subject.wish.location);
+        let candidates =
+            near.into_iter().map(|host| Candidate { host, place: place(host.id), reachable: can_be_asked(host.id) });
         Panel { candidates: candidates.collect() }
     }
 

@@ -11,6 +11,7 @@ mod marks;
 mod outages;
 mod references;
 mod retired;
+mod tries;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

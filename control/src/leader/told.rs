@@ -13,6 +13,7 @@ use farwatch_proto::id::{CheckId, HostId};
 use farwatch_proto::link::{Declined, FEATURE_UPGRADE, FromControl, FromHost, Mark};
 use farwatch_proto::peer::PeerAddress;
 use farwatch_proto::time::{BootMs, Stamp};
+use farwatch_proto::trying::FEATURE_TRY;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
@@ -195,6 +196,8 @@ impl State {
                 entity: certificate.map_or_else(|| "nobody".to_owned(), |host| host.to_string()),
                 detail: json!({ "why": reason, "address": address, "claims": claims }),
             }),
+            // Whoever waits for it has heard it, and nothing else follows from it.
+            FromHost::Tried { .. } => {}
             // The link itself answers whoever asks for a certificate.
             FromHost::Hello { .. } | FromHost::Renew { .. } | FromHost::Unknown => self.refuse(host),
         }
@@ -312,7 +315,8 @@ fn arrival_of(
     let peer_address = peer_address.map(|address| reachable(address, from));
     let assigned = assignment.map(|to| Assigned { to, digest: assignment_digest });
     let places_by = Rules::versions_of(features.iter().map(String::as_str));
-    let can_upgrade = features.iter().any(|feature| feature == FEATURE_UPGRADE);
+    let can = |wanted: &str| features.iter().any(|feature| feature == wanted);
+    let (can_upgrade, can_try) = (can(FEATURE_UPGRADE), can(FEATURE_TRY));
     Some(Arrival {
         connection,
         boot,
@@ -321,6 +325,7 @@ fn arrival_of(
         version,
         release,
         can_upgrade,
+        can_try,
         places_by,
         sealing_key: SealingKey::from_bytes(&sealing_key),
         run_places,

@@ -1,11 +1,12 @@
 //! What makes a wish acceptable. Everything wrong with it is told at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use farwatch_core::confirm::VOTERS_MAX;
 use farwatch_proto::check::{Location, PlacementWish, STREAMS_MAX};
 use farwatch_proto::fleet::HostFacts;
 use farwatch_proto::interval::SHORTEST_TIMEOUT_MS;
+use serde_json::Value;
 
 use super::field::{FieldProblem, pointer_key};
 use super::place::locate;
@@ -34,9 +35,9 @@ pub fn validate(wish: &Wish, fleet: &[HostFacts]) -> Result<Settled, Vec<FieldPr
     problems.note("/streams", streams(wish));
     problems.note("/confirm/need", need(wish));
     problems.note("/contacts", contacts(wish));
-    problems.note("/config", config(wish));
-    labels(wish, fleet, &mut problems);
-    let location = problems.note("/location", location(wish, fleet));
+    problems.note("/config", config(&wish.config));
+    labels(&wish.labels, fleet, &mut problems);
+    let location = problems.note("/location", location(wish.location.as_deref(), fleet));
     match (timeout_ms, location) {
         (Some(timeout_ms), Some(location)) if problems.0.is_empty() => Ok(Settled {
             timeout_ms,
@@ -46,11 +47,13 @@ pub fn validate(wish: &Wish, fleet: &[HostFacts]) -> Result<Settled, Vec<FieldPr
     }
 }
 
+/// What was found wrong so far.
 #[derive(Default)]
-struct Problems(Vec<FieldProblem>);
+pub(super) struct Problems(pub(super) Vec<FieldProblem>);
 
 impl Problems {
-    fn note<T>(&mut self, pointer: &str, judged: Result<T, String>) -> Option<T> {
+    /// What was judged, if it is acceptable.
+    pub(super) fn note<T>(&mut self, pointer: &str, judged: Result<T, String>) -> Option<T> {
         judged.map_err(|detail| self.0.push(FieldProblem::new(pointer, detail))).ok()
     }
 }
@@ -58,15 +61,20 @@ impl Problems {
 /// The rule that leaves a standby time to finish within the slot's window.
 fn timeout(wish: &Wish) -> Result<u32, String> {
     let (interval, largest_ms) = (wish.interval, wish.interval.largest_timeout_ms());
-    let timeout_ms = wish.timeout_ms.unwrap_or(interval.default_timeout_ms());
-    if timeout_ms < SHORTEST_TIMEOUT_MS {
-        return Err(format!("{timeout_ms} ms is too short for any probe; use at least {SHORTEST_TIMEOUT_MS} ms"));
-    }
+    let timeout_ms = long_enough(wish.timeout_ms.unwrap_or(interval.default_timeout_ms()))?;
     if timeout_ms > largest_ms {
         return Err(format!(
             "{timeout_ms} ms is too long for an interval of {interval}: a standby must still be able to run the \
              check when the first host fails; the largest timeout that fits is {largest_ms} ms"
         ));
+    }
+    Ok(timeout_ms)
+}
+
+/// Whether a run has time for anything.
+pub(super) fn long_enough(timeout_ms: u32) -> Result<u32, String> {
+    if timeout_ms < SHORTEST_TIMEOUT_MS {
+        return Err(format!("{timeout_ms} ms is too short for any probe; use at least {SHORTEST_TIMEOUT_MS} ms"));
     }
     Ok(timeout_ms)
 }
@@ -99,30 +107,30 @@ fn contacts(wish: &Wish) -> Result<(), String> {
     Ok(())
 }
 
-fn config(wish: &Wish) -> Result<(), String> {
-    if wish.config.is_object() { Ok(()) } else { Err("the config must be an object".to_owned()) }
+pub(super) fn config(config: &Value) -> Result<(), String> {
+    if config.is_object() { Ok(()) } else { Err("the config must be an object".to_owned()) }
 }
 
-fn labels(wish: &Wish, fleet: &[HostFacts], problems: &mut Problems) {
-    if wish.labels.len() > LABELS_MAX {
-        let detail = format!("{} labels are too many; demand at most {LABELS_MAX}", wish.labels.len());
+pub(super) fn labels(labels: &BTreeMap<String, String>, fleet: &[HostFacts], problems: &mut Problems) {
+    if labels.len() > LABELS_MAX {
+        let detail = format!("{} labels are too many; demand at most {LABELS_MAX}", labels.len());
         problems.0.push(FieldProblem::new("/labels", detail));
         return;
     }
-    for (key, value) in &wish.labels {
+    for (key, value) in labels {
         let pointer = format!("/labels/{}", pointer_key(key));
         problems.note(&pointer, check_word(key).map_err(|what| format!("the label {key:?} {what}")));
         problems.note(&pointer, check_word(value).map_err(|what| format!("the value {value:?} {what}")));
     }
-    let carries = |host: &&HostFacts| wish.labels.iter().all(|(key, value)| host.labels.get(key) == Some(value));
-    if !wish.labels.is_empty() && !fleet.iter().any(|host| carries(&host)) {
+    let carries = |host: &&HostFacts| labels.iter().all(|(key, value)| host.labels.get(key) == Some(value));
+    if !labels.is_empty() && !fleet.iter().any(|host| carries(&host)) {
         let detail = "no registered host carries all these labels; see the labels in /v1/hosts, or leave them away";
         problems.0.push(FieldProblem::new("/labels", detail));
     }
 }
 
-fn location(wish: &Wish, fleet: &[HostFacts]) -> Result<Location, String> {
-    wish.location.as_deref().map_or(Ok(Location::default()), |word| locate(word, fleet))
+pub(super) fn location(word: Option<&str>, fleet: &[HostFacts]) -> Result<Location, String> {
+    word.map_or(Ok(Location::default()), |word| locate(word, fleet))
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ fn interval_schema(_: &mut SchemaGenerator) -> Schema {
     ]})
 }
 
-fn empty_object() -> Value {
+pub(super) fn empty_object() -> Value {
     Value::Object(Map::new())
 }
 

@@ -1,4 +1,4 @@
-//! Whom a round may ask, and in which order.
+//! Whom a round may ask, and in which order; and whom anybody asks who wants to know how something looks from afar.
 
 use farwatch_proto::fleet::ViewHost;
 use farwatch_proto::id::HostId;
@@ -44,7 +44,7 @@ impl Panel<'_> {
     }
 
     /// Up to `wanted` reachable hosts that were not asked yet, each the one least like all before it.
-    pub(super) fn choose(&self, asked: &[HostId], wanted: usize) -> Vec<HostId> {
+    pub fn choose(&self, asked: &[HostId], wanted: usize) -> Vec<HostId> {
         let mut taken = asked.to_vec();
         let mut chosen = Vec::with_capacity(wanted);
         while chosen.len() < wanted {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use farwatch_proto::link::{Batch, Declined, FromControl, FromHost, HEARTBEAT_MS, Mark, Order};
 use farwatch_proto::time::BootMs;
+use farwatch_proto::trying::TryOrder;
 use futures_util::{SinkExt, StreamExt};
+use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tracing::{debug, warn};
@@ -16,6 +18,7 @@ use tracing::{debug, warn};
 use super::Link;
 use super::greeting::{Socket, send, within_send_limit};
 use crate::desks::shard_of;
+use crate::shard::Asked;
 use crate::spool::Feed;
 use crate::upgrade::UpgradeOrder;
 
@@ -48,6 +51,8 @@ pub(super) struct Session<'l> {
     heard: BootMs,
     /// Control refused something; the next mark it names says where to go on.
     resumes: bool,
+    /// Closed with this connection, for what is done on its behalf alone.
+    alive: watch::Sender<()>,
 }
 
 fn every(period: Duration) -> Interval {
@@ -60,7 +65,8 @@ impl<'l> Session<'l> {
     /// A connection on which control has said welcome.
     pub(super) fn new(link: &'l mut Link, socket: Socket) -> Self {
         let (feed, heard) = (Feed::new(link.shared.spool.clone()), link.shared.clock.boot());
-        Self { link, socket, feed, in_flight: Vec::new(), heard, resumes: false }
+        let alive = watch::Sender::new(());
+        Self { link, socket, feed, in_flight: Vec::new(), heard, resumes: false, alive }
     }
 
     /// Converses until either side ends.
@@ -186,6 +192,7 @@ impl<'l> Session<'l> {
                 self.resumes = true;
             }
             FromControl::Run { orders } => orders.into_iter().for_each(|order| self.pass_on(order)),
+            FromControl::Try { order } => self.try_out(*order),
             FromControl::Cancel { orders } => self.link.cancel(&orders),
             FromControl::Upgrade { release, size_bytes, ordered_at } => {
                 if let Some(upgrader) = &self.link.to_upgrader {
@@ -220,10 +227,15 @@ impl<'l> Session<'l> {
         }
     }
 
+    fn try_out(&self, order: TryOrder) {
+        let trying = self.link.tryer.clone().carry_out(order, self.alive.subscribe());
+        self.link.spawner.task("try", trying);
+    }
+
     fn pass_on(&self, order: Order) {
         let shards = &self.link.to_shards;
         let id = order.id;
-        if shards[shard_of(order.stream.check, shards.len())].try_send(order).is_err() {
+        if shards[shard_of(order.stream.check, shards.len())].try_send(Asked::Vote(order)).is_err() {
             // What cannot be told either is a vote that control replaces by itself.
             let declines = FromHost::DeclinesOrder { order: id, reason: Declined::Full };
             let _ = self.link.shared.to_say.try_send(declines);

@@ -1,10 +1,11 @@
 //! The probes of one run, with the connections it holds, which are closed with it.
 //!
-//! They notice when it was this host that failed. What a probe does is the prober's business.
+//! They notice when it was this host that failed. A run that is to show all that comes has every chain handed over, and the
+//! module sees no more of it than in any other run. What a probe does is the prober's business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use farwatch_sandbox::types::Failure;
+use farwatch_sandbox::types::{Failure, TlsInfo};
 use farwatch_sandbox::{Probes, dns, http, icmp, tcp, tls, udp};
 
 use crate::probe::tcp::Connection;
@@ -19,11 +20,28 @@ pub(crate) struct RunProbes<'a> {
     connections: BTreeMap<u32, Connection<'a>>,
     trouble: Option<String>,
     seen: Seen,
+    /// Whether all that comes is to be shown.
+    is_whole: bool,
+    /// The connections whose module did not ask for the chain.
+    unasked: BTreeSet<u32>,
 }
 
 impl<'a> RunProbes<'a> {
     pub(crate) const fn new(prober: &'a Prober, secrets: &'a Secrets) -> Self {
-        Self { prober, secrets, connections: BTreeMap::new(), trouble: None, seen: Seen::new() }
+        Self {
+            prober,
+            secrets,
+            connections: BTreeMap::new(),
+            trouble: None,
+            seen: Seen::new(),
+            is_whole: false,
+            unasked: BTreeSet::new(),
+        }
+    }
+
+    /// The same, of a run that is to show all that comes.
+    pub(crate) fn whole(prober: &'a Prober, secrets: &'a Secrets) -> Self {
+        Self { seen: Seen::whole(), is_whole: true, ..Self::new(prober, secrets) }
     }
 
     /// What was wrong with this host, if anything was, and what came from the target.
@@ -33,6 +51,21 @@ impl<'a> RunProbes<'a> {
 
     fn connection(&mut self, number: u32) -> &mut Connection<'a> {
         self.connections.get_mut(&number).expect("a guest holds the numbers of connections that were opened alone")
+    }
+
+    /// Has the chain of a connection handed over where it is to be shown, and remembers whether its module asked for that.
+    fn want_chain(&mut self, number: u32, options: &mut tcp::TlsOptions) {
+        if self.is_whole && !std::mem::replace(&mut options.certificates, true) {
+            self.unasked.insert(number);
+        }
+    }
+
+    /// What the handshake of a connection showed.
+    fn see_handshake(&mut self, number: u32) {
+        if self.is_whole {
+            let tls = self.connection(number).evidence().tls;
+            self.seen.handshake(tls.as_ref());
+        }
     }
 
     fn notice(&mut self, failure: &Failure) {
@@ -45,17 +78,29 @@ impl<'a> RunProbes<'a> {
 
 // Each probe on its own, for it is the larger half of a run and every run is moved about before it gets here.
 impl Probes for RunProbes<'_> {
-    async fn fetch(&mut self, request: http::Request) -> Result<http::Response, Failure> {
+    async fn fetch(&mut self, mut request: http::Request) -> Result<http::Response, Failure> {
+        let is_unasked = self.is_whole && !request.want.contains(http::Want::CERTIFICATES);
+        if is_unasked {
+            request.want |= http::Want::CERTIFICATES;
+        }
         let fetched = Box::pin(self.prober.fetch_with_beginning(request)).await;
-        let (response, beginning) = fetched.inspect_err(|failure| self.notice(failure))?;
+        let (mut response, beginning) = fetched.inspect_err(|failure| self.notice(failure))?;
         self.seen.answer(response.status, beginning);
         self.seen.handshake(response.tls.as_ref());
+        if is_unasked {
+            without_good_chain(response.tls.as_mut());
+        }
         Ok(response)
     }
 
-    async fn open(&mut self, number: u32, target: tcp::Target) -> Result<(), Failure> {
+    async fn open(&mut self, number: u32, mut target: tcp::Target) -> Result<(), Failure> {
+        if let Some(options) = &mut target.tls {
+            self.want_chain(number, options);
+        }
         let opened = Box::pin(self.prober.open(target)).await.inspect_err(|failure| self.notice(failure));
-        opened.map(|connection| drop(self.connections.insert(number, connection)))
+        self.connections.insert(number, opened?);
+        self.see_handshake(number);
+        Ok(())
     }
 
     async fn send(&mut self, number: u32, bytes: Vec<u8>) -> Result<(), Failure> {
@@ -68,9 +113,12 @@ impl Probes for RunProbes<'_> {
         Ok(received)
     }
 
-    async fn start_tls(&mut self, number: u32, options: tcp::TlsOptions) -> Result<(), Failure> {
+    async fn start_tls(&mut self, number: u32, mut options: tcp::TlsOptions) -> Result<(), Failure> {
+        self.want_chain(number, &mut options);
         let turned = Box::pin(self.connection(number).start_tls(&options)).await;
-        turned.inspect_err(|failure| self.seen.failure(failure))
+        turned.inspect_err(|failure| self.seen.failure(failure))?;
+        self.see_handshake(number);
+        Ok(())
     }
 
     async fn query(&mut self, request: dns::Request) -> Result<dns::Response, Failure> {
@@ -99,10 +147,21 @@ impl Probes for RunProbes<'_> {
     }
 
     fn evidence(&mut self, number: u32) -> tcp::Evidence {
-        self.connection(number).evidence()
+        let mut evidence = self.connection(number).evidence();
+        if self.unasked.contains(&number) {
+            without_good_chain(evidence.tls.as_mut());
+        }
+        evidence
     }
 
     async fn close(&mut self, number: u32) {
         self.connections.remove(&number);
+    }
+}
+
+/// A module that did not ask for the chain gets one only where something is wrong with it.
+fn without_good_chain(info: Option<&mut TlsInfo>) {
+    if let Some(info) = info.filter(|info| info.verified) {
+        info.chain = Vec::new();
     }
 }

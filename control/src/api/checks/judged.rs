@@ -1,15 +1,15 @@
 //! From a wish to a revision: everything is judged, and everything wrong is told at once.
 
 use farwatch_proto::check::Activity;
-use farwatch_proto::fleet::HostFacts;
 use farwatch_proto::id::{ModuleHash, TenantId};
+use serde_json::Value;
 
 use super::super::Api;
 use super::super::judge::Judged;
 use super::super::problem::ApiError;
 use crate::heartbeat;
 use crate::spec::{FieldProblem, Spec, Wish, secrets_of, validate};
-use crate::store::{NewRevision, Revision};
+use crate::store::{Host, NewRevision, Revision};
 
 /// The wording that a change begins from.
 pub(super) struct Before<'b> {
@@ -36,11 +36,11 @@ pub(super) async fn revision_of(
     wish: Wish,
     before: Option<&Before<'_>>,
 ) -> Result<NewRevision, ApiError> {
-    let fleet = fleet_of(api, tenant).await?;
+    let fleet: Vec<_> = fleet_of(api, tenant).await?.into_iter().map(|host| host.facts).collect();
     let mut problems = Vec::new();
     let settled = kept(validate(&wish, &fleet), &mut problems);
     problems.extend(contact_problems(api, tenant, &wish).await?);
-    let secrets = secrets_of_wish(api, tenant, &wish, &mut problems).await?;
+    let secrets = secrets_in(api, tenant, &wish.config, &mut problems).await?;
     // A config that is no object was refused above, and no module has to see it.
     let prepared =
         if wish.config.is_object() { kept(prepared(api, tenant, &wish, before).await?, &mut problems) } else { None };
@@ -69,15 +69,16 @@ pub(super) async fn revision_of(
     })
 }
 
-fn kept<T>(judged: Judged<T>, problems: &mut Vec<FieldProblem>) -> Option<T> {
+/// What was judged, if it is acceptable; what is wrong with it is among the problems from then on.
+pub(super) fn kept<T>(judged: Judged<T>, problems: &mut Vec<FieldProblem>) -> Option<T> {
     judged.map_err(|found| problems.extend(found)).ok()
 }
 
 /// The hosts that may run checks of this tenant.
-async fn fleet_of(api: &Api, tenant: TenantId) -> Result<Vec<HostFacts>, ApiError> {
-    let hosts = api.store.hosts().list().await?;
-    let serves = |facts: &HostFacts| facts.tenant.is_none_or(|served| served == tenant);
-    Ok(hosts.into_iter().filter(|host| host.retired.is_none()).map(|host| host.facts).filter(serves).collect())
+pub(super) async fn fleet_of(api: &Api, tenant: TenantId) -> Result<Vec<Host>, ApiError> {
+    let mut hosts = api.store.hosts().list().await?;
+    hosts.retain(|host| host.retired.is_none() && host.facts.tenant.is_none_or(|served| served == tenant));
+    Ok(hosts)
 }
 
 async fn contact_problems(api: &Api, tenant: TenantId, wish: &Wish) -> Result<Vec<FieldProblem>, ApiError> {
@@ -92,14 +93,14 @@ async fn contact_problems(api: &Api, tenant: TenantId, wish: &Wish) -> Result<Ve
 }
 
 /// The secrets that the config names, which must be there.
-async fn secrets_of_wish(
+pub(super) async fn secrets_in(
     api: &Api,
     tenant: TenantId,
-    wish: &Wish,
+    config: &Value,
     problems: &mut Vec<FieldProblem>,
 ) -> Result<Vec<String>, ApiError> {
     let known = super::super::secrets::names(api, tenant).await?;
-    let (named, found) = secrets_of(&wish.config, |name| known.contains(name));
+    let (named, found) = secrets_of(config, |name| known.contains(name));
     problems.extend(found.into_iter().map(|problem| problem.within("/config")));
     Ok(named)
 }

@@ -42,4 +42,5 @@ mod revisions;
 mod routes;
 mod scribe;
 mod secrets;
+mod trying;
 mod upgrades;
