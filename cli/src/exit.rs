@@ -1,9 +1,12 @@
-//! How the program ends: one line on stderr that says what to do, and a code of sysexits.h.
+//! How the program ends: one line on stderr that says what to do, and a code of sysexits.h, or 1 where what was
+//! looked at fails.
 
 use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+/// What was looked at fails; the command itself did all it was to do.
+pub(crate) const FOUND_DOWN: u8 = 1;
 /// A bad flag, setting or value.
 pub(crate) const USAGE: u8 = 64;
 /// The API refused what it was given.
@@ -42,6 +45,12 @@ impl Failure {
         let its = |flag: &str| self.message.strip_prefix(flag).filter(|rest| rest.starts_with([' ', ':']));
         let named = places.iter().find_map(|(flag, place)| Some(format!("{place}{}", its(flag)?)));
         self.message = named.unwrap_or(self.message);
+        self
+    }
+
+    /// The same, and what else may be done.
+    pub(crate) fn advising(mut self, advice: &str) -> Self {
+        self.message = format!("{}; {advice}", self.message);
         self
     }
 

@@ -61,7 +61,7 @@ impl Tone {
         match word {
             "up" | "in_force" | "active" | "ok" | "sent" | "resolved" | "on_time" | "good" => Self::Good,
             "degraded" | "suspect" | "recovering" | "unconfirmed" | "unknown" | "pending" | "warming" | "late"
-            | "claimed" | "held" | "void" => Self::Doubtful,
+            | "claimed" | "held" | "void" | "not_run" => Self::Doubtful,
             "down" | "open" | "away" | "dead" | "failing" | "missed" | "outside" | "bad" => Self::Bad,
             _ => Self::Plain,
         }
@@ -154,6 +154,12 @@ fn coloured(cell: &Cell, look: Look) -> String {
         Some(code) if look.colours => format!("\x1b[{code}m{text}\x1b[0m"),
         _ => text,
     }
+}
+
+/// Cells in one line, without those that say nothing.
+pub(crate) fn line_of(cells: &[Cell], look: Look) -> String {
+    let said = cells.iter().filter(|cell| !cell.text.is_empty()).map(|cell| coloured(cell, look));
+    format!("{}\n", said.collect::<Vec<_>>().join(GAP))
 }
 
 /// Named values, one per line, the names aligned.

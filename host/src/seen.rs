@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(texts(Seen { chain: seen.chain.clone(), ..Seen::new() }), []);
         seen.handshake(Some(&info(false)));
         let expected = ("certificate-chain".to_owned(), "8 bytes that are no certificate\n".to_owned());
-        assert_eq!(texts(seen), [expected.clone()]);
+        assert_eq!(texts(seen), std::slice::from_ref(&expected));
         let mut whole = Seen::whole();
         whole.handshake(Some(&info(true)));
         assert_eq!(texts(whole), [expected]);

@@ -1,10 +1,13 @@
 //! `farwatch check`: what is watched.
 
+mod config;
 mod create;
 mod evidence;
 mod job;
 mod latency;
 mod results;
+mod test;
+mod tried;
 mod uptime;
 mod wish;
 
@@ -17,9 +20,10 @@ use self::create::CreateArgs;
 use self::evidence::EvidenceArgs;
 use self::latency::LatencyArgs;
 use self::results::ResultsArgs;
+use self::test::TestArgs;
 use self::uptime::UptimeArgs;
 use super::edit::Changes;
-use super::fields::{interval, items, length, micros, moment, text, texts};
+use super::fields::{interval, items, length, moment, text, texts};
 use super::reference::{CHECK, encoded, id_of};
 use super::{Client, ClientArgs};
 use crate::exit::{Failure, USAGE};
@@ -57,9 +61,8 @@ enum Verb {
     /// Stop watching, for good
     #[command(after_help = "Example:\n  farwatch check delete shop")]
     Delete(Named),
-    /// Run a check now, from every host that holds it
-    #[command(after_help = "Example:\n  farwatch check test shop")]
-    Test(Named),
+    /// Run a check now, or a config that no check has
+    Test(Box<TestArgs>),
     /// Show what was found of late, newest first
     #[command(after_help = "Examples:
   farwatch check results shop
@@ -114,10 +117,7 @@ impl CheckArgs {
                 let answer = client.connection.delete(&path(&client, named)?)?;
                 client.show(&answer, |answer, _| format!("{} is on its way out\n", text(answer, "name")))
             }
-            Verb::Test(named) => {
-                let answer = client.connection.post_and_wait(&format!("{}/test", path(&client, named)?))?;
-                client.show(&answer, tested)
-            }
+            Verb::Test(args) => test::run(&client, args),
             Verb::Results(args) => results::run(&client, args),
             Verb::Evidence(args) => evidence::run(&client, args),
             Verb::Latency(args) => latency::run(&client, args),
@@ -195,6 +195,9 @@ fn job(check: &Value) -> Cell {
     format!("{standing}{well}{due}{down}{took}").into()
 }
 
+/// What says how a check is run.
+const OF_RUNS: [&str; 5] = ["confirmed by", "every", "timeout", "streams", "repeat"];
+
 /// A check in full.
 fn shown(check: &Value, look: Look) -> String {
     let timeout = check["timeout_ms"].as_i64().map_or_else(String::new, length);
@@ -225,34 +228,6 @@ fn shown(check: &Value, look: Look) -> String {
     let is_said = |label: &str| !check["heartbeat"].is_object() || !OF_RUNS.contains(&label);
     facts.retain(|(label, cell): &(&str, Cell)| *cell != Cell::plain("") && is_said(label));
     output::facts(&facts, look)
-}
-
-/// What says how a check is run.
-const OF_RUNS: [&str; 5] = ["confirmed by", "every", "timeout", "streams", "repeat"];
-
-fn tested(trial: &Value, look: Look) -> String {
-    let mut table = Table::new(&["host", "found", "latency", "code", "message"]);
-    for result in trial["results"].as_array().into_iter().flatten() {
-        table.row(vec![
-            text(result, "host_name").into(),
-            Cell::word(result["status"].as_str().unwrap_or_default()),
-            micros(result, "latency_us").into(),
-            text(result, "code").into(),
-            text(result, "message").into(),
-        ]);
-    }
-    let silent = trial["asked"].as_array().into_iter().flatten().filter(|asked| asked["answered"] == false);
-    for asked in silent {
-        let name = text(asked, "host_name");
-        table.row(vec![
-            name.into(),
-            Cell::word("unknown"),
-            Cell::plain(""),
-            Cell::plain(""),
-            "no answer in time".to_owned().into(),
-        ]);
-    }
-    table.shown(look, "nobody was asked")
 }
 
 fn change(client: &Client, named: &Named, paused: bool) -> Result<(), Failure> {
@@ -287,18 +262,5 @@ mod tests {
             shown(&check, Look::PLAIN)
         };
         assert!(shown(false).contains("nobody independent") && !shown(true).contains("confirmed by"));
-    }
-
-    #[test]
-    fn who_did_not_answer_is_shown_too() {
-        let trial = json!({
-            "asked": [{"host_name": "fra", "answered": true}, {"host_name": "ams", "answered": false}],
-            "results": [{"host_name": "fra", "status": "down", "latency_us": 0, "code": "timeout", "message": "no answer"}],
-        });
-        let shown = tested(&trial, Look::PLAIN);
-        let lines: Vec<&str> = shown.lines().collect();
-        assert_eq!(lines[0], "HOST  FOUND    LATENCY  CODE     MESSAGE");
-        assert_eq!(lines[1], "fra   down              timeout  no answer");
-        assert_eq!(lines[2], "ams   unknown                    no answer in time");
     }
 }

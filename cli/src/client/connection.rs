@@ -53,8 +53,8 @@ impl Connection {
     }
 
     /// Posts what takes as long as a run of a check.
-    pub(super) fn post_and_wait(&self, path: &str) -> Result<Value, Failure> {
-        self.done(Method::POST, path, None, LONG_LIMIT)
+    pub(super) fn post_and_wait(&self, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        self.done(Method::POST, path, body, LONG_LIMIT)
     }
 
     /// Posts a whole file, which takes as long as the line allows.

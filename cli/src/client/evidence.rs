@@ -37,7 +37,7 @@ fn came(piece: &Value) -> String {
 }
 
 /// A line that a terminal shows and does not obey.
-fn printable(line: &str) -> String {
+pub(super) fn printable(line: &str) -> String {
     line.chars().map(|sign| if sign.is_control() && sign != '\t' { '\u{fffd}' } else { sign }).collect()
 }
 

@@ -8,7 +8,7 @@ use farwatch_control::api::routes;
 use crate::{Line, command};
 
 /// The operations, each with a line that asks for it.
-const WORDS: [(&str, &str, &str); 69] = [
+const WORDS: [(&str, &str, &str); 70] = [
     ("GET", "/heartbeat/{id}", "heartbeat send http://a.example/heartbeat/k"),
     ("POST", "/heartbeat/{id}", "heartbeat send http://a.example/heartbeat/k --with log"),
     ("GET", "/heartbeat/{id}/{word}", "heartbeat send http://a.example/heartbeat/k start"),
@@ -20,6 +20,7 @@ const WORDS: [(&str, &str, &str); 69] = [
     ("PATCH", "/v1/channels/{id}", "channel edit chn_1 address=a@example.com"),
     ("GET", "/v1/checks", "check list"),
     ("POST", "/v1/checks", "check create http --name a --url https://a.example --every 10s"),
+    ("POST", "/v1/checks/test", "check test http --url https://a.example --from fra-1"),
     ("DELETE", "/v1/checks/{id}", "check delete shop"),
     ("GET", "/v1/checks/{id}", "check show shop"),
     ("PATCH", "/v1/checks/{id}", "check edit shop interval=30s"),

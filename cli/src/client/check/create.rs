@@ -1,6 +1,5 @@
 //! `farwatch check create`: says what is to be watched, and waits until it is.
 
-use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use serde_json::Value;
 use super::super::Client;
 use super::super::fields::{length, text};
 use super::super::reference::{CONTACT, id_of};
-use super::job::JobArgs;
+use super::config::ConfigArgs;
 use super::wish::{Wished, body_of};
 use crate::duration::seconds;
 use crate::exit::{Failure, UNAVAILABLE};
@@ -45,9 +44,6 @@ pub(super) struct CreateArgs {
     /// How long one run may take; the default follows from the interval
     #[arg(long, value_parser = seconds, value_name = "TIME")]
     pub(super) timeout: Option<Duration>,
-    /// The config of the module: a JSON object, a file of one, or - for standard input
-    #[arg(long, value_name = "JSON|FILE")]
-    pub(super) config: Option<String>,
     /// Where it runs: a region, a country or a continent of the fleet
     #[arg(long, value_name = "PLACE")]
     pub(super) location: Option<String>,
@@ -73,79 +69,7 @@ pub(super) struct CreateArgs {
     #[arg(long)]
     no_wait: bool,
     #[command(flatten)]
-    pub(super) http: HttpArgs,
-    #[command(flatten)]
-    pub(super) tcp: TcpArgs,
-    #[command(flatten)]
-    pub(super) answer: AnswerArgs,
-    #[command(flatten)]
-    pub(super) job: JobArgs,
-}
-
-/// The config of the module `http`, for short.
-#[derive(Args, Debug, Default)]
-#[command(next_help_heading = "Of the module http")]
-pub(super) struct HttpArgs {
-    /// What to fetch
-    #[arg(long, value_name = "URL")]
-    pub(super) url: Option<String>,
-    /// The method of the request
-    #[arg(long, value_name = "METHOD")]
-    pub(super) method: Option<String>,
-    /// A header to send, as 'Name: value'; may be repeated
-    #[arg(long = "header", value_name = "HEADER")]
-    pub(super) headers: Vec<String>,
-    /// The body to send, from a file
-    #[arg(long, value_name = "FILE")]
-    pub(super) body_file: Option<PathBuf>,
-    /// The statuses that are good, such as 200-299,301
-    #[arg(long, value_name = "STATUSES")]
-    pub(super) expect_status: Option<String>,
-    /// Text that must not be in the body
-    #[arg(long, value_name = "TEXT")]
-    pub(super) not_contains: Option<String>,
-    /// Do not follow redirects
-    #[arg(long)]
-    pub(super) no_redirects: bool,
-}
-
-/// The config of the module `tcp`, for short.
-#[derive(Args, Debug, Default)]
-#[command(next_help_heading = "Of the module tcp")]
-pub(super) struct TcpArgs {
-    /// What to connect to: a name or an address
-    #[arg(long, value_name = "HOST")]
-    pub(super) host: Option<String>,
-    /// The port that it listens on
-    #[arg(long, value_name = "PORT")]
-    pub(super) port: Option<u16>,
-    /// Speak TLS from the first byte
-    #[arg(long)]
-    pub(super) tls: bool,
-    /// What to send, such as 'PING\r\n'
-    #[arg(long, value_name = "TEXT")]
-    pub(super) send: Option<String>,
-    /// What ends the answer, such as '\n'
-    #[arg(long, value_name = "TEXT")]
-    pub(super) read_until: Option<String>,
-}
-
-/// What both judge an answer by.
-#[derive(Args, Debug, Default)]
-#[command(next_help_heading = "Of the modules http and tcp")]
-pub(super) struct AnswerArgs {
-    /// Text that must be in the body or the answer
-    #[arg(long, value_name = "TEXT")]
-    pub(super) contains: Option<String>,
-    /// A regular expression that must match in the body or the answer
-    #[arg(long, value_name = "REGEX")]
-    pub(super) matches: Option<String>,
-    /// An answer that takes longer is degraded
-    #[arg(long, value_parser = seconds, value_name = "TIME")]
-    pub(super) degraded_above: Option<Duration>,
-    /// A certificate that expires in fewer days is degraded
-    #[arg(long, value_name = "DAYS")]
-    pub(super) certificate_days: Option<u16>,
+    pub(super) config: ConfigArgs,
 }
 
 pub(super) fn run(client: &Client, args: &CreateArgs) -> Result<(), Failure> {
