@@ -22,4 +22,5 @@ mod secrets;
 mod starts;
 mod tcp;
 mod telemetry;
+mod trying;
 mod upgrades;

@@ -33,7 +33,7 @@ fn await_verdict(system: &System, wanted: &str) {
 }
 
 /// The files below a folder that hold one of these words.
-fn holding(folder: &Path, words: &[&str]) -> Vec<String> {
+pub(super) fn holding(folder: &Path, words: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if entry.is_dir() {
