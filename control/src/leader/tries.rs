@@ -11,7 +11,7 @@ use farwatch_proto::check::{PlacementWish, Repeat, SecretVersion};
 use farwatch_proto::id::{CheckId, HostId, ModuleHash, OrderId, TenantId};
 use farwatch_proto::link::{FromControl, FromHost, base64_bytes};
 use farwatch_proto::time::BootMs;
-use farwatch_proto::trying::{TRY_LOAD_MAX_MS, TryEnd, TryOrder};
+use farwatch_proto::trying::{TRY_LOAD_MAX_MS, TryEnd, TryOrder, Untried};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
@@ -25,6 +25,10 @@ use super::sessions::Session;
 use super::state::State;
 use crate::links::LinkEvent;
 use crate::secret::random_bytes;
+
+/// Tries that wait for one host: more than it makes at once, so that none waits for nothing, and fewer than would keep what
+/// else it is told from it, for each is a message of up to 150 KiB.
+const OF_HOST_MAX: usize = 8;
 
 /// What is to be tried, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,26 +133,47 @@ impl Tries {
         let TryRequest { question, answers, asked } = request;
         let begun = question.newest_secrets(values).and_then(|secrets| {
             let chosen = chosen(state, &question, now)?;
+            let order = TryOrder {
+                id: OrderId::from_bytes([0; 16]),
+                tenant: question.tenant,
+                check: CheckId::new(now.wall, random_bytes()),
+                module: question.module,
+                prepared: question.prepared.clone(),
+                timeout_ms: question.timeout_ms,
+                secrets,
+                ordered_at: now.wall,
+            };
             let until = now.boot + i64::try_from(question.limit().as_millis()).unwrap_or(i64::MAX);
-            let check = CheckId::new(now.wall, random_bytes());
             for host in &chosen.asked {
-                let Some(session) = state.sessions.get_mut(host) else { continue };
                 let id = OrderId::new(now.wall, random_bytes());
-                let mut secrets = secrets.clone();
-                seal(&mut secrets, session.sealing_key.as_ref(), (question.tenant, check), Some(values));
-                let TryQuestion { tenant, module, prepared, timeout_ms, .. } = question.clone();
-                let ordered_at = now.wall;
-                let order = TryOrder { id, tenant, check, module, prepared, timeout_ms, secrets, ordered_at };
-                let (host, connection, answers) = (*host, session.connection(), answers.clone());
-                self.waiting.insert(id, Waiting { host, connection, answers, until });
-                session.send(host, FromControl::Try { order: Box::new(order) });
+                self.ask(state, *host, TryOrder { id, ..order.clone() }, values, (&answers, until));
             }
-            let TryQuestion { tenant, module, .. } = &question;
-            info!(%tenant, %module, hosts = chosen.asked.len(), "a config is tried");
+            info!(tenant = %order.tenant, module = %order.module, hosts = chosen.asked.len(), "a config is tried");
             Ok(chosen)
         });
         // Whoever asked may have gone; the runs do no harm.
         let _ = asked.send(begun);
+    }
+
+    /// Sends an order to a host, unless so many wait for it that it would be told of nothing else.
+    fn ask(
+        &mut self,
+        state: &mut State,
+        host: HostId,
+        mut order: TryOrder,
+        values: &ValuesOfTenant,
+        (answers, until): (&Answers, BootMs),
+    ) {
+        if self.waiting.values().filter(|waiting| waiting.host == host).count() >= OF_HOST_MAX {
+            let full = TryEnd::NotRun { why: Untried::Full, detail: String::new() };
+            let _ = answers.send((host, HostEnd::Said(full)));
+            return;
+        }
+        let Some(session) = state.sessions.get_mut(&host) else { return };
+        seal(&mut order.secrets, session.sealing_key.as_ref(), (order.tenant, order.check), Some(values));
+        let waiting = Waiting { host, connection: session.connection(), answers: answers.clone(), until };
+        self.waiting.insert(order.id, waiting);
+        session.send(host, FromControl::Try { order: Box::new(order) });
     }
 
     /// Passes on what somebody waits for.

@@ -125,6 +125,21 @@ fn the_newest_value_of_a_secret_is_sealed_for_the_host_alone() {
 }
 
 #[test]
+fn a_host_is_not_asked_more_than_it_can_be_told() {
+    let mut world = World::new();
+    let (mut tries, mut full) = (Tries::default(), 0);
+    for _ in 0..10 {
+        let (answers, mut to_take) = mpsc::unbounded_channel();
+        let (asked, _told) = oneshot::channel();
+        let question = TryQuestion { hosts: vec![host_id(1)], ..question() };
+        let request = TryRequest { question, answers, asked };
+        tries.begin(&mut world.state, request, &ValuesOfTenant::new(), world.now);
+        full += usize::from(to_take.try_recv().is_ok());
+    }
+    assert_eq!((orders(&mut world, host_id(1)).len(), full), (8, 2));
+}
+
+#[test]
 fn a_try_ends_with_its_link_and_is_not_waited_for_any_longer() {
     let mut world = World::new();
     let named = TryQuestion { hosts: vec![host_id(1), host_id(2)], ..question() };
