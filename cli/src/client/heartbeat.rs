@@ -77,7 +77,8 @@ impl HeartbeatArgs {
             }
             Verb::Renew(named) => {
                 let client = Client::open(&self.client)?;
-                let shown = client.connection.post_and_wait(&format!("{}/heartbeat/renew", path(&client, named)?))?;
+                let shown =
+                    client.connection.post_and_wait(&format!("{}/heartbeat/renew", path(&client, named)?), None)?;
                 client.show(&shown, |shown, _| url(&client, shown))
             }
             Verb::Signals(named) => {

@@ -2,19 +2,20 @@
 //!
 //! A signal is folded into the record of its job in the transaction that keeps it; what the record means is decided elsewhere.
 
-use farwatch_core::heartbeat::{Record, Signal};
+mod signal;
+
+use farwatch_core::heartbeat::Record;
 use farwatch_proto::id::{CheckId, TenantId};
 use farwatch_proto::time::UnixMs;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use super::columns::{Columns, document_of, stored, word_of};
+use super::columns::{Columns, document_of, stored};
 use super::statements::placeholders;
 use super::transaction::Tx;
 use super::{Change, Entity, Store, StoreError};
+pub use signal::{NewSignal, SIGNALS_KEPT, SignalKind, StoredSignal};
 
-/// Signals that are kept of each job: enough to see a pattern, and to find the failure among the calls of a busy day.
-pub const SIGNALS_KEPT: u32 = 200;
 /// Records read by one statement when all of them are asked for.
 const READ_AT_ONCE: i64 = 10_000;
 
@@ -29,78 +30,6 @@ pub struct NewHeartbeat {
     pub key: KeyHash,
     /// The key itself, sealed, to be shown again to whoever may write the check.
     pub sealed_key: Vec<u8>,
-}
-
-/// What kind of signal one was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignalKind {
-    /// A run began.
-    Start,
-    /// All is well.
-    Success,
-    /// It failed.
-    Fail,
-    /// Something to be kept.
-    Log,
-}
-
-const KINDS: [(SignalKind, &str); 4] = [
-    (SignalKind::Start, "start"),
-    (SignalKind::Success, "success"),
-    (SignalKind::Fail, "fail"),
-    (SignalKind::Log, "log"),
-];
-
-impl SignalKind {
-    /// The word for it.
-    pub fn word(self) -> &'static str {
-        word_of(&self, &KINDS)
-    }
-
-    const fn of(signal: &Signal) -> Self {
-        match signal {
-            Signal::Started => Self::Start,
-            Signal::Succeeded => Self::Success,
-            Signal::Failed { .. } => Self::Fail,
-            Signal::Logged => Self::Log,
-        }
-    }
-}
-
-/// A signal that came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewSignal {
-    /// What it says.
-    pub signal: Signal,
-    /// The exit status that the job said, if any.
-    pub exit: Option<u8>,
-    /// Where it came from; empty where that is not known.
-    pub address: String,
-    /// By what program it says that it was sent.
-    pub agent: String,
-    /// What it brought along.
-    pub body: String,
-}
-
-/// A signal that is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredSignal {
-    /// Counts up with the signals of its job, from 1.
-    pub n: u64,
-    /// When it came.
-    pub at: UnixMs,
-    /// What kind it was.
-    pub kind: SignalKind,
-    /// The exit status that the job said, if any.
-    pub exit: Option<u8>,
-    /// How long the run took that ended by it.
-    pub took_ms: Option<i64>,
-    /// Where it came from.
-    pub address: String,
-    /// By what program.
-    pub agent: String,
-    /// What it brought along.
-    pub body: String,
 }
 
 /// What a job has said so far.
@@ -173,7 +102,7 @@ impl Heartbeats<'_> {
                     let took_ms = found.record.hear(&new.signal, at);
                     found.signals += 1;
                     save(tx, &found, at).await?;
-                    keep(tx, &found, new, took_ms, at).await?;
+                    signal::keep(tx, &found, new, took_ms, at).await?;
                     Ok(Called::Heard(check))
                 })
             })
@@ -261,7 +190,7 @@ impl Heartbeats<'_> {
                     .bind(i64::from(limit))
                     .fetch_all(&mut *reading.connection)
                     .await?;
-                    rows.iter().map(signal).collect()
+                    rows.iter().map(signal::read).collect()
                 })
             })
             .await
@@ -350,56 +279,11 @@ async fn save(tx: &mut Tx<'_>, new: &HeartbeatRecord, now: UnixMs) -> Result<(),
     Ok(())
 }
 
-/// Keeps a signal, and forgets the oldest of its job.
-async fn keep(
-    tx: &mut Tx<'_>,
-    of: &HeartbeatRecord,
-    new: &NewSignal,
-    took_ms: Option<i64>,
-    at: UnixMs,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "insert into heartbeat_signal (check_id, n, at_ms, kind, exit_status, took_ms, address, agent, body) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-    )
-    .bind(of.check.as_bytes().as_slice())
-    .bind(stored(of.signals))
-    .bind(at.0)
-    .bind(SignalKind::of(&new.signal).word())
-    .bind(new.exit.map(i64::from))
-    .bind(took_ms)
-    .bind(&new.address)
-    .bind(&new.agent)
-    .bind(&new.body)
-    .execute(&mut *tx.connection)
-    .await?;
-    sqlx::query("delete from heartbeat_signal where check_id = $1 and n <= $2")
-        .bind(of.check.as_bytes().as_slice())
-        .bind(stored(of.signals) - i64::from(SIGNALS_KEPT))
-        .execute(&mut *tx.connection)
-        .await?;
-    Ok(())
-}
-
 fn record(row: &AnyRow) -> Result<HeartbeatRecord, StoreError> {
     Ok(HeartbeatRecord {
         check: row.id("check_id", CheckId::from_bytes)?,
         signals: row.number("signals")?,
         record: row.document("record")?,
         changed: row.moment("changed_ms")?,
-    })
-}
-
-fn signal(row: &AnyRow) -> Result<StoredSignal, StoreError> {
-    let exit = row.maybe_int("exit_status")?.map(u8::try_from).transpose();
-    Ok(StoredSignal {
-        n: row.number("n")?,
-        at: row.moment("at_ms")?,
-        kind: row.word("kind", &KINDS)?,
-        exit: exit.map_err(|_| StoreError::Corrupt("exit_status is out of range".to_owned()))?,
-        took_ms: row.maybe_int("took_ms")?,
-        address: row.text("address")?,
-        agent: row.text("agent")?,
-        body: row.text("body")?,
     })
 }

@@ -133,6 +133,13 @@ async fn judged(api: &Api, tenant: TenantId, wish: TryWish) -> Result<TryQuestio
     problems.extend(host_problems(tenant, &wish, named, &fleet));
     let secrets = secrets_in(api, tenant, &wish.config, &mut problems).await?;
     let module = kept(api.modules.resolve(tenant, &wish.module).await?, &mut problems);
+    if let Some(module) = module
+        && api.modules.is_called(module).await?
+    {
+        let detail =
+            "no host runs a heartbeat, so there is nothing to try; make the check, and call it as its job will";
+        problems.push(FieldProblem::new("/module", detail));
+    }
     let prepared = match module {
         Some(module) if wish.config.is_object() => {
             kept(api.modules.prepare(module, &wish.config).await?, &mut problems).map(|config| (module, config))

@@ -77,6 +77,8 @@ async fn a_heartbeat_is_a_check_like_any_other_and_no_host_runs_it(house: House)
     assert_eq!(house.get(&format!("/v1/checks/{id}/explain?stream=1")).await.status, 400);
     let tried = house.post(&format!("/v1/checks/{id}/test"), json!({})).await;
     assert_eq!(tried.status, 409, "{}", tried.body);
+    let tried = house.post("/v1/checks/test", json!({"module": "heartbeat", "config": {"period_s": 60}})).await;
+    assert_eq!((tried.status.as_u16(), &tried.body["pointer"]), (422, &json!("/module")), "{}", tried.body);
     for path in ["results", "latency", "uptime", "evidence"] {
         house.get(&format!("/v1/checks/{id}/{path}")).await.expect(200);
     }

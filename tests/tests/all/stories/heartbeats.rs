@@ -58,11 +58,7 @@ fn a_job_that_fails_or_falls_silent_is_told_of_until_it_calls_again() {
     .unwrap();
     let mail = &scene.mail.mails().unwrap()[0];
     assert!(mail.subject().starts_with("DOWN: backup"), "{}", mail.subject());
-    assert!(
-        mail.body.contains("exit status 3: no space left") && !mail.body.contains("vantage"),
-        "{}",
-        mail.body
-    );
+    assert!(mail.body.contains("exit status 3: no space left") && !mail.body.contains("vantage"), "{}", mail.body);
 
     assert_eq!(said(&scene, &["heartbeat", "send", &url]), (0, String::new()));
     let check = await_verdict(&scene, "up");
