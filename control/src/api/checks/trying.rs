@@ -160,7 +160,7 @@ fn host_problems(tenant: TenantId, wish: &TryWish, named: &[HostId], fleet: &[Ho
     let subject = Subject { check: CheckId::from_bytes(random_bytes()), tenant, wish: &demanded, repeat: Repeat::Safe };
     let problem = |(index, id): (usize, &HostId)| {
         let detail = match fleet.iter().find(|host| host.id == *id) {
-            None => format!("there is no host {id} that runs checks of this tenant; see /v1/hosts"),
+            None => format!("{id} is unknown, was retired, or runs no checks of this tenant; see /v1/hosts"),
             Some(host) => {
                 let facts = host.facts.clone();
                 let seen = ViewHost { id: host.id, standing: Standing::Active, facts };
