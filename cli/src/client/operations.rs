@@ -12,7 +12,7 @@ const WORDS: [(&str, &str, &str); 70] = [
     ("GET", "/heartbeat/{id}", "heartbeat send http://a.example/heartbeat/k"),
     ("POST", "/heartbeat/{id}", "heartbeat send http://a.example/heartbeat/k --with log"),
     ("GET", "/heartbeat/{id}/{word}", "heartbeat send http://a.example/heartbeat/k start"),
-    ("POST", "/heartbeat/{id}/{word}", "heartbeat run http://a.example/heartbeat/k -- true"),
+    ("POST", "/heartbeat/{id}/{word}", "heartbeat send http://a.example/heartbeat/k fail --with log"),
     ("GET", "/metrics", "metrics"),
     ("GET", "/v1/audit", "audit"),
     ("DELETE", "/v1/channels/{id}", "channel delete chn_1"),

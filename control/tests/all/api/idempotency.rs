@@ -49,6 +49,7 @@ async fn whatever_makes_something_makes_it_once(house: House) {
         "/heartbeat/{id}",
         "/heartbeat/{id}/{word}",
         "/v1/checks/{id}/heartbeat/renew",
+        "/v1/checks/test",
         "/v1/checks/{id}/test",
         "/v1/deliveries/{id}/drop",
         "/v1/deliveries/{id}/release",
