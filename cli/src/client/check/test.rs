@@ -19,14 +19,14 @@ use crate::output::{Cell, Look, Table, progress};
 /// How often it is said how long the hosts have been at it.
 const POLL: Duration = Duration::from_millis(200);
 
-const EXAMPLES: &str =
-    "A check is run from every host that holds it. With a config, nothing has to be saved: the module is run
-from a few hosts that are least alike, and each shows its steps, what came from the target, and its log.
+const EXAMPLES: &str = "A check is run from every host that holds it. With a config nothing has to be saved: the module
+is run from a few hosts that are least alike, and each shows its steps, what came from the
+target, and its log.
 
 Examples:
   farwatch check test shop
   farwatch check test http --url https://shop.example.com --contains Basket
-  farwatch check test tcp --host mail.example.com --port 25 --contains ESMTP --from fra-1 --from nyc-1
+  farwatch check test tcp --host mail.example.com --port 25 --from fra-1 --from nyc-1
   farwatch check test imap --config imap.json --hosts 5 --location EU --json
 
 It ends with 1 where the target is down from anywhere.";

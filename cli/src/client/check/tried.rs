@@ -56,7 +56,8 @@ fn steps(run: &Value, look: Look) -> String {
     for step in steps() {
         let took = step["took_us"].as_u64().unwrap_or(0);
         let parts = usize::try_from((took * BAR_WIDTH).div_ceil(longest)).unwrap_or(0);
-        table.row(vec![text(step, "phase").into(), micros(step, "took_us").into(), BAR.repeat(parts).into()]);
+        let shown = if took == 0 { "0 us".to_owned() } else { micros(step, "took_us") };
+        table.row(vec![text(step, "phase").into(), shown.into(), BAR.repeat(parts).into()]);
     }
     if steps().next().is_none() { String::new() } else { table.shown(look, "").lines().map(indented).collect() }
 }
