@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::outcome::unreadable;
 use crate::wit::farwatch::check::types::{IpVersion, Problem};
+use crate::written::Written;
 
 /// No valid config is nested deeper, unless it sends JSON that is. The parser follows every nesting with a call, and the stack of an
 /// instance is small.
@@ -207,7 +208,7 @@ impl<'a> Fields<'a> {
         }
         let number = value.as_u64().filter(|number| (min..=max).contains(number));
         if number.is_none() {
-            self.bad(field, format!("`{field}` is {value}; it must be a whole number from {min} to {max}"));
+            self.bad(field, format!("`{field}` is {}; it must be a whole number from {min} to {max}", Written(value)));
         }
         number
     }
@@ -276,7 +277,7 @@ impl<'a> Fields<'a> {
             .enumerate()
             .filter(|(_, entry)| entry.as_str().is_none_or(|text| text.is_empty() || text.len() > bytes_max))
         {
-            let message = format!("`{entry}` must be a text of 1 to {bytes_max} bytes");
+            let message = format!("`{}` must be a text of 1 to {bytes_max} bytes", Written(entry));
             self.add("config-bad-value", format!("/{field}/{index}"), message);
         }
         list.iter().filter_map(Value::as_str).collect()
@@ -292,12 +293,12 @@ impl<'a> Fields<'a> {
         let value = self.get(field)?;
         let text = match value {
             Value::String(text) => text.clone(),
-            other => other.to_string(),
+            other => Written(other).to_string(),
         };
         let found = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
         if found.is_none() {
             let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-            self.bad(field, format!("`{field}` is {value}; it must be {}", names.join(" or ")));
+            self.bad(field, format!("`{field}` is {}; it must be {}", Written(value), names.join(" or ")));
         }
         found
     }

@@ -19,6 +19,7 @@ pub mod reply;
 pub mod secret;
 pub mod service;
 pub mod web;
+pub mod written;
 
 /// The bindings of the treaty, generated from `wit/`.
 #[allow(missing_docs, unused_qualifications, clippy::all)]

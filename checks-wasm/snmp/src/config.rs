@@ -2,6 +2,7 @@
 
 use farwatch_guest::fields::{Fields, Form, FromFields, escape, kind};
 use farwatch_guest::secret::Secret;
+use farwatch_guest::written::WrittenNumber;
 use serde_json::{Map, Value};
 
 use crate::ber;
@@ -158,7 +159,7 @@ impl<'a> Entry<'_, 'a> {
     fn text(&mut self, field: &str, max: usize, check: impl Fn(&str) -> Result<(), String>) -> Option<String> {
         let text = match self.get(field)? {
             Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
+            Value::Number(number) => WrittenNumber(number).to_string(),
             other => {
                 self.wrong_type(field, "a text", other);
                 return None;

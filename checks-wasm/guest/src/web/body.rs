@@ -10,6 +10,7 @@ use super::wish::Filling;
 use crate::fields::{Fields, escape};
 use crate::secret::{Secret, Text};
 use crate::wit::farwatch::check::types::Problem;
+use crate::written::Written;
 
 /// More would be copied on every run.
 const BODY_MAX: usize = 65_536;
@@ -71,7 +72,10 @@ impl Body {
                 *is_private |= is_open;
                 (text, None)
             }
-            Self::Json(value) => (filled_json(value, filling, is_private)?.to_string(), Some("application/json")),
+            Self::Json(value) => {
+                let filled = filled_json(value, filling, is_private)?;
+                (Written(&filled).to_string(), Some("application/json"))
+            }
             Self::Form(pairs) => {
                 let mut values = Vec::with_capacity(pairs.len());
                 for (name, value) in pairs {

@@ -7,6 +7,7 @@ use serde_json::{Number, Value};
 use super::expect::{NEEDLE_MAX, is_regex};
 use crate::escapes::show;
 use crate::fields::Fields;
+use crate::written::{Written, WrittenNumber};
 
 /// The fields of a test.
 pub const FIELDS: &[&str] = &["exists", "equals", "contains", "regex", "minimum", "maximum"];
@@ -54,7 +55,7 @@ type Wish<'a> = (String, Box<dyn Fn(&Value) -> bool + 'a>);
 impl Test {
     /// What is wrong with what was found: what it should be, and what it is.
     pub fn wrong(&self, found: &[&Value]) -> Option<(String, String)> {
-        let shown = |value: &Value| show(value.to_string().as_bytes(), SHOWN_MAX);
+        let shown = |value: &Value| show(Written(value).to_string().as_bytes(), SHOWN_MAX);
         match (self.exists, found) {
             (Some(false), [first, ..]) => Some(("not to be there".to_owned(), shown(first))),
             (Some(false), []) => None,
@@ -64,10 +65,9 @@ impl Test {
     }
 
     fn wishes<'a>(&'a self) -> impl Iterator<Item = Wish<'a>> {
-        let equals: Option<Wish<'a>> = self
-            .equals
-            .as_ref()
-            .map(|wanted| (format!("to be {wanted}"), Box::new(|value: &Value| is_equal(value, wanted)) as _));
+        let equals: Option<Wish<'a>> = self.equals.as_ref().map(|wanted| {
+            (format!("to be {}", Written(wanted)), Box::new(|value: &Value| is_equal(value, wanted)) as _)
+        });
         let contains: Option<Wish<'a>> = self
             .contains
             .as_ref()
@@ -81,7 +81,7 @@ impl Test {
             let is_fulfilled = move |value: &Value| {
                 amount(value).zip(bound.as_f64()).is_some_and(|(amount, bound)| fits(amount, bound))
             };
-            Some((format!("{wish} {bound}"), Box::new(is_fulfilled) as _))
+            Some((format!("{wish} {}", WrittenNumber(bound)), Box::new(is_fulfilled) as _))
         };
         let minimum = bound("to be at least", &self.minimum, |amount, least| amount >= least);
         let maximum = bound("to be at most", &self.maximum, |amount, most| amount <= most);
@@ -114,15 +114,20 @@ fn matches(value: &Value, pattern: &str) -> bool {
     crate::pattern::compile(pattern).is_ok_and(|regex| regex.is_match(&text(value)))
 }
 
-/// The number that a value is, also where it stands in a text, as those of headers do. It is read as JSON has numbers: what
-/// else reads them would fill an instance's memory with tables.
+/// The number that a value is, also where it stands in a text, as those of headers do. It is read as JSON has numbers, and as
+/// any value that might be one: what else reads them would fill an instance's memory with tables.
 fn amount(value: &Value) -> Option<f64> {
-    value.as_f64().or_else(|| serde_json::from_str::<Number>(value.as_str()?.trim()).ok()?.as_f64())
+    value.as_f64().or_else(|| {
+        let text = value.as_str()?.trim();
+        let begins_as_number = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+        // Anything else could be nested too deep for the parser.
+        if begins_as_number { serde_json::from_str::<Value>(text).ok()?.as_f64() } else { None }
+    })
 }
 
 /// A value as a text: that of a text is the text itself.
 pub fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| Written(value).to_string(), str::to_owned)
 }
 
 #[cfg(test)]
