@@ -36,7 +36,8 @@ pub(crate) struct Figure {
     pub(crate) unit: String,
 }
 
-fn beside(name: &str) -> anyhow::Result<PathBuf> {
+/// Another measuring program.
+pub(crate) fn beside(name: &str) -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(name);
     ensure!(path.is_file(), "{} is missing; run make bench", path.display());
     Ok(path)

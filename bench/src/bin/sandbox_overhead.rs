@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, reason = "a measuring tool prints its figures")]
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -22,6 +23,8 @@ use tokio::task::JoinSet;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The word by which this program is a compiler for its sandbox.
+const COMPILE: &str = "compile-module";
 /// Enough for a mean that repeats within a few per cent.
 const RUNS: u32 = 20_000;
 /// Enough for every pool slot, cache line and branch to have been used.
@@ -116,10 +119,14 @@ struct Cost {
     memory_kib: usize,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
+    if std::env::args().nth(1).as_deref() == Some(COMPILE) {
+        return Ok(farwatch_sandbox::compile_child::main());
+    }
     let load = Load::from_args().context("usage: sandbox_overhead [--runs N] [--at-once N] [--json]")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(measure_all(load))
+    runtime.block_on(measure_all(load))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn measure_all(load: Load) -> anyhow::Result<()> {
@@ -129,8 +136,8 @@ async fn measure_all(load: Load) -> anyhow::Result<()> {
         run_places: SandboxConfig::HOST_RUN_PLACES,
         loaded_modules: 1,
         compile: CompileCommand {
-            program: std::env::current_exe()?.with_file_name("farwatch-compile-module"),
-            arguments: Vec::new(),
+            program: std::env::current_exe()?,
+            arguments: vec![COMPILE.to_owned()],
             wall: CompileCommand::WALL,
         },
     })?;

@@ -12,7 +12,7 @@ use farwatch_host::probe::{ProbeSettings, Prober};
 use farwatch_host::secrets::Secrets;
 use farwatch_host::tryout::{Found, run_once};
 use farwatch_proto::id::ModuleHash;
-use farwatch_proto::outcome::{Outcome, Status};
+use farwatch_proto::outcome::Status;
 use farwatch_sandbox::{CompileCommand, Module, RunContext, Sandbox, SandboxConfig};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -38,6 +38,13 @@ pub struct Standing {
     /// The config.
     pub config: serde_json::Value,
     secrets: BTreeMap<String, String>,
+}
+
+/// All that a host has at hand when a slot is due.
+pub struct Due {
+    module: Module,
+    context: RunContext,
+    secrets: Secrets,
 }
 
 impl Stage {
@@ -85,7 +92,7 @@ impl Stage {
     pub fn play(&self, case: &Case) -> anyhow::Result<Found> {
         let standing = self.set(case)?;
         let found = self.look(case, &standing)?;
-        compare(case, &standing.secrets, &found.outcome)?;
+        compare(case, &standing, &found)?;
         Ok(found)
     }
 
@@ -112,12 +119,16 @@ impl Stage {
     /// # Errors
     /// When the module cannot be run, or refuses its config.
     pub fn look(&self, case: &Case, standing: &Standing) -> anyhow::Result<Found> {
-        self.runtime.block_on(self.run(case, &standing.config.to_string(), &standing.secrets))
+        Ok(self.run(&self.prepare(case, standing)?))
     }
 
-    async fn run(&self, case: &Case, config: &str, secrets: &BTreeMap<String, String>) -> anyhow::Result<Found> {
-        let module = self.load(case.module()).await?;
-        let prepared = match self.sandbox.validate(&module, config).await? {
+    /// Loads the module of a case that is set, and has it prepare the config.
+    ///
+    /// # Errors
+    /// When the module cannot be loaded, or refuses its config.
+    pub fn prepare(&self, case: &Case, standing: &Standing) -> anyhow::Result<Due> {
+        let module = self.load(case.module())?;
+        let prepared = match self.runtime.block_on(self.sandbox.validate(&module, &standing.config.to_string()))? {
             Ok(prepared) => prepared,
             Err(problems) => bail!("the config is refused: {problems:?}"),
         };
@@ -130,16 +141,35 @@ impl Stage {
             timeout_ms: case.timeout_ms,
             config: prepared.config,
         };
-        let secrets: Secrets = secrets.clone().into_iter().collect();
-        Ok(run_once(&self.sandbox, &self.prober, &module, &context, &secrets, |_| true).await)
+        Ok(Due { module, context, secrets: standing.secrets.clone().into_iter().collect() })
     }
 
-    pub(crate) async fn load(&self, name: &str) -> anyhow::Result<Module> {
-        let path = self.modules.join(name).with_extension("wasm");
-        let bytes = fs::read(&path).with_context(|| format!("there is no module {}", path.display()))?;
+    /// Makes a run, as often as it is asked to.
+    pub fn run(&self, due: &Due) -> Found {
+        let run = run_once(&self.sandbox, &self.prober, &due.module, &due.context, &due.secrets, |_| true);
+        self.runtime.block_on(run)
+    }
+
+    /// Loads a module, which is compiled if it never was.
+    ///
+    /// # Errors
+    /// When it is not built, or cannot be loaded.
+    pub fn load(&self, name: &str) -> anyhow::Result<Module> {
+        let bytes = self.bytes(name)?;
         let hash = ModuleHash::of(&bytes);
-        self.sandbox.save(hash, bytes).await?;
-        Ok(self.sandbox.load(hash).await?)
+        self.runtime.block_on(async {
+            self.sandbox.save(hash, bytes).await?;
+            Ok(self.sandbox.load(hash).await?)
+        })
+    }
+
+    /// The component of a module.
+    ///
+    /// # Errors
+    /// When it is not built.
+    pub fn bytes(&self, name: &str) -> anyhow::Result<Vec<u8>> {
+        let path = self.modules.join(name).with_extension("wasm");
+        fs::read(&path).with_context(|| format!("there is no module {}", path.display()))
     }
 }
 
@@ -165,7 +195,11 @@ fn put_in(text: &str, facts: &BTreeMap<String, String>) -> String {
     facts.iter().fold(text.to_owned(), |text, (name, fact)| text.replace(&format!("{{{name}}}"), fact))
 }
 
-fn compare(case: &Case, secrets: &BTreeMap<String, String>, outcome: &Outcome) -> anyhow::Result<()> {
+/// Holds what was found against what the case expects.
+///
+/// # Errors
+/// When it is something else.
+pub fn compare(case: &Case, standing: &Standing, Found { outcome, .. }: &Found) -> anyhow::Result<()> {
     let expect = &case.expect;
     let status = match outcome.status {
         Status::Up => "up",
@@ -190,7 +224,7 @@ fn compare(case: &Case, secrets: &BTreeMap<String, String>, outcome: &Outcome) -
     for words in &expect.message_lacks {
         ensure!(!message.contains(words), "{}\nexpected: a message without `{words}`\nfound:    {found}", case.says);
     }
-    for secret in secrets.values() {
+    for secret in standing.secrets.values() {
         ensure!(!format!("{outcome:?}").contains(secret.as_str()), "{}\nthe secret is in what was found", case.says);
     }
     Ok(())

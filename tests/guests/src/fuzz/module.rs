@@ -29,7 +29,7 @@ impl<'a> ModuleTarget<'a> {
     /// # Errors
     /// When it cannot be loaded, or its schema has no example that it takes.
     pub fn new(stage: &'a Stage, name: &str) -> anyhow::Result<Self> {
-        let module = stage.runtime.block_on(stage.load(name))?;
+        let module = stage.load(name)?;
         let described = stage.runtime.block_on(stage.sandbox.describe(&module)).map_err(|stop| anyhow!("{stop:?}"))?;
         let schema: Value = serde_json::from_str(&described.config_schema)?;
         let examples = schema["examples"].as_array().context("its schema has no examples")?;
