@@ -20,9 +20,9 @@ use crate::store::HeartbeatRecord;
 
 /// How often the leader reads what jobs have said: a failure is known within this time.
 const READ_PERIOD_MS: i64 = 500;
-/// What changed this long ago is read again: a transaction that began before the last reading may have ended after it, and
-/// clocks of processes differ.
-const OVERLAP_MS: i64 = 15_000;
+/// What changed this long ago is read again: a write is tried for up to 26 s under the moment at which it began, and clocks of
+/// processes differ. One that came into the database later than this would be missed until the job calls again.
+const OVERLAP_MS: i64 = 60_000;
 /// How often the leader writes that somebody listens.
 const NOTE_PERIOD_MS: i64 = 5_000;
 
