@@ -14,6 +14,7 @@ pub mod mail_server;
 pub mod nginx;
 pub mod ordeal;
 pub mod otlp_receiver;
+pub mod ports;
 pub mod python;
 pub mod references;
 pub mod relay;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
 use crate::certificate::Certificate;
+use crate::ports::free_address;
 use crate::wait::eventually;
 
 /// How long nginx may take to start, to reload or to stop, on a machine busy with other tests.
@@ -151,11 +152,6 @@ fn ask_generation(socket: &Path) -> anyhow::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer.rsplit_once("\r\n\r\n").context("no body")?.1.to_owned())
-}
-
-/// A port nobody listens on at this moment. It is not reserved, so whoever needs it binds it soon.
-pub fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
 /// Whether anybody accepts connections there.

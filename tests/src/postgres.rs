@@ -19,7 +19,7 @@ use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
 use crate::certificate::Certificate;
-use crate::nginx::free_address;
+use crate::ports::free_address;
 use crate::wait::eventually;
 
 /// What an operator of Debian types when the server is missing.

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::api::Api;
 use crate::host_apart::HostApart;
-use crate::nginx::free_address;
+use crate::ports::free_address;
 use crate::wait::eventually;
 
 /// Control compiles the built-in modules before it serves.

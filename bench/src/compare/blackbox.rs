@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use farwatch_tests::nginx::{free_address, is_listening};
+use farwatch_tests::nginx::is_listening;
+use farwatch_tests::ports::free_address;
 use farwatch_tests::wait::eventually;
 
 use crate::cpu;

@@ -5,7 +5,7 @@ use std::thread;
 
 use farwatch_host::probe::evidence::Phase;
 use farwatch_sandbox::udp::Request;
-use farwatch_tests::nginx::free_address;
+use farwatch_tests::ports::free_address;
 use farwatch_tests::server::chrony::{Chrony, QUESTION};
 
 use crate::probing::prober;

@@ -7,7 +7,7 @@ use std::thread;
 use farwatch_host::probe::evidence::Phase;
 use farwatch_sandbox::dns::{Entry, Request, Transport};
 use farwatch_tests::certificate::{Authority, Validity};
-use farwatch_tests::nginx::free_address;
+use farwatch_tests::ports::free_address;
 use farwatch_tests::server::named::Named;
 
 use crate::probing::{prober, trusting};

@@ -1,7 +1,7 @@
 //! Every way in which a probe gets no answer, and what it says then.
 
 use farwatch_host::probe::evidence::{IpVersion, Phase, Version};
-use farwatch_tests::nginx::free_address;
+use farwatch_tests::ports::free_address;
 
 use crate::probing::{bound_to, failure, get, prober};
 use crate::raw::{FullQueue, Then, answering};

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use farwatch_host::probe::evidence::Phase;
 use farwatch_sandbox::tls::{Offer, OldVersion, Reply, Target};
 use farwatch_tests::certificate::{Authority, Validity};
-use farwatch_tests::nginx::{Nginx, Server, free_address};
+use farwatch_tests::nginx::{Nginx, Server};
+use farwatch_tests::ports::free_address;
 use farwatch_tests::server::openssl::OpensslServer;
 
 use crate::probing::{prober, trusting};

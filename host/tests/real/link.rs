@@ -7,7 +7,8 @@ use farwatch_proto::link::{Declined, FromControl, FromHost, Order};
 use farwatch_proto::outcome::Status;
 use farwatch_proto::run::Purpose;
 use farwatch_proto::time::Stamp;
-use farwatch_tests::nginx::{Nginx, Server, free_address};
+use farwatch_tests::nginx::{Nginx, Server};
+use farwatch_tests::ports::free_address;
 
 use crate::control::Link;
 use crate::running::{HOST, World, assign, now, soon_due, welcome};

@@ -7,7 +7,7 @@ use farwatch_proto::outcome::{Blame, Status};
 use farwatch_proto::pack::Unpacker;
 use farwatch_proto::panel::{PanelCount, PanelWord};
 use farwatch_proto::run::RunResult;
-use farwatch_tests::nginx::free_address;
+use farwatch_tests::ports::free_address;
 
 use crate::control::Link;
 use crate::link::{acknowledged, order};

@@ -38,7 +38,7 @@ use std::thread;
 use anyhow::{Context, anyhow, bail, ensure};
 use farwatch_proto::time::UnixMs;
 use farwatch_tests::certificate::{Authority, Certificate, Validity, self_signed};
-use farwatch_tests::nginx::free_address;
+use farwatch_tests::ports::free_address;
 use rustix::process::geteuid;
 use serde::de::DeserializeOwned;
 

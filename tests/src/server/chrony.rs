@@ -5,6 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use super::{Server, path_text};
+use crate::ports::free_address;
 
 /// A question of NTP version 4 (RFC 5905): a client's, with nothing else set.
 pub const QUESTION: [u8; 48] = {
@@ -54,8 +55,7 @@ impl Chrony {
     pub fn start_trusting(trust: Trust) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let here = path_text(directory.path())?.to_owned();
-        // A port that is free for datagrams, which one that is free for connections need not be.
-        let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+        let address = free_address()?;
         let source = match trust {
             Trust::Itself(stratum) => format!("allow 127.0.0.0/8\nlocal stratum {stratum}"),
             Trust::Nobody => "allow 127.0.0.0/8".to_owned(),

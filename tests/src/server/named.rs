@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use super::{Server, path_text};
 use crate::certificate::Certificate;
-use crate::nginx::free_address;
+use crate::ports::free_address;
 
 /// A name server of one zone.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use super::{Server, path_text};
 use crate::certificate::Certificate;
-use crate::nginx::free_address;
+use crate::ports::free_address;
 
 /// A server that is set up by the flags of `openssl s_server`.
 #[derive(Debug)]

@@ -6,7 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use farwatch_tests::nginx::{free_address, is_listening};
+use farwatch_tests::nginx::is_listening;
+use farwatch_tests::ports::free_address;
 use farwatch_tests::server::{Server, path_text};
 use serde_json::{Map, Value, json};
 

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context;
-use farwatch_tests::nginx::free_address;
+use farwatch_tests::ports::free_address;
 use farwatch_tests::server::{Server, path_text};
 use rustix::process::{getegid, geteuid};
 use serde::Deserialize;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpStream;
 
-use farwatch_tests::nginx::free_address;
+use farwatch_tests::ports::free_address;
 use farwatch_tests::server::{Server, path_text};
 use serde::Deserialize;
 

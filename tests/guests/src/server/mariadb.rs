@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use farwatch_tests::nginx::free_address;
+use farwatch_tests::ports::free_address;
 use farwatch_tests::server::{Server, path_text};
 use serde::Deserialize;
 use tempfile::TempDir;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use farwatch_tests::nginx::free_address;
+use farwatch_tests::ports::free_address;
 use farwatch_tests::python::interpreter;
 use farwatch_tests::server::{Server, path_text};
 use serde_json::json;

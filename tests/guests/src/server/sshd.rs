@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use farwatch_tests::nginx::free_address;
+use farwatch_tests::ports::free_address;
 use farwatch_tests::server::{Server, path_text};
 use rustix::process::geteuid;
 use serde::Deserialize;

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use farwatch_tests::nginx::free_address;
+use farwatch_tests::ports::free_address;
 use farwatch_tests::server::{Server, path_text};
 use serde::Deserialize;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use farwatch_proto::time::UnixMs;
 use farwatch_tests::clock::now;
-use farwatch_tests::nginx::free_address;
+use farwatch_tests::ports::free_address;
 use farwatch_tests::relay::Relay;
 use farwatch_tests::scene::{Scene, moment};
 use farwatch_tests::system::{System, farwatch};

@@ -8,7 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use farwatch_proto::join::{AuthorityDigest, JoinToken};
-use farwatch_tests::nginx::{Nginx, Server, free_address};
+use farwatch_tests::nginx::{Nginx, Server};
+use farwatch_tests::ports::free_address;
 use farwatch_tests::scene::text;
 use farwatch_tests::system::{System, farwatch};
 use farwatch_tests::wait::eventually;
