@@ -30,7 +30,7 @@ impl Check for AmqpCheck {
     const CAPABILITIES: &'static [&'static str] = &["tcp"];
 
     fn schema() -> String {
-        credentials::schema(&BROKER.schema(include_str!("schema.json")))
+        credentials::schema(&BROKER.schema(&farwatch_guest::squeezed_text!("src/schema.json")))
     }
 
     fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {

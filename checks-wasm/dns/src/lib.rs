@@ -26,7 +26,7 @@ impl Check for DnsCheck {
     const CAPABILITIES: &'static [&'static str] = &["dns"];
 
     fn schema() -> String {
-        include_str!("schema.json").to_owned()
+        farwatch_guest::squeezed_text!("src/schema.json")
     }
 
     fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {

@@ -31,7 +31,7 @@ impl Check for DomainCheck {
     const CAPABILITIES: &'static [&'static str] = &["http", "tcp"];
 
     fn schema() -> String {
-        include_str!("schema.json").to_owned()
+        farwatch_guest::squeezed_text!("src/schema.json")
     }
 
     fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {

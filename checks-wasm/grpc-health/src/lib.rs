@@ -31,7 +31,7 @@ impl Check for GrpcHealthCheck {
     const CAPABILITIES: &'static [&'static str] = &["http"];
 
     fn schema() -> String {
-        include_str!("schema.json").to_owned()
+        farwatch_guest::squeezed_text!("src/schema.json")
     }
 
     fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::fields::Fields;
 use crate::secret::Secret;
 use crate::service::{Security, Service};
+use crate::squeezed_text;
 use crate::wit::farwatch::check::types::Problem;
 
 /// The fields that all credentials have.
@@ -70,7 +71,7 @@ impl Credentials {
 
 /// The schema of a module, with the fields of its credentials where it has the property `$credentials`.
 pub fn schema(own: &str) -> String {
-    own.replace(PLACE, include_str!("credentials.json").trim_end())
+    own.replace(PLACE, squeezed_text!("src/credentials.json").trim_end())
 }
 
 #[cfg(test)]

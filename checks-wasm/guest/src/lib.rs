@@ -18,6 +18,7 @@ pub mod query;
 pub mod reply;
 pub mod secret;
 pub mod service;
+pub mod squeezed;
 pub mod web;
 pub mod written;
 

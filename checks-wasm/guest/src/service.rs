@@ -8,6 +8,7 @@ use crate::outcome::{
     Finding, TIMES, certificate_days_left, certificate_expiring, failed, found, integer, slow, text, times,
 };
 use crate::secret::Secret;
+use crate::squeezed_text;
 use crate::wit::exports::farwatch::check::check::RunContext;
 use crate::wit::farwatch::check::tcp::{Evidence, Target, TlsOptions};
 use crate::wit::farwatch::check::types::{Attribute, ClientIdentity, IpVersion, Outcome, Problem, Status};
@@ -145,7 +146,7 @@ impl Kind {
         } else {
             format!("{} without TLS from the first byte, {} with it", self.port, self.tls_port)
         };
-        let properties = include_str!("service.json")
+        let properties = squeezed_text!("src/service.json")
             .replace("\"$securities\"", &words.join(", "))
             .replace("$security", usual)
             .replace("$ports", &ports)

@@ -16,11 +16,15 @@ pub mod test;
 pub mod url;
 pub mod wish;
 
-/// Where the schema of a module has the fields of a request, and those of what is expected.
-const PLACES: [(&str, &str); 2] =
-    [("\"$request\": {},", include_str!("web/request.json")), ("\"$expect\": {},", include_str!("web/expect.json"))];
+use crate::squeezed_text;
+
+/// Where the schema of a module has the fields of a request.
+const REQUEST: &str = "\"$request\": {},";
+/// Where it has those of what is expected.
+const EXPECT: &str = "\"$expect\": {},";
 
 /// The schema of a module, with the shared fields where it has the properties `$request` and `$expect`.
 pub fn schema(own: &str) -> String {
-    PLACES.iter().fold(own.to_owned(), |schema, (place, fields)| schema.replace(place, fields.trim_end()))
+    let with_request = own.replace(REQUEST, squeezed_text!("src/web/request.json").trim_end());
+    with_request.replace(EXPECT, squeezed_text!("src/web/expect.json").trim_end())
 }

@@ -30,7 +30,7 @@ impl Check for HttpFlowCheck {
     const CAPABILITIES: &'static [&'static str] = &["http"];
 
     fn schema() -> String {
-        schema(include_str!("schema.json"))
+        schema(&farwatch_guest::squeezed_text!("src/schema.json"))
     }
 
     fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {

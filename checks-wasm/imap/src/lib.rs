@@ -27,7 +27,7 @@ impl Check for ImapCheck {
     const CAPABILITIES: &'static [&'static str] = &["tcp", "secrets"];
 
     fn schema() -> String {
-        credentials::schema(&KIND.schema(include_str!("schema.json")))
+        credentials::schema(&KIND.schema(&farwatch_guest::squeezed_text!("src/schema.json")))
     }
 
     fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {

@@ -27,7 +27,7 @@ impl Check for MqttCheck {
     const CAPABILITIES: &'static [&'static str] = &["tcp"];
 
     fn schema() -> String {
-        BROKER.schema(include_str!("schema.json"))
+        BROKER.schema(&farwatch_guest::squeezed_text!("src/schema.json"))
     }
 
     fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {

@@ -33,7 +33,7 @@ impl Check for MysqlCheck {
     const CAPABILITIES: &'static [&'static str] = &["tcp"];
 
     fn schema() -> String {
-        KIND.schema(include_str!("schema.json")).replace(ANY_SECURITY, SECURITY)
+        KIND.schema(&farwatch_guest::squeezed_text!("src/schema.json")).replace(ANY_SECURITY, SECURITY)
     }
 
     fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {

@@ -28,7 +28,7 @@ impl Check for PostgresCheck {
     const CAPABILITIES: &'static [&'static str] = &["tcp"];
 
     fn schema() -> String {
-        KIND.schema(include_str!("schema.json"))
+        KIND.schema(&farwatch_guest::squeezed_text!("src/schema.json"))
     }
 
     fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {

@@ -34,7 +34,7 @@ impl Check for SshCheck {
     const CAPABILITIES: &'static [&'static str] = &["tcp"];
 
     fn schema() -> String {
-        include_str!("schema.json").to_owned()
+        farwatch_guest::squeezed_text!("src/schema.json")
     }
 
     fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {

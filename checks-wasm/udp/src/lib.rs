@@ -25,7 +25,7 @@ impl Check for UdpCheck {
     const CAPABILITIES: &'static [&'static str] = &["udp"];
 
     fn schema() -> String {
-        include_str!("schema.json").to_owned()
+        farwatch_guest::squeezed_text!("src/schema.json")
     }
 
     fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {

@@ -26,7 +26,7 @@ impl Check for WebsocketCheck {
     const CAPABILITIES: &'static [&'static str] = &["tcp"];
 
     fn schema() -> String {
-        SERVER.schema(include_str!("schema.json"))
+        SERVER.schema(&farwatch_guest::squeezed_text!("src/schema.json"))
     }
 
     fn validate(config: &str) -> Result<Vec<u8>, Vec<Problem>> {
