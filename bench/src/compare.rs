@@ -11,8 +11,8 @@ use anyhow::{Context, ensure};
 use rustix::process::geteuid;
 use serde::Deserialize;
 
-pub(crate) use blackbox::blackbox_exporter;
-pub(crate) use farwatch::farwatch_host;
+use blackbox::blackbox_exporter;
+pub(crate) use farwatch::{HostCost, farwatch_host};
 
 use crate::cpu;
 

@@ -15,7 +15,7 @@ use crate::cpu;
 /// Who asks it, each for one probe in every step: together as many a second as a host makes, and as many at once.
 const ASKERS: u32 = super::RUNS_PER_SECOND * super::STEP_MS / 1_000;
 /// Probes that each of them asks for.
-const PROBES_EACH: u32 = 500;
+const PROBES_EACH: u32 = 1_100;
 /// It opens its port within this time.
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// Its plainest HTTP probe.
