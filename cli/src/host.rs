@@ -70,7 +70,7 @@ struct RunArgs {
     /// How many runs at once.
     #[arg(long, env = "FARWATCH_RUN_PLACES", default_value_t = HostSettings::RUN_PLACES, value_name = "N")]
     run_places: u32,
-    /// Threads that run guests; as many as cores when absent.
+    /// Threads that run guests; one for every two cores when absent.
     #[arg(long, env = "FARWATCH_GUEST_THREADS", value_name = "N")]
     guest_threads: Option<usize>,
     /// Lets checks reach this private network; may be repeated.

@@ -17,7 +17,7 @@ use farwatch_proto::peer::{Said, Statement};
 use farwatch_proto::run::Purpose;
 use farwatch_proto::time::UnixMs;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::debug;
 
 use crate::desks::shard_of;
@@ -91,6 +91,9 @@ impl Shard {
     pub(crate) async fn serve(mut self, mut asked: mpsc::Receiver<Asked>, stopping: Stopping) {
         self.hold();
         let mut stop = std::pin::pin!(stopping.requested());
+        // While no timer waits, the runtime wakes itself for every new one, of which a run has two.
+        let mut beat = interval(Duration::from_millis(BEAT_MS.unsigned_abs()));
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let wait_ms = self.wait_ms();
             let wanted = self.shared.clock.boot() + wait_ms;
@@ -105,6 +108,7 @@ impl Shard {
                     Asked::Try(trial) => self.try_out(*trial),
                 },
                 () = sleep(Duration::from_millis(wait_ms.unsigned_abs())) => {}
+                _ = beat.tick() => {}
             }
             let now = self.shared.clock.boot();
             let late_ms = now.since(wanted);

@@ -22,10 +22,11 @@ pub(crate) fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
     tokio::task::spawn_blocking(work)
 }
 
-/// Starts one run on the runtime of the shard that calls it.
+/// Starts one run on the runtime of the shard that calls it. It is put aside, for a task is moved several times until it
+/// lies where it is polled, and a run is large.
 #[allow(clippy::disallowed_methods, reason = "this is the file that starts tasks")]
 pub(crate) fn run(work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-    tokio::spawn(work).abort_handle()
+    tokio::spawn(Box::pin(work)).abort_handle()
 }
 
 /// Hears of the stop.

@@ -11,7 +11,7 @@ use crate::state::LINKED;
 pub const MODULE_BYTES_MAX: usize = 16 << 20;
 
 /// The interface that makes a component a module.
-const EXPORT: &str = "farwatch:check/check@0.1.0";
+pub(crate) const EXPORT: &str = "farwatch:check/check@0.1.0";
 
 /// Functions of one module, over all of its parts: in 16 MiB, functions of 160 bytes each.
 const FUNCTIONS_MAX: u32 = 100_000;

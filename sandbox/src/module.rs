@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use farwatch_proto::id::ModuleHash;
 use wasmtime::Engine;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
 use crate::bindings::CheckModulePre;
+use crate::gate::EXPORT;
 use crate::state::{GuestState, PROBES};
 
 /// A module that is ready to run. Cheap to clone; it keeps its code loaded for as long as a clone is held.
@@ -18,6 +19,7 @@ pub struct Module {
     /// The probes it imports, by their names.
     imports: Vec<&'static str>,
     pre: Arc<CheckModulePre<GuestState>>,
+    run: ComponentExportIndex,
 }
 
 impl Module {
@@ -33,6 +35,11 @@ impl Module {
 
     pub(crate) fn pre(&self) -> &CheckModulePre<GuestState> {
         &self.pre
+    }
+
+    /// Where its `run` is: what runs a module need not look up and compare all that it exports.
+    pub(crate) fn run(&self) -> &ComponentExportIndex {
+        &self.run
     }
 
     /// Loads compiled code that this host made itself, and checks its imports and exports against the treaty, types
@@ -57,7 +64,10 @@ impl Module {
         let imports = PROBES.iter().filter(|(interface, _)| is_imported(interface)).map(|(_, name)| *name).collect();
         let pre = linker.instantiate_pre(&component).map_err(LoadError::Types)?;
         let pre = CheckModulePre::new(pre).map_err(LoadError::Types)?;
-        Ok(Self { hash, imports, pre: Arc::new(pre) })
+        let run = component.get_export_index(None, EXPORT);
+        let run = run.and_then(|interface| component.get_export_index(Some(&interface), "run"));
+        let run = run.ok_or_else(|| LoadError::Types(wasmtime::format_err!("`{EXPORT}` has no `run`")))?;
+        Ok(Self { hash, imports, pre: Arc::new(pre), run })
     }
 }
 

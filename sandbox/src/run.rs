@@ -146,8 +146,10 @@ pub(crate) async fn run<P: Probes>(
     let mut cell = Cell::new(engine, limits);
     let exchange = Arc::clone(&cell.exchange);
     let guest = async {
-        let guest = module.pre().instantiate_async(&mut cell.store).await?;
-        guest.farwatch_check_check().call_run(&mut cell.store, context).await
+        let guest = module.pre().instance_pre().instantiate_async(&mut cell.store).await?;
+        let run = guest.get_typed_func::<(&RunContext,), (Result<Outcome, Problem>,)>(&mut cell.store, module.run())?;
+        let (judged,) = run.call_async(&mut cell.store, (context,)).await?;
+        Ok(judged)
     };
     let ended = drive(guest, &exchange, probes, limits).await;
     let end = match cell.judge(ended) {

@@ -206,7 +206,7 @@ impl Book {
     /// Says this once the results that were kept before are on disk: what nobody else runs any more must outlive a crash.
     pub(crate) fn tell_once_written(&self, neighbours: Vec<HostId>, word: Word) {
         let mut state = self.state();
-        if state.unwritten.len() < STATEMENTS_WAITING_MAX {
+        if !neighbours.is_empty() && state.unwritten.len() < STATEMENTS_WAITING_MAX {
             state.unwritten.push((neighbours, word));
         }
     }

@@ -8,6 +8,7 @@ mod h1;
 mod h2;
 mod request;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,7 +61,11 @@ impl Prober {
         let limit = Duration::from_millis(request.timeout_ms.clamp(1, TIMEOUT_MAX_MS).into());
         let deadline = (trace.began() + limit).into();
         let want = request.want;
-        let done = timeout_at(deadline, self.attempt(request, &mut trace)).await;
+        let done = {
+            // Pinned where it is, for it is large and would be moved from hand to hand.
+            let attempt = pin!(self.attempt(request, &mut trace));
+            timeout_at(deadline, attempt).await
+        };
         let now = self.clock.instant();
         match done {
             Ok(Ok((answer, version))) => Ok(response_of(answer, version, want, trace.finish(now), trace)),
