@@ -14,6 +14,7 @@ use farwatch_host::housekeeping_runtime;
 use farwatch_host::join::remembered;
 use farwatch_host::spool::SpoolLimits;
 use ipnet::IpNet;
+use tracing::warn;
 
 use crate::client::host::HostVerb;
 use crate::compile::compile_command;
@@ -122,6 +123,10 @@ fn serve(args: RunArgs) -> Result<(), Failure> {
         become_chosen(&args.data)?;
     }
     args.log.start(None)?;
+    // No thread but this one runs yet, so all that come have it.
+    if let Err(error) = farwatch_host::wall::raise() {
+        warn!(%error, "this host runs guests without its second wall; `host show` says wall: off");
+    }
     let network = |text: &String| -> Result<IpNet, Failure> {
         let why = || Failure::new(USAGE, format_args!("--allow-net {text}: write a network as 192.168.1.0/24"));
         text.parse().map_err(|_| why())

@@ -46,6 +46,7 @@ use crate::spawn::{Spawner, Stopping, blocking};
 use crate::spool::Spool;
 use crate::tries::Tryer;
 use crate::upgrade::{self, UpgradeOrder, Upgrader};
+use crate::wall;
 
 /// Results are on disk after this long at the latest.
 const WRITE_EVERY: Duration = Duration::from_millis(200);
@@ -203,6 +204,7 @@ fn start(config: &HostConfig, guests: &Spawner, services: &Spawner, claim: &Clai
         acknowledged: readers.acknowledged,
         relink: readers.relink.clone(),
         to_upgrader,
+        is_walled: wall::stands(),
         release,
         linked,
         spawner: services.clone(),

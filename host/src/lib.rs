@@ -40,6 +40,7 @@ mod seen;
 mod shard;
 mod spawn;
 mod upgrade;
+pub mod wall;
 
 pub use host::{housekeeping_runtime, run};
 pub use release::{INSTALLED, chosen};

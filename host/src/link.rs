@@ -17,7 +17,7 @@ use farwatch_core::placement::Rules;
 use farwatch_proto::VERSION;
 use farwatch_proto::id::{BootId, HostId, OrderId, ReleaseHash};
 use farwatch_proto::join::is_endpoint;
-use farwatch_proto::link::{FEATURE_UPGRADE, FromControl, FromHost};
+use farwatch_proto::link::{FEATURE_UPGRADE, FEATURE_WALL, FromControl, FromHost};
 use farwatch_proto::peer::PeerAddress;
 use farwatch_proto::trying::FEATURE_TRY;
 use ipnet::IpNet;
@@ -71,6 +71,8 @@ pub(crate) struct Link {
     pub(crate) relink: Arc<Notify>,
     /// Takes orders to take a release, where this process may.
     pub(crate) to_upgrader: Option<mpsc::Sender<UpgradeOrder>>,
+    /// Whether this process has given up what it does not need of the kernel.
+    pub(crate) is_walled: bool,
     /// The program this process runs.
     pub(crate) release: watch::Receiver<Option<ReleaseHash>>,
     /// Where control is linked, for those who fetch from it.
@@ -132,6 +134,7 @@ impl Link {
             features: Rules::KNOWN
                 .features()
                 .chain([FEATURE_TRY.to_owned()])
+                .chain(self.is_walled.then(|| FEATURE_WALL.to_owned()))
                 .chain(self.to_upgrader.iter().map(|_| FEATURE_UPGRADE.to_owned()))
                 .collect(),
             release: *self.release.borrow(),

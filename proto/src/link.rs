@@ -39,6 +39,9 @@ pub const RELEASE_MAX_BYTES: u64 = 512 << 20;
 /// The feature of a host that takes releases and hands over to them.
 pub const FEATURE_UPGRADE: &str = "upgrade";
 
+/// The feature of a host that has given up what it does not need of the kernel.
+pub const FEATURE_WALL: &str = "wall";
+
 /// A place in a host's spool: all before it is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Mark {

@@ -234,6 +234,7 @@ fn shown(host: &Value, look: Look) -> String {
         ("link", link(host)),
         ("version", text(host, "version").into()),
         ("sanity", sanity(host)),
+        ("wall", text(host, "wall").into()),
         ("run places", text(host, "run_places").into()),
         ("load", load(host)),
         ("owns", text(host, "owns").into()),

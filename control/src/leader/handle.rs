@@ -36,6 +36,9 @@ pub struct HostStatus {
     /// Whether it takes releases.
     #[serde(default)]
     pub can_upgrade: bool,
+    /// Whether it has given up what it does not need of the kernel.
+    #[serde(default)]
+    pub is_walled: bool,
     /// The order to take a release that it could not carry out last, by its moment, and why.
     #[serde(default)]
     pub upgrade_failure: Option<(UnixMs, String)>,

@@ -237,6 +237,7 @@ impl<'a> Reign<'a> {
                 version: session.map(|session| session.version.clone()),
                 release: session.and_then(|session| session.release),
                 can_upgrade: session.is_some_and(|session| session.can_upgrade),
+                is_walled: session.is_some_and(|session| session.is_walled),
                 upgrade_failure: session.and_then(|session| session.upgrade_failure.clone()),
                 run_places: session.map(|session| session.run_places),
                 owns: owned.get(&host.id).copied(),

@@ -57,6 +57,8 @@ pub(super) struct Session {
     pub(super) can_upgrade: bool,
     /// Whether it takes tries.
     pub(super) can_try: bool,
+    /// Whether it has given up what it does not need of the kernel.
+    pub(super) is_walled: bool,
     /// The order to take a release that it could not carry out last, and why; kept from link to link.
     pub(super) upgrade_failure: Option<(UnixMs, String)>,
     /// The key by which secrets are sealed for it.
@@ -92,6 +94,7 @@ pub(super) struct Arrival {
     pub(super) release: Option<ReleaseHash>,
     pub(super) can_upgrade: bool,
     pub(super) can_try: bool,
+    pub(super) is_walled: bool,
     /// The rules of placement that it knows.
     pub(super) places_by: BTreeSet<u16>,
     /// The key by which secrets are sealed for it.
@@ -170,6 +173,7 @@ impl Session {
             release: arrival.release,
             can_upgrade: arrival.can_upgrade,
             can_try: arrival.can_try,
+            is_walled: arrival.is_walled,
             upgrade_failure,
             sealing_key: arrival.sealing_key,
             run_places: arrival.run_places,

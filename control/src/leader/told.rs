@@ -10,7 +10,7 @@ use farwatch_identity::SealingKey;
 use farwatch_proto::VERSION;
 use farwatch_proto::fleet::FLEET_MAX_HOSTS;
 use farwatch_proto::id::{CheckId, HostId};
-use farwatch_proto::link::{Declined, FEATURE_UPGRADE, FromControl, FromHost, Mark};
+use farwatch_proto::link::{Declined, FEATURE_UPGRADE, FEATURE_WALL, FromControl, FromHost, Mark};
 use farwatch_proto::peer::PeerAddress;
 use farwatch_proto::time::{BootMs, Stamp};
 use farwatch_proto::trying::FEATURE_TRY;
@@ -316,7 +316,7 @@ fn arrival_of(
     let assigned = assignment.map(|to| Assigned { to, digest: assignment_digest });
     let places_by = Rules::versions_of(features.iter().map(String::as_str));
     let can = |wanted: &str| features.iter().any(|feature| feature == wanted);
-    let (can_upgrade, can_try) = (can(FEATURE_UPGRADE), can(FEATURE_TRY));
+    let (can_upgrade, can_try, is_walled) = (can(FEATURE_UPGRADE), can(FEATURE_TRY), can(FEATURE_WALL));
     Some(Arrival {
         connection,
         boot,
@@ -326,6 +326,7 @@ fn arrival_of(
         release,
         can_upgrade,
         can_try,
+        is_walled,
         places_by,
         sealing_key: SealingKey::from_bytes(&sealing_key),
         run_places,

@@ -24,3 +24,4 @@ mod tcp;
 mod telemetry;
 mod trying;
 mod upgrades;
+mod walls;

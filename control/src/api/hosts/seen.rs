@@ -19,6 +19,8 @@ pub(super) struct SeenView {
     /// The program it runs; absent where it takes no releases.
     release: Option<ReleaseHash>,
     run_places: Option<u32>,
+    /// Whether its process has given up what it does not need of the kernel.
+    wall: WallView,
     /// The streams it still owns; counted while it is drained.
     owns: Option<u32>,
     /// The neighbours it hears; it stands by without control for those alone.
@@ -43,6 +45,16 @@ pub(super) struct SeenView {
     /// Whether that is more than half of its run places.
     beyond_capacity: bool,
     unable: BTreeMap<CheckId, String>,
+}
+
+/// The second wall around guests, which is the host's process itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum WallView {
+    /// It can gain no privilege, and the kernel answers nothing that a host does not need.
+    On,
+    /// The system took no filter, or the host is of a version without one.
+    Off,
 }
 
 /// Whether a host sees the panel of references.
@@ -94,6 +106,7 @@ impl SeenView {
             rounds,
             unable,
             can_upgrade: _,
+            is_walled,
             upgrade_failure: _,
             panel: _,
             insane: _,
@@ -107,6 +120,7 @@ impl SeenView {
             version,
             release,
             run_places,
+            wall: if is_walled { WallView::On } else { WallView::Off },
             owns,
             hears,
             running,

@@ -12,6 +12,7 @@ pub(super) fn arrival(outbox: mpsc::Sender<FromControl>, assigned: Option<Assign
         version: "1".into(),
         release: None,
         can_upgrade: false,
+        is_walled: false,
         can_try: true,
         places_by: [1].into(),
         run_places: 8,
