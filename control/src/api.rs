@@ -41,6 +41,7 @@ mod tasks;
 mod tenants;
 pub mod token;
 mod tokens;
+mod uploads;
 
 use std::sync::Arc;
 
@@ -72,6 +73,7 @@ use limits::Limiter;
 use openapi::Document;
 use problem::ApiError;
 use routes::Routes;
+use uploads::Uploads;
 
 pub use limits::ApiLimits;
 pub use routes::Route;
@@ -118,6 +120,7 @@ struct Api {
     leader: LeaderHandle,
     tasks: TaskList,
     modules: ModuleJudge,
+    uploads: Uploads,
     limiter: Arc<Limiter>,
     document: Document,
     metrics: Metrics,
@@ -134,7 +137,22 @@ pub fn router(state: ApiState) -> Router {
     let routes = all_routes();
     let document = openapi::document(routes.list());
     let entrance = Arc::new(entrance);
-    let api = Api { store, sealer, vault, tail, leader, tasks, modules, limiter, document, metrics, entrance, clock };
+    let uploads = Uploads::default();
+    let api = Api {
+        store,
+        sealer,
+        vault,
+        tail,
+        leader,
+        tasks,
+        modules,
+        uploads,
+        limiter,
+        document,
+        metrics,
+        entrance,
+        clock,
+    };
     routes
         .into_router()
         .fallback(nothing_here)

@@ -50,6 +50,11 @@ pub fn component(name: &str) -> Option<&'static [u8]> {
     COMPONENTS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
 }
 
+/// Whether a module of this name is built in.
+pub fn is_name(name: &str) -> bool {
+    name == heartbeat::NAME || component(name).is_some()
+}
+
 /// Puts every built-in module into the store, unless it is there, and returns their hashes.
 pub async fn install(store: &Store, sandbox: &Sandbox, now: UnixMs) -> anyhow::Result<Vec<ModuleHash>> {
     let mut installed = Vec::with_capacity(COMPONENTS.len());

@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod links;
 pub mod metrics;
 pub mod misses;
+pub mod module_rules;
 pub mod otlp;
 pub mod process;
 pub mod recorded;

@@ -74,19 +74,27 @@ pub(crate) fn prepared(prepared: Prepared) -> Result<Prepared, Vec<Problem>> {
 }
 
 /// Refuses a description that does not keep its limits, or keeps silent about a probe that the module imports. A module
-/// is described once, so its author sees it.
+/// is described once, so its author sees it. Whether what it says is good is judged by whoever takes it in.
 pub(crate) fn description(
     description: Description,
     mut imports: impl Iterator<Item = &'static str>,
 ) -> Result<Description, Stop> {
-    let within = is_code(&description.name)
-        && description.version.len() <= KEY_MAX
-        && description.summary.len() <= MESSAGE_MAX
-        && description.config_schema.len() <= SCHEMA_MAX
-        && description.capabilities.len() <= CAPABILITIES_MAX
-        && description.capabilities.iter().all(|name| is_code(name));
-    if !within {
-        let message = "the module's description is malformed or too long; see `check.wit` for its form";
+    let Description { name, version, summary, config_schema, capabilities } = &description;
+    let longest_capability = capabilities.iter().map(String::len).max().unwrap_or_default();
+    let limits = [
+        ("name", name.len(), KEY_MAX),
+        ("version", version.len(), KEY_MAX),
+        ("summary", summary.len(), MESSAGE_MAX),
+        ("config schema", config_schema.len(), SCHEMA_MAX),
+        ("longest capability", longest_capability, KEY_MAX),
+    ];
+    if let Some((what, length, most)) = limits.into_iter().find(|(_, length, most)| length > most) {
+        let message =
+            format!("the {what} that the module tells of itself has {length} bytes; at most {most} are taken");
+        return Err(Stop::new(StopCode::AnswerInvalid, message));
+    }
+    if capabilities.len() > CAPABILITIES_MAX {
+        let message = format!("the module names {} capabilities; there are fewer", capabilities.len());
         return Err(Stop::new(StopCode::AnswerInvalid, message));
     }
     match imports.find(|import| !description.capabilities.iter().any(|named| named == import)) {

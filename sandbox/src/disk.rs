@@ -138,6 +138,11 @@ impl Partial {
         Ok(Self { path, file })
     }
 
+    /// Where it is until it is published.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The file, for another process to write to.
     pub(crate) fn file(&self) -> std::io::Result<File> {
         self.file.try_clone()

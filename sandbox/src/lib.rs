@@ -59,7 +59,7 @@ pub use crate::compiler::CompileCommand;
 pub use crate::gate::{MODULE_BYTES_MAX, Refusal, admit};
 pub use crate::limits::Limits;
 pub use crate::module::Module;
-pub use crate::modules::ModuleError;
+pub use crate::modules::{FreshCode, ModuleError, Trial};
 pub use crate::run::{Probes, RunEnd, RunReport};
 pub use crate::state::{Level, Log, LogLine};
 pub use crate::stop::{Fault, Stop, StopCode};
@@ -98,6 +98,11 @@ pub mod types {
 
 use crate::disk::Disk;
 use crate::modules::Modules;
+
+/// The probes that a module may import, by the names of capabilities.
+pub fn probe_names() -> impl Iterator<Item = &'static str> {
+    state::PROBES.iter().map(|(_, name)| *name)
+}
 
 /// What a sandbox must be told.
 #[derive(Debug, Clone)]
@@ -200,6 +205,22 @@ impl Sandbox {
     /// See [`ModuleError`]. A refusal is remembered; everything else is tried again when asked again.
     pub async fn load(&self, hash: ModuleHash) -> Result<Module, ModuleError> {
         self.modules.get(hash).await
+    }
+
+    /// Compiles and loads bytes that somebody brings, to see what they are. Nothing is kept of them.
+    ///
+    /// # Errors
+    /// When they are refused, or this host failed.
+    pub async fn on_trial(&self, bytes: Vec<u8>) -> Result<Trial, ModuleError> {
+        self.modules.on_trial(bytes).await
+    }
+
+    /// Keeps the code of a module that was on trial, so that it need not be compiled again to be loaded.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn keep(&self, code: FreshCode) -> Result<(), ModuleError> {
+        self.modules.keep(code).await
     }
 
     /// How many modules are loaded, or remembered as refused.

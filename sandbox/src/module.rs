@@ -28,8 +28,8 @@ impl Module {
         self.hash
     }
 
-    /// The probes it imports, and so can make.
-    pub(crate) fn imports(&self) -> impl Iterator<Item = &'static str> {
+    /// The probes it imports, and so can make, by the names of capabilities.
+    pub fn imports(&self) -> impl Iterator<Item = &'static str> {
         self.imports.iter().copied()
     }
 
@@ -54,7 +54,8 @@ impl Module {
         path: &Path,
     ) -> Result<Self, LoadError> {
         // SAFETY: the file was written by this host's own compile child into a directory that only this user may
-        // write, its name holds the key of this very engine, and its checksum was verified just before.
+        // write. Either that was just now and for this very engine, or its name holds the engine's key and its checksum
+        // was verified just before.
         #[allow(unsafe_code)]
         let component = unsafe { Component::deserialize_file(engine, path) };
         let component = component.map_err(LoadError::Code)?;

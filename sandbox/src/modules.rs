@@ -4,6 +4,7 @@
 //! one at the same time wait for the same work. It fetches nothing: bytes are brought to it.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use farwatch_proto::id::ModuleHash;
@@ -12,7 +13,7 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::compiler::{self, CompileCommand, CompileError};
-use crate::disk::{Disk, Stored};
+use crate::disk::{Disk, Partial, Stored};
 use crate::gate::{self, Refusal};
 use crate::module::{LoadError, Module};
 use crate::spawn;
@@ -60,6 +61,22 @@ impl From<CompileError> for ModuleError {
             CompileError::Host(reason) => Self::Host(reason),
         }
     }
+}
+
+/// A module that was compiled to see what it is.
+pub struct Trial {
+    /// It, loaded.
+    pub module: Module,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Its code, for [`Sandbox::keep`](crate::Sandbox::keep).
+    pub code: FreshCode,
+}
+
+/// Compiled code that is not kept yet. It vanishes unless it is.
+pub struct FreshCode {
+    hash: ModuleHash,
+    partial: Partial,
 }
 
 /// A module that is loaded, or known to be unacceptable: either way for good.
@@ -181,16 +198,48 @@ impl Modules {
         self.load_compiled(hash).await?.ok_or_else(lost)
     }
 
+    /// Compiles and loads bytes that nobody has vouched for. Nothing is kept of them: the code vanishes with what is
+    /// returned, or before it is, whatever becomes of whoever waits for it.
+    pub(crate) async fn on_trial(self: &Arc<Self>, bytes: Vec<u8>) -> Result<Trial, ModuleError> {
+        let modules = Arc::clone(self);
+        let (bytes, code) = spawn::blocking(move || {
+            gate::admit(&bytes)?;
+            let (hash, partial) = (ModuleHash::of(&bytes), modules.disk.new_code()?);
+            Ok((bytes, FreshCode { hash, partial }))
+        })
+        .await?;
+        {
+            let _permit = self.compiles.acquire().await.map_err(|error| ModuleError::Host(error.to_string()))?;
+            compiler::compile(&self.command, &bytes, code.partial.file()?).await?;
+        }
+        let modules = Arc::clone(self);
+        spawn::blocking(move || {
+            let module = modules.loaded_from(code.hash, code.partial.path())?;
+            Ok(Trial { module, bytes, code })
+        })
+        .await
+    }
+
+    /// Keeps the code of a module that was on trial.
+    pub(crate) async fn keep(self: &Arc<Self>, code: FreshCode) -> Result<(), ModuleError> {
+        let modules = Arc::clone(self);
+        spawn::blocking(move || Ok(modules.disk.publish_code(&code.hash, code.partial)?)).await
+    }
+
+    fn loaded_from(&self, hash: ModuleHash, path: &Path) -> Result<Module, ModuleError> {
+        match Module::load(&self.engine, &self.linker, hash, path) {
+            Ok(module) => Ok(module),
+            Err(LoadError::Types(error)) => Err(refused("module-types-differ", &error)),
+            Err(LoadError::Code(error)) if is_of_system(&error) => Err(ModuleError::Host(format!("{error:#}"))),
+            Err(LoadError::Code(error)) => Err(refused("module-too-complex", &error)),
+        }
+    }
+
     async fn load_compiled(self: &Arc<Self>, hash: ModuleHash) -> Result<Option<Module>, ModuleError> {
         let modules = Arc::clone(self);
         spawn::blocking(move || {
-            let Some(path) = modules.disk.verified_code(&hash)? else { return Ok(None) };
-            match Module::load(&modules.engine, &modules.linker, hash, &path) {
-                Ok(module) => Ok(Some(module)),
-                Err(LoadError::Types(error)) => Err(refused("module-types-differ", &error)),
-                Err(LoadError::Code(error)) if is_of_system(&error) => Err(ModuleError::Host(format!("{error:#}"))),
-                Err(LoadError::Code(error)) => Err(refused("module-too-complex", &error)),
-            }
+            let code = modules.disk.verified_code(&hash)?;
+            code.map(|path| modules.loaded_from(hash, &path)).transpose()
         })
         .await
     }

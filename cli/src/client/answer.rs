@@ -24,6 +24,9 @@ fn line_of(status: u16, problem: &Value) -> String {
     if !several.is_empty() {
         return several.join("; ");
     }
+    if let Some(rule) = problem["code"].as_str() {
+        return format!("{rule}: {}", one_of(problem));
+    }
     if problem["detail"].is_string() { one_of(problem) } else { format!("the API answered {status} without a reason") }
 }
 
@@ -45,6 +48,8 @@ mod tests {
         assert_eq!(line_of(422, &problem), "streams: use 1 to 8");
         let nested = json!({"detail": "is not good", "pointer": "/config/url"});
         assert_eq!(line_of(422, &nested), "config.url: is not good");
+        let of_module = json!({"detail": "the module does not export it", "code": "module-export-missing"});
+        assert_eq!(line_of(422, &of_module), "module-export-missing: the module does not export it");
         assert_eq!(line_of(404, &json!({"detail": "there is no check"})), "there is no check");
         assert_eq!(line_of(502, &Value::Null), "the API answered 502 without a reason");
     }

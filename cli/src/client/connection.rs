@@ -57,9 +57,9 @@ impl Connection {
         self.done(Method::POST, path, body, LONG_LIMIT)
     }
 
-    /// Posts a whole file, which takes as long as the line allows.
-    pub(super) fn upload(&self, path: &str, file: File) -> Result<Value, Failure> {
-        let request = self.request(Method::POST, path, "application/octet-stream").body(file);
+    /// Posts a whole file of this media type, which takes as long as the line allows.
+    pub(super) fn upload(&self, path: &str, media: &str, file: File) -> Result<Value, Failure> {
+        let request = self.request(Method::POST, path, media).body(file);
         let (status, answer) = self.send(request, UPLOAD_LIMIT)?;
         let answer = json_of(&answer);
         if status.is_success() { Ok(answer) } else { Err(refusal(status.as_u16(), &answer)) }

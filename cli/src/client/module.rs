@@ -1,16 +1,18 @@
-//! `farwatch module`: what can be run.
+//! `farwatch module`: what can be run, and bringing more of it.
 
 mod described;
 mod manual;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use farwatch_sandbox::MODULE_BYTES_MAX;
+use serde_json::{Value, json};
 
 use super::fields::{items, text};
 use super::{Client, ClientArgs};
-use crate::exit::{Failure, REFUSED};
+use crate::exit::{Failure, NO_INPUT, REFUSED};
 use crate::output::{self, Look, Table};
 
 /// What can be run
@@ -43,6 +45,16 @@ enum Verb {
         #[arg(long, value_name = "FILE", conflicts_with = "module")]
         file: Option<PathBuf>,
     },
+    /// Hand a module to Farwatch: a component for the world `check-module`, which is judged and asked what it is
+    #[command(after_help = "Example:
+  farwatch module push my-check.wasm
+
+A module says its name and version itself. The same bytes may be pushed again; other bytes need another version.")]
+    Push {
+        /// The component
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 impl ModuleArgs {
@@ -62,6 +74,7 @@ impl ModuleArgs {
                 let client = Client::open(&self.client)?;
                 client.show(&client.connection.get("/v1/modules")?, listed)
             }
+            Verb::Push { file } => push(&Client::open(&self.client)?, file),
         }
     }
 }
@@ -70,6 +83,24 @@ impl ModuleArgs {
     fn page(&self, described: &Value) -> Result<(), Failure> {
         output::print(&if self.client.json { output::json(described) } else { manual::page(described) })
     }
+}
+
+/// What is too large is not sent: the API would hang up in the middle of it.
+fn push(client: &Client, path: &Path) -> Result<(), Failure> {
+    let unreadable = |error| Failure::new(NO_INPUT, format_args!("{}: {error}", path.display()));
+    let file = File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    if length > MODULE_BYTES_MAX as u64 {
+        let path = path.display();
+        return Err(Failure::new(
+            REFUSED,
+            format_args!("{path} has {length} bytes; at most {MODULE_BYTES_MAX} are taken"),
+        ));
+    }
+    output::progress(&format!("pushing {}, {} KB …", path.display(), length >> 10));
+    let pushed = client.connection.upload("/v1/modules", "application/wasm", file);
+    output::progress("");
+    client.show(&pushed?, |module, look| listed(&json!({ "items": [module] }), look))
 }
 
 /// The list is newest first, so the first of a name is its latest version.
@@ -93,8 +124,6 @@ fn listed(modules: &Value, look: Look) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

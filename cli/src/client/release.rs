@@ -78,7 +78,7 @@ fn push(client: &Client, path: &Path, version: Option<&str>) -> Result<(), Failu
     let query = format!("/v1/releases?version={}&hash={hash}", encoded(&version));
     let progress = format!("pushing {}, {} MB …", path.display(), file.metadata().map_err(unreadable)?.len() >> 20);
     output::progress(&progress);
-    let pushed = client.connection.upload(&query, file);
+    let pushed = client.connection.upload(&query, "application/octet-stream", file);
     output::progress("");
     client.show(&pushed?, |release, look| listed(&json!({ "items": [release] }), look))
 }

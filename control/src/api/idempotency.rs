@@ -6,6 +6,7 @@
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -17,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::auth::TENANT_HEADER;
 use super::created::Created;
 use super::problem::ApiError;
+use super::uploads::WASM;
 use super::{Api, BODY_MAX_BYTES};
 use crate::store::KeptAnswer;
 
@@ -59,7 +61,9 @@ impl Keyed {
 
 /// Does what is asked, unless it was done under its key before: then the answer is the same.
 pub(super) async fn once(api: &Api, token: Option<TokenId>, request: Request, next: Next) -> Response {
-    let is_keyed = request.method() == Method::POST && request.headers().contains_key(KEY_HEADER);
+    // To take in the same module twice makes nothing, and it may be larger than what is kept in mind here.
+    let is_component = request.headers().get(CONTENT_TYPE).is_some_and(|media| media.as_bytes() == WASM.as_bytes());
+    let is_keyed = request.method() == Method::POST && request.headers().contains_key(KEY_HEADER) && !is_component;
     match token {
         Some(token) if is_keyed => do_once(api, token, request, next).await.unwrap_or_else(ApiError::into_response),
         _ => next.run(request).await,

@@ -6,13 +6,15 @@
 use std::sync::Arc;
 
 use farwatch_proto::id::{ModuleHash, TenantId};
-use farwatch_sandbox::{Fault, ModuleError, Sandbox, SandboxConfig, Stop};
+use farwatch_sandbox::{Fault, FreshCode, ModuleError, Refusal, Sandbox, SandboxConfig, Stop, Trial};
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use tracing::warn;
 
 use super::problem::ApiError;
 use crate::builtin::ModuleDescription;
 use crate::heartbeat;
+use crate::module_rules::{self, BrokenRule};
 use crate::spec::{FieldProblem, ModuleName};
 use crate::store::{Module, Store};
 
@@ -97,6 +99,29 @@ impl ModuleJudge {
         }
     }
 
+    /// What a module is that somebody brings. Nothing of it stays here unless [`Self::keep`] is told to.
+    pub(super) async fn inspect(&self, bytes: Vec<u8>) -> Result<(ModuleDescription, Trial), ApiError> {
+        let trial = self.sandbox.on_trial(bytes).await.map_err(unacceptable)?;
+        let _place = self.places.acquire().await.map_err(|_| ApiError::Unavailable("stopping".to_owned()))?;
+        let told = self.sandbox.describe(&trial.module).await.map_err(|stop| match stop.code.fault() {
+            Fault::Module => ApiError::Refused {
+                code: stop.code.as_str(),
+                detail: format!("the module does not say what it is: {}", stop.message),
+            },
+            Fault::Host => ApiError::Unavailable(format!("this process cannot run modules just now: {stop}")),
+        })?;
+        let judged = module_rules::judge(&told, trial.module.imports());
+        let description = judged.map_err(|BrokenRule { code, detail }| ApiError::Refused { code, detail })?;
+        Ok((description, trial))
+    }
+
+    /// Keeps the code of a module that was taken in. Where that fails it is compiled once more.
+    pub(super) async fn keep(&self, code: FreshCode) {
+        if let Err(error) = self.sandbox.keep(code).await {
+            warn!(%error, "the code of a module is not kept");
+        }
+    }
+
     /// Whether nothing runs this module, because jobs call control instead.
     pub(super) async fn is_called(&self, hash: ModuleHash) -> Result<bool, ApiError> {
         let unreadable = |error| ApiError::Internal(format!("the description of {hash}: {error}"));
@@ -127,6 +152,13 @@ impl ModuleJudge {
         let bytes = self.store.modules().bytes(hash).await?.ok_or_else(lost)?;
         let saved = self.sandbox.save(hash, bytes).await;
         saved.map_err(|error| ApiError::Unavailable(format!("this process cannot keep the module: {error}")))
+    }
+}
+
+fn unacceptable(error: ModuleError) -> ApiError {
+    match error {
+        ModuleError::Refused(Refusal { code, message }) => ApiError::Refused { code, detail: message },
+        other => ApiError::Unavailable(format!("this process cannot take in modules just now: {other}")),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Modules: what can be run, and what each says of itself.
 
+mod push;
+
 use axum::Json;
 use axum::extract::State;
 use farwatch_proto::id::ModuleHash;
@@ -14,12 +16,18 @@ use super::routes::Routes;
 use crate::builtin::ModuleDescription;
 use crate::store::Module;
 
+pub(super) use push::Pushed;
+
 pub(super) fn routes() -> Routes {
-    Routes::default().get("/v1/modules", list).about("Lists the modules that checks may run")
+    Routes::default()
+        .get("/v1/modules", list)
+        .about("Lists the modules that checks may run")
+        .post("/v1/modules", push::push)
+        .about("Takes in a module: the body is the component, which is judged, compiled and asked what it is")
 }
 
 #[derive(Serialize, JsonSchema)]
-struct ModuleView {
+pub(super) struct ModuleView {
     name: String,
     version: String,
     hash: ModuleHash,
@@ -42,12 +50,16 @@ struct ModulesView {
 async fn list(State(api): State<Api>, Reader { tenant }: Reader) -> Result<Json<ModulesView>, ApiError> {
     let mut items = Vec::new();
     for module in api.store.modules().list_visible_to(tenant).await? {
-        let description = api.store.modules().description(module.hash).await?.unwrap_or_default();
-        let told: ModuleDescription = serde_json::from_str(&description)
-            .map_err(|error| ApiError::Internal(format!("the description of {}: {error}", module.hash)))?;
-        items.push(view_of(module, told));
+        items.push(described(&api, module).await?);
     }
     Ok(Json(ModulesView { items }))
+}
+
+async fn described(api: &Api, module: Module) -> Result<ModuleView, ApiError> {
+    let description = api.store.modules().description(module.hash).await?.unwrap_or_default();
+    let told: ModuleDescription = serde_json::from_str(&description)
+        .map_err(|error| ApiError::Internal(format!("the description of {}: {error}", module.hash)))?;
+    Ok(view_of(module, told))
 }
 
 fn view_of(module: Module, told: ModuleDescription) -> ModuleView {

@@ -57,6 +57,15 @@ pub(crate) enum ApiError {
     },
     /// The body is not said to be JSON.
     NotJson,
+    /// The body is not said to be a component.
+    NotWasm,
+    /// A module breaks a rule.
+    Refused {
+        /// The stable word of the rule.
+        code: &'static str,
+        /// What was found, and what to do.
+        detail: String,
+    },
     /// The key under which the answer is to be kept cannot be used.
     BadKey(String),
     /// Too much was asked.
@@ -84,6 +93,9 @@ pub(super) struct Problem {
     pointer: Option<String>,
     #[serde(rename = "in", skip_serializing_if = "Option::is_none")]
     place: Option<&'static str>,
+    /// The rule that a module breaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
 }
@@ -121,8 +133,8 @@ impl ApiError {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Stale { .. } => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Invalid(_) | Self::BadKey(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NotJson | Self::NotWasm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Invalid(_) | Self::Refused { .. } | Self::BadKey(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -143,6 +155,8 @@ impl ApiError {
             Self::Stale { .. } => ("stale", "It was changed meanwhile"),
             Self::TooLarge { .. } => ("too-large", "The body is too large"),
             Self::NotJson => ("not-json", "The body must be JSON"),
+            Self::NotWasm => ("not-wasm", "The body must be a component"),
+            Self::Refused { .. } => ("module-refused", "The module is not acceptable"),
             Self::BadKey(_) => ("bad-key", "The Idempotency-Key cannot be used"),
             Self::TooMany { .. } => ("too-many-requests", "Too much was asked"),
             Self::Unavailable(_) => ("unavailable", "It cannot be done just now"),
@@ -157,6 +171,7 @@ impl ApiError {
             | Self::Unauthenticated(detail)
             | Self::Forbidden(detail)
             | Self::NotFound(detail)
+            | Self::Refused { detail, .. }
             | Self::BadKey(detail)
             | Self::Unavailable(detail) => detail.clone(),
             Self::Conflict(problem) => problem.detail.clone(),
@@ -170,6 +185,7 @@ impl ApiError {
                 format!("{what}; ask again in {} s", whole_seconds(*wait_ms))
             }
             Self::NotJson => "send the header Content-Type: application/json".to_owned(),
+            Self::NotWasm => "send the component with the header Content-Type: application/wasm".to_owned(),
             Self::Internal(_) => "the log of this process says what went wrong".to_owned(),
         }
     }
@@ -181,6 +197,13 @@ impl ApiError {
             Self::Conflict(problem) => (Some(problem.pointer.clone()), Some("body")),
             Self::BadParameter { name, .. } => (Some(format!("/{name}")), Some("query")),
             _ => (None, None),
+        }
+    }
+
+    const fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused { code, .. } => Some(*code),
+            _ => None,
         }
     }
 
@@ -225,6 +248,7 @@ impl IntoResponse for ApiError {
             detail: self.detail(),
             pointer,
             place,
+            code: self.code(),
             errors: self.errors(),
         };
         let mut response = (self.status(), Json(problem)).into_response();

@@ -250,3 +250,24 @@ async fn the_module_that_was_not_asked_for_longest_makes_room() {
     bench.load("http").await;
     assert_eq!(bench.sandbox.loaded_count(), 1);
 }
+
+#[tokio::test]
+async fn of_a_module_on_trial_nothing_is_left_but_code_that_is_kept() {
+    let bench = Bench::new();
+    let left = || ["modules", "compiled"].map(|folder| files(&bench.directory.path().join(folder), "").len());
+    let bytes = guest_bytes("hostile");
+    let trial = bench.sandbox.on_trial(bytes.clone()).await.expect("it is acceptable");
+    assert_eq!(bench.sandbox.describe(&trial.module).await.expect("it ends").name, "hostile");
+    assert_eq!((trial.module.imports().collect::<Vec<_>>(), left()), (vec!["http"], [0, 1]));
+    drop(trial);
+    assert_eq!(left(), [0, 0]);
+    let refused = bench.sandbox.on_trial(bytes[..bytes.len() / 2].to_vec()).await;
+    assert!(matches!(refused, Err(ModuleError::Refused(_))));
+    assert_eq!((left(), bench.sandbox.loaded_count()), ([0, 0], 0));
+
+    let trial = bench.sandbox.on_trial(bytes).await.expect("it is acceptable");
+    let hash = trial.module.hash();
+    bench.sandbox.keep(trial.code).await.expect("there is room");
+    assert_eq!(left(), [0, 2], "its code, and the checksum of that");
+    bench.sandbox.load(hash).await.expect("it need not be compiled again");
+}

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use super::super::created::Created;
+use super::super::modules::Pushed;
 use super::super::problem::ApiError;
 use super::super::revision::{Accepted, Tagged};
 use super::operation::{Answer, Operation};
@@ -48,6 +49,14 @@ impl<T: JsonSchema> Answer for Created<T> {
         headers["Idempotent-Replayed"] =
             json!({"description": "This answer was given before.", "schema": {"type": "string", "enum": ["true"]}});
         operation.answers(StatusCode::CREATED, "It was made.", Some((JSON, schema)), &headers);
+    }
+}
+
+impl<T: JsonSchema> Answer for Pushed<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        Created::<T>::describe(operation);
+        let schema = operation.schema_of::<T>();
+        operation.answers(StatusCode::OK, "The very same bytes were there.", Some((JSON, schema)), &json!({}));
     }
 }
 

@@ -12,6 +12,7 @@ use super::super::health::Anybody;
 use super::super::idempotency::{KEY_HEADER, KEY_MAX_BYTES};
 use super::super::revision::IfMatch;
 use super::super::token::Scope;
+use super::super::uploads::{Component, WASM};
 use super::operation::{Input, Operation};
 use super::patch::Patch;
 use super::query::Query;
@@ -120,6 +121,18 @@ impl Input for Stream {
         operation.refuses(StatusCode::BAD_REQUEST, "The body cannot be read, or a parameter is bad.");
         operation.refuses(StatusCode::CONFLICT, "Something else stands in the way.");
         operation.refuses(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.");
+    }
+}
+
+impl Input for Component {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.takes(&[WASM], &json!({"type": "string", "contentEncoding": "binary"}));
+        operation.refuses(StatusCode::BAD_REQUEST, "The body cannot be read, or a parameter is bad.");
+        operation
+            .refuses(StatusCode::CONFLICT, "This version is there with other bytes, or there is no room for more.");
+        operation.refuses(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.");
+        operation.refuses(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not said to be a component.");
+        operation.refuses(StatusCode::UNPROCESSABLE_ENTITY, "The module breaks a rule; `code` says which.");
     }
 }
 

@@ -60,6 +60,7 @@ async fn whatever_makes_something_makes_it_once(house: House) {
         "/v1/hosts/{id}/drain",
         "/v1/hosts/{id}/retire",
         "/v1/hosts/{id}/undrain",
+        "/v1/modules",
         "/v1/releases",
         "/v1/self-check",
     ];

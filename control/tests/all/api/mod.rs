@@ -36,6 +36,7 @@ mod invitations;
 mod isolation;
 mod limits;
 mod misses;
+mod modules;
 mod openapi;
 mod people;
 mod revisions;
