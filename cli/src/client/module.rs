@@ -11,6 +11,7 @@ use farwatch_sandbox::MODULE_BYTES_MAX;
 use serde_json::{Value, json};
 
 use super::fields::{items, text};
+use super::reference::encoded;
 use super::{Client, ClientArgs};
 use crate::exit::{Failure, NO_INPUT, REFUSED};
 use crate::output::{self, Look, Table};
@@ -26,9 +27,13 @@ pub(crate) struct ModuleArgs {
 
 #[derive(Subcommand, Debug)]
 enum Verb {
-    /// List modules
-    #[command(after_help = "Example:\n  farwatch module list")]
-    List,
+    /// List modules, or the versions of one
+    #[command(after_help = "Examples:\n  farwatch module list\n  farwatch module list my-check")]
+    List {
+        /// Its name; all modules when absent
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+    },
     /// Show the manual page of a module: what it does, the fields of its config, and what it finds
     #[command(after_help = "Examples:
   farwatch module show imap
@@ -55,6 +60,16 @@ A module says its name and version itself. The same bytes may be pushed again; o
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Take back a version of a module that no check is run by
+    #[command(after_help = "Example:\n  farwatch module delete my-check 1.2.0")]
+    Delete {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The version
+        #[arg(value_name = "VERSION")]
+        version: String,
+    },
 }
 
 impl ModuleArgs {
@@ -70,11 +85,18 @@ impl ModuleArgs {
                 let module = find(&modules, module.as_deref().unwrap_or_default())?;
                 client.show(module, |module, _| manual::page(module))
             }
-            Verb::List => {
+            Verb::List { name } => {
                 let client = Client::open(&self.client)?;
-                client.show(&client.connection.get("/v1/modules")?, listed)
+                let path = name.as_deref().map_or_else(String::new, |name| format!("/{}", encoded(name)));
+                client.show(&client.connection.get(&format!("/v1/modules{path}"))?, listed)
             }
             Verb::Push { file } => push(&Client::open(&self.client)?, file),
+            Verb::Delete { name, version } => {
+                let client = Client::open(&self.client)?;
+                client.connection.delete(&format!("/v1/modules/{}/{}", encoded(name), encoded(version)))?;
+                let deleted = format!("{name}@{version}");
+                client.show(&json!({ "deleted": deleted }), |_, _| format!("{deleted} is taken back\n"))
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use farwatch_control::api::routes;
 use crate::{Line, command};
 
 /// The operations, each with a line that asks for it.
-const WORDS: [(&str, &str, &str); 71] = [
+const WORDS: [(&str, &str, &str); 73] = [
     ("GET", "/heartbeat/{id}", "heartbeat send http://a.example/heartbeat/k"),
     ("POST", "/heartbeat/{id}", "heartbeat send http://a.example/heartbeat/k --with log"),
     ("GET", "/heartbeat/{id}/{word}", "heartbeat send http://a.example/heartbeat/k start"),
@@ -63,6 +63,8 @@ const WORDS: [(&str, &str, &str); 71] = [
     ("GET", "/v1/ledger/audit", "audit ledger --since 24h"),
     ("GET", "/v1/modules", "module list"),
     ("POST", "/v1/modules", "module push my-check.wasm"),
+    ("GET", "/v1/modules/{id}", "module list my-check"),
+    ("DELETE", "/v1/modules/{id}/{version}", "module delete my-check 1.2.0"),
     ("GET", "/v1/openapi.json", "openapi"),
     ("GET", "/v1/own-incidents", "incident list --own"),
     ("GET", "/v1/releases", "release list"),

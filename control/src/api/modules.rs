@@ -1,5 +1,6 @@
 //! Modules: what can be run, and what each says of itself.
 
+mod delete;
 mod push;
 
 use axum::Json;
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 use super::Api;
 use super::auth::Reader;
+use super::extract::Id;
 use super::problem::ApiError;
 use super::routes::Routes;
 use crate::builtin::ModuleDescription;
@@ -22,6 +24,10 @@ pub(super) fn routes() -> Routes {
     Routes::default()
         .get("/v1/modules", list)
         .about("Lists the modules that checks may run")
+        .get("/v1/modules/{id}", show)
+        .about("Lists the versions of a module")
+        .delete("/v1/modules/{id}/{version}", delete::delete)
+        .about("Takes back a version of a module that no check is run by")
         .post("/v1/modules", push::push)
         .about("Takes in a module: the body is the component, which is judged, compiled and asked what it is")
 }
@@ -53,6 +59,19 @@ async fn list(State(api): State<Api>, Reader { tenant }: Reader) -> Result<Json<
         items.push(described(&api, module).await?);
     }
     Ok(Json(ModulesView { items }))
+}
+
+/// The versions of one name, newest first; where the tenant has its own, they come before those that are built in.
+async fn show(
+    State(api): State<Api>,
+    Reader { tenant }: Reader,
+    Id(name): Id<String>,
+) -> Result<Json<ModulesView>, ApiError> {
+    let mut items = Vec::new();
+    for module in api.store.modules().named(tenant, &name).await? {
+        items.push(described(&api, module).await?);
+    }
+    if items.is_empty() { Err(ApiError::no_such("module", name)) } else { Ok(Json(ModulesView { items })) }
 }
 
 async fn described(api: &Api, module: Module) -> Result<ModuleView, ApiError> {

@@ -40,7 +40,7 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 18] = [
+const MIGRATIONS: [Migration; 19] = [
     migration!(1, "0001_first"),
     migration!(2, "0002_segment_marks"),
     migration!(3, "0003_judged_checks"),
@@ -59,6 +59,7 @@ const MIGRATIONS: [Migration; 18] = [
     migration!(22, "0022_own_incidents"),
     migration!(23, "0023_secrets"),
     migration!(24, "0024_heartbeats"),
+    migration!(25, "0025_module_users"),
 ];
 
 /// The table that lists what was applied. It is made before any migration, so its shape is final.

@@ -1,7 +1,7 @@
 //! Check modules: bytes by hash, and the names and versions under which a tenant or everybody knows them.
 //!
-//! Bytes are kept once, whoever brings them; a release says who may run them. Bytes are never changed or deleted
-//! here, for a check revision names them for ever.
+//! Bytes are kept once, whoever brings them; a release says who may run them, and may be taken back. Bytes are never
+//! changed, and they stay while a release or any revision of a check names them.
 
 use farwatch_proto::id::{ModuleHash, TenantId};
 use farwatch_proto::time::{Stamp, UnixMs};
@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 
 use super::columns::{Columns, stored};
 use super::transaction::Tx;
-use super::{Entity, Store, StoreError};
+use super::{Change, Entity, Store, StoreError};
 
 /// The most releases one list returns; a tenant with more is shown the newest.
 const LIST_MAX: i64 = 1000;
@@ -42,6 +42,15 @@ pub struct Module {
     pub version: String,
     /// When it was released.
     pub released: UnixMs,
+}
+
+/// The checks of a tenant that a module is run for, or may be.
+macro_rules! users_of_module {
+    () => {
+        "select c.name from checks c join check_revision r on r.check_id = c.id \
+         and r.revision >= coalesce(c.in_force_revision, 0) \
+         where c.tenant_id = $1 and c.deleted_ms is null and r.module_hash = $2 "
+    };
 }
 
 /// The modules.
@@ -126,6 +135,72 @@ impl Modules<'_> {
             .await
     }
 
+    /// The releases under this name that the tenant may run, its own before the built-in ones, and newest first.
+    pub async fn named(self, tenant: TenantId, name: &str) -> Result<Vec<Module>, StoreError> {
+        self.0
+            .read(|reading| {
+                Box::pin(async move {
+                    let rows = sqlx::query(
+                        "select hash, tenant_id, name, version, released_ms from module_release \
+                         where (tenant_id = $1 or tenant_id is null) and name = $2 \
+                         order by case when tenant_id is null then 1 else 0 end, config_era desc, config_n desc limit $3",
+                    )
+                    .bind(tenant.as_bytes().as_slice())
+                    .bind(name)
+                    .bind(LIST_MAX)
+                    .fetch_all(&mut *reading.connection)
+                    .await?;
+                    rows.iter().map(module).collect()
+                })
+            })
+            .await
+    }
+
+    /// The names of checks of this tenant that are run by this module, or may be: by a revision that is in force or comes
+    /// after one that is. At most `limit`, in order.
+    pub async fn users(self, tenant: TenantId, hash: ModuleHash, limit: u32) -> Result<Vec<String>, StoreError> {
+        self.0
+            .read(|reading| {
+                Box::pin(async move {
+                    let rows =
+                        sqlx::query(concat!(users_of_module!(), "group by c.id, c.name order by c.name limit $3"))
+                            .bind(tenant.as_bytes().as_slice())
+                            .bind(hash.0.as_slice())
+                            .bind(i64::from(limit))
+                            .fetch_all(&mut *reading.connection)
+                            .await?;
+                    rows.iter().map(|row| row.text("name")).collect()
+                })
+            })
+            .await
+    }
+
+    /// Takes a release of this tenant back. One that a check is run by is [`StoreError::DanglingReference`]. Its bytes go
+    /// with it, unless somebody else's release or any revision of a check names them.
+    pub async fn take_back(self, module: &Module, tenant: TenantId, now: UnixMs) -> Result<Change, StoreError> {
+        self.0
+            .write(|tx| {
+                Box::pin(async move {
+                    let stamp = tx.next_stamp(Entity::Module(module.hash), now).await?;
+                    if is_used(tx, tenant, module.hash).await? {
+                        return Err(StoreError::DanglingReference);
+                    }
+                    let deleted = sqlx::query(
+                        "delete from module_release where tenant_id = $1 and name = $2 and version = $3 and hash = $4",
+                    )
+                    .bind(tenant.as_bytes().as_slice())
+                    .bind(module.name.as_str())
+                    .bind(module.version.as_str())
+                    .bind(module.hash.0.as_slice())
+                    .execute(&mut *tx.connection)
+                    .await?;
+                    forget_bytes(tx, module.hash).await?;
+                    Ok(tx.changed(stamp, deleted.rows_affected(), false))
+                })
+            })
+            .await
+    }
+
     /// JSON: what the module of this hash says of itself.
     pub async fn description(self, hash: ModuleHash) -> Result<Option<String>, StoreError> {
         self.0
@@ -169,6 +244,28 @@ async fn release(tx: &mut Tx<'_>, new: &NewModule) -> Result<Option<ModuleHash>,
     .fetch_optional(&mut *tx.connection)
     .await?;
     row.as_ref().map(|row| row.hash("hash")).transpose()
+}
+
+async fn is_used(tx: &mut Tx<'_>, tenant: TenantId, hash: ModuleHash) -> Result<bool, StoreError> {
+    let row = sqlx::query(concat!(users_of_module!(), "limit 1"))
+        .bind(tenant.as_bytes().as_slice())
+        .bind(hash.0.as_slice())
+        .fetch_optional(&mut *tx.connection)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Bytes that nothing names any more are gone for good.
+async fn forget_bytes(tx: &mut Tx<'_>, hash: ModuleHash) -> Result<(), StoreError> {
+    sqlx::query(
+        "delete from module where hash = $1 \
+         and not exists (select 1 from module_release m where m.hash = module.hash) \
+         and not exists (select 1 from check_revision r where r.module_hash = module.hash)",
+    )
+    .bind(hash.0.as_slice())
+    .execute(&mut *tx.connection)
+    .await?;
+    Ok(())
 }
 
 async fn insert_bytes(tx: &mut Tx<'_>, new: &NewModule, hash: ModuleHash, now: UnixMs) -> Result<(), StoreError> {

@@ -16,6 +16,7 @@ on_both_engines!(
     one_version_is_one_module,
     what_breaks_a_rule_is_refused_by_its_code_and_leaves_nothing,
     what_is_no_upload_is_refused_before_anything_is_judged,
+    a_version_is_taken_back_once_no_check_is_run_by_it,
 );
 
 /// What the guest says of itself, as its data holds it.
@@ -142,4 +143,44 @@ async fn what_is_no_upload_is_refused_before_anything_is_judged(house: House) {
     let broken = vec![piece(), Err(std::io::Error::other("gone"))];
     assert_eq!(push(&house, &house.operator, Body::from_stream(stream::iter(broken))).await.status, 400);
     push(&house, &house.operator, guest()).await.expect(201);
+}
+
+/// A check that is run by the guest.
+fn guest_wish(name: &str, module: &str) -> Value {
+    json!({"name": name, "module": module, "config": {"behaviour": "nothing"}, "interval": 10})
+}
+
+async fn a_version_is_taken_back_once_no_check_is_run_by_it(house: House) {
+    push(&house, &house.operator, guest()).await.expect(201);
+    push(&house, &house.operator, saying("0.1.0", "0.2.0")).await.expect(201);
+    assert_eq!(names(&house, "/v1/modules/hostile").await, ["hostile@0.2.0", "hostile@0.1.0"]);
+    let mut checks = Vec::new();
+    for number in 0..21 {
+        let name = format!("shop {number:02}");
+        checks.push(house.made("/v1/checks", guest_wish(&name, "hostile@0.1.0")).await);
+    }
+    let refused = house.delete("/v1/modules/hostile/0.1.0").await;
+    assert_eq!(refused.status, 409);
+    let detail = refused.text("detail");
+    assert!(detail.contains("shop 00, shop 01") && detail.contains("shop 19, others"), "{detail}");
+    assert!(!detail.contains("shop 20"), "{detail}");
+    assert_eq!(house.delete("/v1/modules/hostile/0.2.0").await.status, 204, "nobody is run by that one");
+    for check in checks {
+        house.delete(&format!("/v1/checks/{check}")).await;
+    }
+    assert_eq!(house.delete("/v1/modules/hostile/0.1.0").await.status, 204);
+    for path in ["/v1/modules/hostile/0.1.0", "/v1/modules/hostile/0.2.0", "/v1/modules/nothing/1.0.0"] {
+        assert_eq!(house.delete(path).await.status, 404, "{path}");
+    }
+    assert_eq!(house.get("/v1/modules/hostile").await.status, 404);
+    let kept = house.store.modules().bytes(ModuleHash::of(&guest())).await.unwrap();
+    assert!(kept.is_some(), "revisions of checks that were name it");
+    let gone = ModuleHash::of(&saying("0.1.0", "0.2.0"));
+    assert_eq!(house.store.modules().bytes(gone).await.unwrap(), None);
+    push(&house, &house.operator, guest()).await.expect(201);
+
+    let builtin = house.get("/v1/modules/http").await.expect(200)["items"][0]["version"].as_str().unwrap().to_owned();
+    let refused = house.delete(&format!("/v1/modules/http/{builtin}")).await;
+    assert_eq!(refused.status, 409);
+    assert!(refused.text("detail").contains("comes with Farwatch"), "{}", refused.body);
 }

@@ -34,6 +34,7 @@ mod kept_answers;
 mod late_failures;
 mod leader;
 mod ledger;
+mod modules;
 mod opening;
 mod own_incidents;
 mod partitions;
