@@ -212,7 +212,7 @@ fn shown(check: &Value, look: Look) -> String {
         ("in force from", moment(check, "in_force_from").into()),
         ("outage", outage(check)),
         ("incident", text(check, "open_incident").into()),
-        ("module", format!("{} ({})", text(check, "module"), text(check, "module_hash")).into()),
+        ("module", module_of(check).into()),
         ("config", check["config"].to_string().into()),
         ("job", job(check)),
         ("every", interval(check, "interval").into()),
@@ -228,6 +228,16 @@ fn shown(check: &Value, look: Look) -> String {
     let is_said = |label: &str| !check["heartbeat"].is_object() || !OF_RUNS.contains(&label);
     facts.retain(|(label, cell): &(&str, Cell)| *cell != Cell::plain("") && is_said(label));
     output::facts(&facts, look)
+}
+
+/// The module as it was named, and what runs.
+fn module_of(check: &Value) -> String {
+    let runs: Vec<String> = ["module_version", "module_hash"]
+        .map(|field| text(check, field))
+        .into_iter()
+        .filter(|said| !said.is_empty())
+        .collect();
+    format!("{} ({})", text(check, "module"), runs.join(", "))
 }
 
 fn change(client: &Client, named: &Named, paused: bool) -> Result<(), Failure> {
@@ -253,6 +263,13 @@ mod tests {
                 Cell::word(shown)
             );
         }
+    }
+
+    #[test]
+    fn a_check_says_which_version_its_range_has_become() {
+        let check = json!({"module": "page@^1", "module_version": "1.4.0", "module_hash": "mod_1"});
+        assert_eq!(module_of(&check), "page@^1 (1.4.0, mod_1)");
+        assert_eq!(module_of(&json!({"module": "page", "module_hash": "mod_1"})), "page (mod_1)");
     }
 
     #[test]

@@ -99,6 +99,9 @@ struct CheckView {
     timeout_ms: u32,
     /// The very module that runs.
     module_hash: ModuleHash,
+    /// Its version, whatever the name in `module` leaves open. Absent once that was taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    module_version: Option<String>,
     /// The latest revision.
     revision: u32,
     /// Whether the latest revision is `pending` or `in_force`.
@@ -143,10 +146,12 @@ struct Held {
     hosts: Vec<Host>,
     /// Of those that jobs call for.
     jobs: Jobs,
+    /// The versions of the modules that may be run.
+    versions: BTreeMap<ModuleHash, String>,
 }
 
 impl Held {
-    async fn load(api: &Api, checks: &[CheckId]) -> Result<Self, ApiError> {
+    async fn load(api: &Api, tenant: TenantId, checks: &[CheckId]) -> Result<Self, ApiError> {
         let rows = api.store.detectors().of_checks(checks).await?.into_iter();
         let parsed = rows.map(|row| {
             let detector = serde_json::from_str(&row.body)
@@ -156,7 +161,8 @@ impl Held {
         let detectors = parsed.collect::<Result<_, ApiError>>()?;
         let judged = api.store.judged_checks().among(checks).await?;
         let jobs = Jobs::load(api, checks).await?;
-        Ok(Self { detectors, judged, hosts: api.store.hosts().list().await?, jobs })
+        let versions = versions_for(api, tenant).await?;
+        Ok(Self { detectors, judged, hosts: api.store.hosts().list().await?, jobs, versions })
     }
 
     /// The word for what is held of this check. Without a detector it is plainly up, once it was judged.
@@ -186,6 +192,7 @@ impl CheckView {
             wish: Wish { timeout_ms: None, ..spec.wish },
             timeout_ms: latest.timeout_ms,
             module_hash: latest.module,
+            module_version: held.versions.get(&latest.module).cloned(),
             revision: latest.revision,
             state: if latest.in_force.is_some() { "in_force" } else { "pending" },
             activity: latest.activity,
@@ -202,6 +209,12 @@ impl CheckView {
             heartbeat,
         })
     }
+}
+
+/// The versions of all that the tenant may run, by their hashes.
+async fn versions_for(api: &Api, tenant: TenantId) -> Result<BTreeMap<ModuleHash, String>, ApiError> {
+    let visible = api.store.modules().list_visible_to(tenant).await?;
+    Ok(visible.into_iter().map(|module| (module.hash, module.version)).collect())
 }
 
 /// The answer that shows a check.
@@ -221,7 +234,7 @@ async fn find(api: &Api, tenant: TenantId, id: CheckId) -> Result<Check, ApiErro
 }
 
 async fn view(api: &Api, check: Check) -> Result<CheckView, ApiError> {
-    let mut held = Held::load(api, &[check.latest.check]).await?;
+    let mut held = Held::load(api, check.latest.tenant, &[check.latest.check]).await?;
     CheckView::of(check, &mut held)
 }
 
@@ -246,7 +259,7 @@ async fn list(
     };
     let page = api.store.checks().list(tenant, &filter, params.cursor()?, params.limit()?).await?;
     let ids: Vec<CheckId> = page.items.iter().map(|check| check.latest.check).collect();
-    let mut held = Held::load(&api, &ids).await?;
+    let mut held = Held::load(&api, tenant, &ids).await?;
     let page = page_of(page, |check| check.latest.check, |check| CheckView::of(check, &mut held));
     let items = page.items.into_iter().collect::<Result<_, _>>()?;
     Ok(Json(PageView { items, next: page.next }))

@@ -22,6 +22,9 @@ use crate::store::{Module, Store};
 const MODULE: &str = "/module";
 const CONFIG: &str = "/config";
 
+/// Modules that are named to whoever names another: all that come with Farwatch, and some more.
+const KNOWN_NAMED_MAX: usize = 50;
+
 /// What is acceptable, or everything wrong with it.
 pub(crate) type Judged<T> = Result<T, Vec<FieldProblem>>;
 
@@ -46,36 +49,28 @@ impl ModuleJudge {
             Ok(name) => name,
             Err(bad) => return Ok(Err(vec![FieldProblem::new(MODULE, format!("{said:?}: {bad}"))])),
         };
-        let found = match &name {
-            ModuleName::Latest(name) => self.released(tenant, name, None).await?,
-            ModuleName::Version(name, version) => self.released(tenant, name, Some(version)).await?,
+        let (found, known) = match &name {
             ModuleName::Exactly(hash) => {
-                self.visible(tenant).await?.into_iter().map(|module| module.hash).find(|visible| visible == hash)
+                let visible = self.store.modules().list_visible_to(tenant).await?;
+                (visible.iter().find(|module| module.hash == *hash).cloned(), visible)
+            }
+            ModuleName::Latest(word) | ModuleName::Version(word, _) | ModuleName::Range(word, _) => {
+                let named = self.store.modules().named(tenant, word).await?;
+                (meant(&name, &named), named)
             }
         };
         match found {
-            Some(hash) => Ok(Ok(hash)),
-            None => Ok(Err(vec![self.unknown(tenant, said).await?])),
+            Some(module) => Ok(Ok(module.hash)),
+            None => Ok(Err(vec![self.unknown(tenant, said, known).await?])),
         }
     }
 
-    async fn released(
-        &self,
-        tenant: TenantId,
-        name: &str,
-        version: Option<&str>,
-    ) -> Result<Option<ModuleHash>, ApiError> {
-        Ok(self.store.modules().resolve(tenant, name, version).await?.map(|module| module.hash))
-    }
-
-    async fn visible(&self, tenant: TenantId) -> Result<Vec<Module>, ApiError> {
-        Ok(self.store.modules().list_visible_to(tenant).await?)
-    }
-
-    async fn unknown(&self, tenant: TenantId, said: &str) -> Result<FieldProblem, ApiError> {
-        let mut known: Vec<String> =
-            self.visible(tenant).await?.iter().map(|module| format!("{}@{}", module.name, module.version)).collect();
+    /// What is known instead: other versions of the same name, or else other names.
+    async fn unknown(&self, tenant: TenantId, said: &str, of_name: Vec<Module>) -> Result<FieldProblem, ApiError> {
+        let known = if of_name.is_empty() { self.store.modules().list_visible_to(tenant).await? } else { of_name };
+        let mut known: Vec<String> = known.iter().map(|module| format!("{}@{}", module.name, module.version)).collect();
         known.sort();
+        known.truncate(KNOWN_NAMED_MAX);
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         Ok(FieldProblem::new(MODULE, format!("there is no module {said}; known are {known}")))
     }
@@ -153,6 +148,13 @@ impl ModuleJudge {
         let saved = self.sandbox.save(hash, bytes).await;
         saved.map_err(|error| ApiError::Unavailable(format!("this process cannot keep the module: {error}")))
     }
+}
+
+/// The release that is meant by a name: one of the tenant's own, or else one that is built in.
+fn meant(name: &ModuleName, named: &[Module]) -> Option<Module> {
+    let own = named.iter().take_while(|module| module.tenant.is_some()).count();
+    let (own, builtin) = named.split_at(own);
+    [own, builtin].into_iter().find_map(|group| name.choose(group, |module| &module.version)).cloned()
 }
 
 fn unacceptable(error: ModuleError) -> ApiError {

@@ -27,7 +27,7 @@ const HOSTS: usize = 3;
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TryWish {
-    /// Which module runs: `http`, `http@0.1.0` or `mod_<hash>`.
+    /// Which module runs: `http`, `http@latest`, `http@0.1.0`, a range such as `http@^0.1`, or `mod_<hash>`.
     #[schemars(length(min = 1, max = 129), pattern(r"^[A-Za-z0-9_.+@-]+$"), example = &"http")]
     pub module: String,
     /// What the module is told.

@@ -22,7 +22,8 @@ pub struct Wish {
     /// What it is called.
     #[schemars(schema_with = "name_schema")]
     pub name: String,
-    /// Which module runs: `http`, `http@0.1.0` or `mod_<hash>`.
+    /// Which module runs: `http`, `http@latest`, `http@0.1.0`, a range such as `http@^0.1`, or `mod_<hash>`. Which version that
+    /// is, is found when this is written.
     #[schemars(length(min = 1, max = 129), pattern(r"^[A-Za-z0-9_.+@-]+$"), example = &"http")]
     pub module: String,
     /// What the module is told.

@@ -108,33 +108,6 @@ impl Modules<'_> {
             .await
     }
 
-    /// The module a tenant means by a name: its own before a built-in one, and without a version the one that was
-    /// released last.
-    pub async fn resolve(
-        self,
-        tenant: TenantId,
-        name: &str,
-        version: Option<&str>,
-    ) -> Result<Option<Module>, StoreError> {
-        self.0
-            .read(|reading| {
-                Box::pin(async move {
-                    let row = sqlx::query(
-                        "select hash, tenant_id, name, version, released_ms from module_release \
-                         where (tenant_id = $1 or tenant_id is null) and name = $2 and ($3 is null or version = $3) \
-                         order by case when tenant_id is null then 1 else 0 end, config_era desc, config_n desc limit 1",
-                    )
-                    .bind(tenant.as_bytes().as_slice())
-                    .bind(name)
-                    .bind(version.map(str::to_owned))
-                    .fetch_optional(&mut *reading.connection)
-                    .await?;
-                    row.as_ref().map(module).transpose()
-                })
-            })
-            .await
-    }
-
     /// The releases under this name that the tenant may run, its own before the built-in ones, and newest first.
     pub async fn named(self, tenant: TenantId, name: &str) -> Result<Vec<Module>, StoreError> {
         self.0

@@ -32,7 +32,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct CreateArgs {
-    /// The module that runs: a name, name@version, or mod_ and a hash
+    /// The module that runs: a name, name@version, name@range such as my-check@^1.2, or mod_ and a hash
     #[arg(value_name = "MODULE")]
     pub(super) module: String,
     /// What to call it

@@ -14,7 +14,7 @@ use super::super::revision::{Accepted, IfMatch, Tagged};
 use super::super::{Api, Deed};
 use super::heartbeat::JobKey;
 use super::judged::{Before, revision_of};
-use super::{CheckView, Held, find, parsed_spec, shown, view};
+use super::{CheckView, Held, find, parsed_spec, shown, versions_for, view};
 use crate::secret::random_bytes;
 use crate::spec::Wish;
 use crate::store::{Check, NewCheck, NewRevision, Revision};
@@ -28,7 +28,8 @@ pub(super) async fn create(
     let now = api.clock.wall();
     let id = CheckId::new(now, random_bytes());
     let heartbeat = (revision.streams == 0).then(|| JobKey::random().heartbeat_of(&api, id));
-    let answer = Created::at(format!("/v1/checks/{id}"), &new_view(id, tenant, &revision, now)?);
+    let held = Held { versions: versions_for(&api, tenant).await?, ..Held::default() };
+    let answer = Created::at(format!("/v1/checks/{id}"), &new_view(id, tenant, &revision, now, held)?);
     let deed = Deed { action: "check.create", entity: id.to_string(), tenant: Some(tenant), now };
     let signed = api.signed_once(&caller, deed, &answer)?;
     signed.checks().create(&NewCheck { id, tenant, revision, heartbeat }, now).await?;
@@ -37,7 +38,13 @@ pub(super) async fn create(
 }
 
 /// How a check looks that nobody has heard of yet.
-fn new_view(id: CheckId, tenant: TenantId, new: &NewRevision, now: UnixMs) -> Result<CheckView, ApiError> {
+fn new_view(
+    id: CheckId,
+    tenant: TenantId,
+    new: &NewRevision,
+    now: UnixMs,
+    mut held: Held,
+) -> Result<CheckView, ApiError> {
     let NewRevision { name, activity, spec, prepared, module, interval, timeout_ms, streams, repeat, .. } = new.clone();
     let latest = Revision {
         check: id,
@@ -57,7 +64,7 @@ fn new_view(id: CheckId, tenant: TenantId, new: &NewRevision, now: UnixMs) -> Re
         in_force: None,
     };
     let check = Check { name, created: now, deleted: None, latest, in_force_revision: None };
-    CheckView::of(check, &mut Held::default())
+    CheckView::of(check, &mut held)
 }
 
 /// Changes a check by a merge patch (RFC 7396) of the body that made it.

@@ -17,6 +17,7 @@ on_both_engines!(
     what_breaks_a_rule_is_refused_by_its_code_and_leaves_nothing,
     what_is_no_upload_is_refused_before_anything_is_judged,
     a_version_is_taken_back_once_no_check_is_run_by_it,
+    a_range_is_the_highest_version_that_there_is_when_a_check_is_written,
 );
 
 /// What the guest says of itself, as its data holds it.
@@ -183,4 +184,39 @@ async fn a_version_is_taken_back_once_no_check_is_run_by_it(house: House) {
     let refused = house.delete(&format!("/v1/modules/http/{builtin}")).await;
     assert_eq!(refused.status, 409);
     assert!(refused.text("detail").contains("comes with Farwatch"), "{}", refused.body);
+}
+
+async fn a_range_is_the_highest_version_that_there_is_when_a_check_is_written(house: House) {
+    let version =
+        async |check: &str| house.get(&format!("/v1/checks/{check}")).await.expect(200)["module_version"].clone();
+    for (from, to) in [("0.1.0", "0.1.0"), ("0.1.0", "0.1.4"), ("0.1.0", "0.2.0")] {
+        let bytes = if from == to { guest() } else { saying(from, to) };
+        push(&house, &house.operator, bytes).await.expect(201);
+    }
+    let mut checks = Vec::new();
+    for (said, runs) in [
+        ("hostile", "0.2.0"),
+        ("hostile@latest", "0.2.0"),
+        ("hostile@0.1.0", "0.1.0"),
+        ("hostile@^0.1", "0.1.4"),
+        ("hostile@>=0.1, <0.1.3", "0.1.0"),
+    ] {
+        let made = house.post("/v1/checks", guest_wish(said, said)).await.expect(201);
+        assert_eq!((&made["module"], &made["module_version"]), (&json!(said), &json!(runs)), "{made}");
+        checks.push(made["id"].as_str().unwrap().to_owned());
+    }
+    let refused = house.post("/v1/checks", guest_wish("none", "hostile@^1")).await;
+    assert_eq!((refused.status.as_u16(), &refused.body["pointer"]), (422, &json!("/module")));
+    assert!(refused.text("detail").contains("known are hostile@0.1.0, hostile@0.1.4"), "{}", refused.body);
+
+    push(&house, &house.operator, saying("0.1.0", "0.1.9")).await.expect(201);
+    let path = format!("/v1/checks/{}", checks[3]);
+    house.patch(&path, json!({"interval": 30})).await.expect(200);
+    assert_eq!(version(&checks[3]).await, "0.1.4", "a change that says nothing of the module keeps it");
+    house.patch(&path, json!({"module": "hostile@^0.1"})).await.expect(200);
+    assert_eq!(version(&checks[3]).await, "0.1.9");
+
+    house.made("/v1/tenants", json!({"name": "umbrella"})).await;
+    let foreign = house.post("/v1/checks?tenant=umbrella", guest_wish("spy", "hostile")).await;
+    assert_eq!((foreign.status.as_u16(), &foreign.body["pointer"]), (422, &json!("/module")));
 }

@@ -16,7 +16,6 @@ on_both_engines!(
     contacts_are_the_tenants_own,
     channels_follow_their_contact,
     a_module_is_released_once,
-    a_name_means_the_newest_and_ones_own_first,
     audit_is_read_backwards,
     a_signed_change_and_its_entry_stand_or_fall_together,
     things_are_known_by_their_owner,
@@ -208,23 +207,6 @@ async fn a_module_is_released_once(database: Database) {
     assert_eq!(modules.bytes(hash).await.unwrap().unwrap(), b"same bytes");
     assert_eq!(modules.description(hash).await.unwrap().unwrap(), r#"{"name":"tcp"}"#);
     assert_eq!(modules.bytes(ModuleHash([0; 32])).await.unwrap(), None);
-}
-
-async fn a_name_means_the_newest_and_ones_own_first(database: Database) {
-    let world = World::new(&database).await;
-    let modules = world.store.modules();
-    modules.put(&module(None, "1.0.0", b"one"), START).await.unwrap();
-    modules.put(&module(None, "1.1.0", b"two"), START).await.unwrap();
-    let latest = modules.resolve(world.tenant, "tcp", None).await.unwrap().unwrap();
-    assert_eq!((latest.version.as_str(), latest.tenant), ("1.1.0", None));
-    let exact = modules.resolve(world.tenant, "tcp", Some("1.0.0")).await.unwrap().unwrap();
-    assert_eq!(exact.hash, ModuleHash::of(b"one"));
-
-    modules.put(&module(Some(world.tenant), "0.9.0", b"mine"), START).await.unwrap();
-    let own = modules.resolve(world.tenant, "tcp", None).await.unwrap().unwrap();
-    assert_eq!((own.version.as_str(), own.tenant), ("0.9.0", Some(world.tenant)));
-    assert_eq!(modules.resolve(world.tenant, "tcp", Some("7.0.0")).await.unwrap(), None);
-    assert_eq!(modules.resolve(world.tenant, "udp", None).await.unwrap(), None);
 }
 
 async fn audit_is_read_backwards(database: Database) {
