@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the guests into components, as modules/http.wasm and so on below the target directory: the built-in checks, and
-# the hostile one that the sandbox is tested with.
+# the hostile one that the sandbox is tested with, and one that stories bring as a customer would.
 #
 # Quick when nothing changed: a stamp holds what the components were made of. It runs no tests, and it builds nothing of
 # the product.
@@ -25,8 +25,8 @@ answers=$("$root/setup/guest-toolchain.sh" --print)
 eval "$answers"
 
 sources() {
-    find "$root/wit" "$root/checks-wasm" "$root/tests/hostile" "$root/setup/componentize" "$root/setup/build-guests.sh" \
-        "$root/setup/guest-rustc.sh" -type f ! -path '*/target/*' | LC_ALL=C sort
+    find "$root/wit" "$root/checks-wasm" "$root/tests/hostile" "$root/tests/brought" "$root/setup/componentize" \
+        "$root/setup/build-guests.sh" "$root/setup/guest-rustc.sh" -type f ! -path '*/target/*' | LC_ALL=C sort
 }
 
 # The names and contents of the sources, and the tools.
@@ -42,7 +42,7 @@ fingerprint() {
 now=$(fingerprint)
 are_there() {
     [ -f "$modules/checks" ] || return 1
-    for guest in $checks hostile; do [ -f "$modules/$guest.wasm" ] || return 1; done
+    for guest in $checks hostile brought; do [ -f "$modules/$guest.wasm" ] || return 1; done
 }
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ] && are_there; then
     exit 0
@@ -76,7 +76,9 @@ built=$guests_dir/wasm32-unknown-unknown/release
 for check in $checks; do
     "$componentize" "$built/farwatch_check_$(echo "$check" | tr - _).wasm" "$modules/$check.wasm"
 done
-"$componentize" "$built/farwatch_hostile.wasm" "$modules/hostile.wasm"
+for guest in hostile brought; do
+    "$componentize" "$built/farwatch_$guest.wasm" "$modules/$guest.wasm"
+done
 # What the control plane embeds.
 echo "$checks" > "$modules/checks"
 echo "$now" > "$stamp"

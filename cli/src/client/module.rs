@@ -136,10 +136,11 @@ fn find<'m>(modules: &'m Value, said: &str) -> Result<&'m Value, Failure> {
 }
 
 fn listed(modules: &Value, look: Look) -> String {
-    let mut table = Table::new(&["name", "version", "summary", "hash"]);
+    let mut table = Table::new(&["name", "version", "from", "summary", "hash"]);
     for module in items(modules) {
-        let fields = ["name", "version", "summary", "hash"];
-        table.row(fields.map(|field| text(module, field).into()).to_vec());
+        let from = if module["builtin"] == true { "Farwatch" } else { "you" };
+        let [name, version, summary, hash] = ["name", "version", "summary", "hash"].map(|field| text(module, field));
+        table.row([name, version, from.to_owned(), summary, hash].map(Into::into).to_vec());
     }
     table.shown(look, "no modules")
 }
@@ -147,6 +148,16 @@ fn listed(modules: &Value, look: Look) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_says_who_brought_each_module() {
+        let modules = json!({"items": [
+            {"name": "page", "version": "1.2.0", "builtin": false, "summary": "Fetches a page.", "hash": "mod_2"},
+            {"name": "http", "version": "0.1.0", "builtin": true, "summary": "Fetches a URL.", "hash": "mod_1"},
+        ]});
+        let shown = listed(&modules, Look::PLAIN);
+        assert!(shown.contains("page  1.2.0    you ") && shown.contains("http  0.1.0    Farwatch  "), "{shown}");
+    }
 
     #[test]
     fn a_module_is_found_by_name_version_or_hash() {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod afterwards;
+mod brought;
 mod by_hand;
 mod control_dies;
 mod crashes;

@@ -15,6 +15,11 @@ const EXAMPLES_MAX: usize = 3;
 /// Objects within objects are shown so deep; no config of ours is deeper.
 const DEPTH_MAX: usize = 3;
 
+/// Kinds of one value that are told, and kinds within kinds: a schema that somebody brought may refer to itself.
+const KINDS_MAX: usize = 8;
+/// Fields are told until a page has so many bytes: the longest of ours has 12 KB.
+const PAGE_MAX_BYTES: usize = 256 << 10;
+
 /// What is said of a module that nothing runs.
 const CALLED: &str =
     "No host runs it: the job that it watches calls Farwatch, by the path that `farwatch heartbeat show` tells.";
@@ -57,8 +62,11 @@ fn fields(page: &mut String, root: &Value, object: &Value, depth: usize) {
     let Some(properties) = object["properties"].as_object().filter(|_| depth < DEPTH_MAX) else { return };
     let (first, then): (Vec<_>, Vec<_>) = properties.iter().partition(|(name, _)| needed(name));
     for (name, field) in first.into_iter().chain(then) {
+        if page.len() > PAGE_MAX_BYTES {
+            return;
+        }
         let field = resolved(root, field);
-        let mut facts = vec![kind(root, field)];
+        let mut facts = vec![kind(root, field, 0)];
         facts.extend(bounds(field));
         if needed(name) {
             facts.push("needed".to_owned());
@@ -105,7 +113,10 @@ fn is_secret(field: &Value) -> bool {
 }
 
 /// What kind of value it is, in words.
-fn kind(root: &Value, field: &Value) -> String {
+fn kind(root: &Value, field: &Value, depth: usize) -> String {
+    if depth > DEPTH_MAX {
+        return "any value".to_owned();
+    }
     if is_secret(field) {
         return "a secret".to_owned();
     }
@@ -117,7 +128,8 @@ fn kind(root: &Value, field: &Value) -> String {
     }
     let either = field["anyOf"].as_array().or(field["oneOf"].as_array());
     if let Some(kinds) = either {
-        let mut kinds: Vec<String> = kinds.iter().map(|one| kind(root, resolved(root, one))).collect();
+        let mut kinds: Vec<String> =
+            kinds.iter().take(KINDS_MAX).map(|one| kind(root, resolved(root, one), depth + 1)).collect();
         kinds.dedup();
         return kinds.join(", or ");
     }
@@ -125,7 +137,7 @@ fn kind(root: &Value, field: &Value) -> String {
         Some("string") => "text".to_owned(),
         Some("integer") => "whole number".to_owned(),
         Some("boolean") => "true or false".to_owned(),
-        Some("array") => format!("list of: {}", kind(root, resolved(root, &field["items"]))),
+        Some("array") => format!("list of: {}", kind(root, resolved(root, &field["items"]), depth + 1)),
         Some("object") => "object".to_owned(),
         Some(other) => other.to_owned(),
         None => "any value".to_owned(),
@@ -194,6 +206,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_schema_that_refers_to_itself_ends() {
+        let many = |of: &str| vec![json!({"$ref": of}); 1_000];
+        let properties: serde_json::Map<String, Value> =
+            (0..1_000).map(|n| (format!("f{n}"), json!({"$ref": "#/$defs/object"}))).collect();
+        let schema = json!({
+            "properties": {"any": {"$ref": "#/$defs/any"}, "object": {"$ref": "#/$defs/object"}},
+            "$defs": {"any": {"anyOf": many("#/$defs/any")}, "object": {"properties": properties}},
+        });
+        let page = page(&json!({"name": "bomb", "capabilities": [], "config_schema": schema}));
+        assert!(page.contains("**`any`** (any value)") && page.len() < 2 * PAGE_MAX_BYTES, "{}", page.len());
+    }
 
     fn module() -> Value {
         json!({"name": "mail", "version": "0.1.0", "summary": "Looks at mail.", "capabilities": ["tcp"], "config_schema": {
