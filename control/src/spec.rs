@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use field::{FieldProblem, pointer_key};
 pub use merge_patch::merge_patch;
-pub use module_name::{BadModuleName, ModuleName};
+pub use module_name::{BadModuleName, BadModuleWord, ModuleName, ModuleWord};
 pub use names::{check_name, check_word, labels_schema, name_schema, word_schema};
 pub use place::{CONTINENTS, known_places};
 pub use rules::{Settled, validate};

@@ -16,6 +16,7 @@ use super::extract::Id;
 use super::problem::ApiError;
 use super::routes::Routes;
 use crate::builtin::ModuleDescription;
+use crate::spec::ModuleWord;
 use crate::store::Module;
 
 pub(super) use push::Pushed;
@@ -65,13 +66,13 @@ async fn list(State(api): State<Api>, Reader { tenant }: Reader) -> Result<Json<
 async fn show(
     State(api): State<Api>,
     Reader { tenant }: Reader,
-    Id(name): Id<String>,
+    Id(name): Id<ModuleWord>,
 ) -> Result<Json<ModulesView>, ApiError> {
     let mut items = Vec::new();
-    for module in api.store.modules().named(tenant, &name).await? {
+    for module in api.store.modules().named(tenant, name.as_str()).await? {
         items.push(described(&api, module).await?);
     }
-    if items.is_empty() { Err(ApiError::no_such("module", name)) } else { Ok(Json(ModulesView { items })) }
+    if items.is_empty() { Err(ApiError::no_such("module", name.as_str())) } else { Ok(Json(ModulesView { items })) }
 }
 
 async fn described(api: &Api, module: Module) -> Result<ModuleView, ApiError> {

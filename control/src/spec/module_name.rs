@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use farwatch_proto::id::ModuleHash;
+use schemars::JsonSchema;
 use semver::{Version, VersionReq};
 
 /// The longest name; it is shown in one line.
@@ -14,6 +15,33 @@ const NAME_MAX: usize = 64;
 const VERSION_MAX: usize = 64;
 /// The word for the highest version.
 const LATEST: &str = "latest";
+
+/// The name of a module, whatever its version.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(transparent)]
+pub struct ModuleWord(#[schemars(length(min = 1, max = NAME_MAX), pattern(r"^[A-Za-z0-9._+-]+$"))] String);
+
+/// A text that is no name of a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no name of a module; see `farwatch module list`")]
+pub struct BadModuleWord;
+
+impl FromStr for ModuleWord {
+    type Err = BadModuleWord;
+
+    fn from_str(text: &str) -> Result<Self, BadModuleWord> {
+        let sign = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte);
+        let is_word = (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(sign);
+        if is_word { Ok(Self(text.to_owned())) } else { Err(BadModuleWord) }
+    }
+}
+
+impl ModuleWord {
+    /// It as a text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A module as a customer names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,11 +72,10 @@ impl FromStr for ModuleName {
             return text.parse().map(Self::Exactly).map_err(|_| BadModuleName);
         }
         let (name, version) = text.split_once('@').unwrap_or((text, LATEST));
-        let sign = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte);
-        if name.is_empty() || name.len() > NAME_MAX || version.len() > VERSION_MAX || !name.bytes().all(sign) {
+        let ModuleWord(name) = name.parse().map_err(|_| BadModuleName)?;
+        if version.len() > VERSION_MAX {
             return Err(BadModuleName);
         }
-        let name = name.to_owned();
         if version == LATEST {
             return Ok(Self::Latest(name));
         }

@@ -9,7 +9,7 @@ use super::super::auth::Writer;
 use super::super::openapi::{Input, Operation};
 use super::super::problem::ApiError;
 use super::super::{Api, Deed};
-use crate::spec::FieldProblem;
+use crate::spec::{FieldProblem, ModuleWord};
 use crate::store::{Change, Module, StoreError};
 
 /// Checks that are named to whoever would delete what they are run by.
@@ -17,7 +17,7 @@ const USERS_NAMED_MAX: u32 = 20;
 
 /// Name and version, as a path names them.
 pub(in super::super) struct Version {
-    name: String,
+    name: ModuleWord,
     version: String,
 }
 
@@ -28,13 +28,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Version {
         let named = Path::<(String, String)>::from_request_parts(parts, state).await;
         let Path((name, version)) =
             named.map_err(|_| ApiError::NotFound("the path does not name anything".to_owned()))?;
+        let name = name.parse().map_err(|wrong| ApiError::NotFound(format!("{name:?} is {wrong}")))?;
         Ok(Self { name, version })
     }
 }
 
 impl Input for Version {
     fn describe(operation: &mut Operation<'_>) {
-        operation.parameter("path", "id", "Which.", &Operation::schema_read::<String>());
+        operation.parameter("path", "id", "Which.", &Operation::schema_read::<ModuleWord>());
         operation.parameter("path", "version", "Which version of it.", &Operation::schema_read::<String>());
         operation.refuses(StatusCode::NOT_FOUND, "There is no such thing, or it is another tenant's.");
         operation.refuses(StatusCode::CONFLICT, "Checks are run by it.");
@@ -46,8 +47,9 @@ pub(super) async fn delete(
     Writer { tenant, caller }: Writer,
     Version { name, version }: Version,
 ) -> Result<StatusCode, ApiError> {
+    let name = name.as_str();
     let missing = || ApiError::no_such("module", format_args!("{name}@{version}"));
-    let found = api.store.modules().named(tenant, &name).await?.into_iter().find(|module| module.version == version);
+    let found = api.store.modules().named(tenant, name).await?.into_iter().find(|module| module.version == version);
     let module = found.ok_or_else(missing)?;
     if module.tenant.is_none() {
         let detail = format!("{name}@{version} comes with Farwatch and stays");

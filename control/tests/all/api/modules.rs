@@ -170,10 +170,17 @@ async fn a_version_is_taken_back_once_no_check_is_run_by_it(house: House) {
         house.delete(&format!("/v1/checks/{check}")).await;
     }
     assert_eq!(house.delete("/v1/modules/hostile/0.1.0").await.status, 204);
-    for path in ["/v1/modules/hostile/0.1.0", "/v1/modules/hostile/0.2.0", "/v1/modules/nothing/1.0.0"] {
+    for path in [
+        "/v1/modules/hostile/0.1.0",
+        "/v1/modules/hostile/0.2.0",
+        "/v1/modules/nothing/1.0.0",
+        "/v1/modules/a%00b/1%00",
+    ] {
         assert_eq!(house.delete(path).await.status, 404, "{path}");
     }
-    assert_eq!(house.get("/v1/modules/hostile").await.status, 404);
+    for path in ["/v1/modules/hostile", "/v1/modules/a%00b", "/v1/modules/%20"] {
+        assert_eq!(house.get(path).await.status, 404, "{path}");
+    }
     let kept = house.store.modules().bytes(ModuleHash::of(&guest())).await.unwrap();
     assert!(kept.is_some(), "revisions of checks that were name it");
     let gone = ModuleHash::of(&saying("0.1.0", "0.2.0"));
