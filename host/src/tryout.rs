@@ -56,7 +56,7 @@ async fn run<'a>(
     context: &RunContext,
     mut probes: RunProbes<'a>,
 ) -> (RunReport, RunProbes<'a>) {
-    let limits = Limits::for_run(Duration::from_millis(context.timeout_ms.into()));
+    let limits = Limits::for_run(module.tier(), Duration::from_millis(context.timeout_ms.into()));
     (sandbox.run(module, &mut probes, context, &limits).await, probes)
 }
 

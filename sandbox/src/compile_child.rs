@@ -12,13 +12,8 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::engine;
 use crate::gate;
+use crate::limits::{CODE_BYTES_MAX, MODULE_BYTES_MAX, Tier};
 
-/// Address space, in bytes. The `http` module takes 21 MiB of memory; one of 16 MiB, at that rate, takes 1.5 GiB.
-const MEMORY_MAX: u64 = 2 << 30;
-/// CPU time, in seconds. The `http` module takes a quarter of one; one of 16 MiB, at that rate, takes twenty.
-const CPU_MAX_SECONDS: u64 = 60;
-/// Compiled code, in bytes. It is two or three times as large as its module.
-const OUTPUT_MAX: u64 = 256 << 20;
 /// The compiler recurses into nested blocks, deeper than a main thread's stack allows for.
 const STACK: usize = 64 << 20;
 
@@ -31,7 +26,7 @@ const EXIT_BROKEN: u8 = 71;
 ///
 /// The product calls it when it is started with a word that is not in its help; see `CompileCommand`.
 pub fn main() -> ExitCode {
-    if let Err(error) = limit_self() {
+    if let Err(error) = limit_self(Tier::Large) {
         return fail(EXIT_BROKEN, &format!("cannot limit the compile child: {error}"));
     }
     let compiler = std::thread::Builder::new().name("compile".to_owned()).stack_size(STACK).spawn(compile_stdin);
@@ -43,19 +38,22 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn limit_self() -> rustix::io::Result<()> {
+/// Limits this process to what compiling a module of a tier may take. It can be lowered, and never raised again.
+fn limit_self(tier: Tier) -> rustix::io::Result<()> {
+    let limits = tier.module();
     let both = |limit: u64| Rlimit { current: Some(limit), maximum: Some(limit) };
     setrlimit(Resource::Core, both(0))?;
-    setrlimit(Resource::As, both(MEMORY_MAX))?;
-    setrlimit(Resource::Cpu, both(CPU_MAX_SECONDS))?;
-    setrlimit(Resource::Fsize, both(OUTPUT_MAX))
+    setrlimit(Resource::As, both(limits.compile_memory))?;
+    setrlimit(Resource::Cpu, both(limits.compile_cpu_s))?;
+    setrlimit(Resource::Fsize, both(CODE_BYTES_MAX))
 }
 
 fn compile_stdin() -> Result<(), (u8, String)> {
     let mut bytes = Vec::new();
-    let mut input = std::io::stdin().take(gate::MODULE_BYTES_MAX as u64 + 1);
+    let mut input = std::io::stdin().take(MODULE_BYTES_MAX as u64 + 1);
     input.read_to_end(&mut bytes).map_err(|error| (EXIT_BROKEN, format!("cannot read the module: {error}")))?;
-    gate::admit(&bytes).map_err(|refusal| (EXIT_REFUSED, refusal.message))?;
+    let tier = gate::admit(&bytes).map_err(|refusal| (EXIT_REFUSED, refusal.message))?;
+    limit_self(tier).map_err(|error| (EXIT_BROKEN, format!("cannot limit the compile child: {error}")))?;
     let engine = engine::for_compiling().map_err(|error| (EXIT_BROKEN, format!("{error:#}")))?;
     let code = engine.precompile_component(&bytes).map_err(|error| (EXIT_REFUSED, format!("{error:#}")))?;
     let mut output = std::io::stdout().lock();

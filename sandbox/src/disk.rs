@@ -1,7 +1,7 @@
 //! The files of modules: what was received, and what was compiled from it.
 //!
 //! `modules/<sha256>.wasm` is the truth, and is verified whenever it is read. `compiled/<sha256>.<key>.cwasm` is only a
-//! cache, and has its own checksum beside it, since damaged code must never run. Files appear whole or not at all.
+//! cache, and has its own checksum beside it, since damaged code must never run, with the tier of its module. Files appear whole or not at all.
 //! Nothing here knows what the bytes mean.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use farwatch_proto::id::ModuleHash;
 use sha2::{Digest, Sha256};
+
+use crate::limits::Tier;
 
 /// How much of a file is read at once while its checksum is made, in bytes.
 const CHUNK: usize = 64 << 10;
@@ -33,6 +35,13 @@ pub(crate) enum Stored {
     Missing,
     /// The bytes do not have the hash they are named by. They were removed.
     Corrupt,
+}
+
+/// Compiled code that is whole.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Code {
+    pub(crate) path: PathBuf,
+    pub(crate) tier: Tier,
 }
 
 impl Disk {
@@ -93,22 +102,23 @@ impl Disk {
     }
 
     /// Makes written code the code of a module. The checksum goes first: code without one is never used.
-    pub(crate) fn publish_code(&self, hash: &ModuleHash, code: Partial) -> std::io::Result<()> {
+    pub(crate) fn publish_code(&self, hash: &ModuleHash, tier: Tier, code: Partial) -> std::io::Result<()> {
         let mut sum = Partial::new(&self.compiled)?;
-        sum.file.write_all(&checksum(&File::open(&code.path)?)?)?;
+        sum.file.write_all(&sealed(&checksum(&File::open(&code.path)?)?, tier))?;
         sum.publish(self.sum_path(hash))?;
         code.publish(self.code_path(hash))
     }
 
     /// The compiled code of a module, if there is any and it is whole.
-    pub(crate) fn verified_code(&self, hash: &ModuleHash) -> std::io::Result<Option<PathBuf>> {
+    pub(crate) fn verified_code(&self, hash: &ModuleHash) -> std::io::Result<Option<Code>> {
         let path = self.code_path(hash);
         let (code, sum) = match (File::open(&path), fs::read(self.sum_path(hash))) {
             (Ok(code), Ok(sum)) => (code, sum),
             (Err(error), _) | (_, Err(error)) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => return Ok(None),
         };
-        Ok((checksum(&code)? == sum).then_some(path))
+        let checksum = checksum(&code)?;
+        Ok(Tier::ALL.into_iter().find(|tier| sealed(&checksum, *tier) == sum).map(|tier| Code { path, tier }))
     }
 
     fn module_path(&self, hash: &ModuleHash) -> PathBuf {
@@ -161,6 +171,11 @@ impl Drop for Partial {
     }
 }
 
+/// What stands beside code: its checksum, and the tier of its module.
+fn sealed(checksum: &[u8], tier: Tier) -> Vec<u8> {
+    [checksum, tier.as_str().as_bytes()].concat()
+}
+
 fn checksum(mut file: &File) -> std::io::Result<Vec<u8>> {
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; CHUNK];
@@ -183,7 +198,7 @@ mod tests {
     fn publish_code(disk: &Disk, hash: &ModuleHash, code: &[u8]) {
         let mut partial = disk.new_code().expect("a file");
         partial.file.write_all(code).expect("written");
-        disk.publish_code(hash, partial).expect("published");
+        disk.publish_code(hash, Tier::Large, partial).expect("published");
     }
 
     #[test]
@@ -205,7 +220,8 @@ mod tests {
         let hash = ModuleHash::of(b"abc");
         assert_eq!(disk.verified_code(&hash).expect("readable"), None);
         publish_code(&disk, &hash, b"code");
-        let path = disk.verified_code(&hash).expect("readable").expect("it is there");
+        let Code { path, tier } = disk.verified_code(&hash).expect("readable").expect("it is there");
+        assert_eq!(tier, Tier::Large);
         fs::write(&path, b"cod").expect("damaged");
         assert_eq!(disk.verified_code(&hash).expect("readable"), None);
         publish_code(&disk, &hash, b"code");

@@ -1,7 +1,7 @@
 //! The settings of wasmtime, in one place, with their reasons.
 //!
 //! Two engines come from here, alike in everything that shapes compiled code: one that runs it, and one for the compile
-//! child that makes it. Nothing here loads or runs anything.
+//! child that makes it. Nothing here loads or runs anything; what guests may take stands in `limits.rs`.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -12,6 +12,9 @@ use wasmtime::{
 };
 
 use crate::StartError;
+use crate::limits::{
+    CORE_INSTANCES_MAX, INSTANCE_BYTES_MAX, MEMORIES_MAX, MEMORY_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX, WASM_STACK,
+};
 
 /// The exact version of wasmtime. Compiled code of another one, even of the same major version, is never loaded: it
 /// may have been made by a compiler with a hole. A test holds it against `Cargo.lock`.
@@ -20,24 +23,9 @@ pub(crate) const WASMTIME: &str = "48.0.8";
 /// Counts up whenever a setting below changes what compiled code may rely on.
 const PROFILE: &str = "farwatch1";
 
-/// The most memory that a run can have. The limits of a run may be lower, never higher.
-pub(crate) const MEMORY_MAX: usize = 64 << 20;
-
-/// How deep guests may call, in bytes of stack: wasmtime's own default. A runaway recursion ends quickly.
-const WASM_STACK: usize = 512 << 10;
-
 /// The stack on which a guest runs. What is left beyond `WASM_STACK` is for wasmtime's own frames beneath a host call,
 /// which wants a megabyte at least; probes are polled elsewhere, on the thread's own stack. Only touched pages count.
 const FIBER_STACK: usize = 2 << 20;
-
-/// Parts of one component. A Python component, the largest that is known, has 14 core instances.
-pub(crate) const CORE_INSTANCES_MAX: u32 = 20;
-const MEMORIES_MAX: u32 = 2;
-const TABLES_MAX: u32 = 8;
-/// wasmtime's own default.
-const TABLE_ELEMENTS_MAX: usize = 20_000;
-/// The host's own notes on one instance, in bytes.
-const INSTANCE_MAX: usize = 1 << 20;
 
 /// How much of a memory is cleaned by hand after a run instead of being given back to the kernel, in bytes: all of what
 /// plain runs of the built-in modules touch. Giving it back costs a call and a page fault for every page that the next run touches:
@@ -139,8 +127,8 @@ fn pool(places: u32) -> PoolingAllocationConfig {
         .max_tables_per_module(2)
         .max_memory_size(MEMORY_MAX)
         .table_elements(TABLE_ELEMENTS_MAX)
-        .max_component_instance_size(INSTANCE_MAX)
-        .max_core_instance_size(INSTANCE_MAX)
+        .max_component_instance_size(INSTANCE_BYTES_MAX)
+        .max_core_instance_size(INSTANCE_BYTES_MAX)
         .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT)
         .table_keep_resident(TABLE_KEEP_RESIDENT)
         .max_unused_warm_slots(WARM_SLOTS_MAX)

@@ -5,19 +5,14 @@
 use wasmparser::{Encoding, Parser, Payload, Validator};
 
 use crate::engine;
+use crate::limits::{CORE_INSTANCES_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, MODULE_BYTES_MAX, Tier};
 use crate::state::LINKED;
-
-/// The largest module, in bytes. An interpreter of JavaScript has 12 MB.
-pub const MODULE_BYTES_MAX: usize = 16 << 20;
 
 /// The interface that makes a component a module.
 pub(crate) const EXPORT: &str = "farwatch:check/check@0.1.0";
 
-/// Functions of one module, over all of its parts: in 16 MiB, functions of 160 bytes each.
-const FUNCTIONS_MAX: u32 = 100_000;
-
-/// One function's code, in bytes. Compilers take memory and time that grow faster than this.
-const FUNCTION_BYTES_MAX: usize = 1 << 20;
+/// What the names of all interfaces of WASI begin with.
+const WASI: &str = "wasi:";
 
 /// Why a module is not accepted. The same bytes are refused for the same reason everywhere.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,19 +31,30 @@ impl Refusal {
     }
 }
 
-/// Checks the bytes of a module.
+/// Checks the bytes of a module, and says in which tier it is.
 ///
 /// # Errors
 /// The first reason for which it is refused.
-pub fn admit(bytes: &[u8]) -> Result<(), Refusal> {
-    if bytes.len() > MODULE_BYTES_MAX {
-        let message = format!("the module has {} bytes; at most {MODULE_BYTES_MAX} are allowed", bytes.len());
-        return Err(Refusal::new("module-too-large", message));
-    }
+pub fn admit(bytes: &[u8]) -> Result<Tier, Refusal> {
+    check_size(bytes.len(), MODULE_BYTES_MAX)?;
     let shape = Shape::read(bytes)?;
+    let tier = Tier::of(bytes.len(), shape.imports.iter().any(|import| import.starts_with(WASI)));
+    check_size(bytes.len(), tier.module().bytes)?;
     shape.check_counts()?;
     Validator::new_with_features(engine::features()).validate_all(bytes).map_err(|error| invalid(&error))?;
-    shape.check_world()
+    shape.check_world()?;
+    Ok(tier)
+}
+
+fn check_size(bytes: usize, max: usize) -> Result<(), Refusal> {
+    if bytes <= max {
+        return Ok(());
+    }
+    let message = format!(
+        "the module has {bytes} bytes; at most {max} are allowed: leave out what it does not use, for instance by \
+         `wasm-tools strip`"
+    );
+    Err(Refusal::new("module-too-large", message))
 }
 
 fn invalid(error: &wasmparser::BinaryReaderError) -> Refusal {
@@ -102,12 +108,8 @@ impl Shape {
     }
 
     fn check_counts(&self) -> Result<(), Refusal> {
-        let message = if self.core_modules > engine::CORE_INSTANCES_MAX {
-            format!(
-                "the module has {} core modules; at most {} are allowed",
-                self.core_modules,
-                engine::CORE_INSTANCES_MAX
-            )
+        let message = if self.core_modules > CORE_INSTANCES_MAX {
+            format!("the module has {} core modules; at most {} are allowed", self.core_modules, CORE_INSTANCES_MAX)
         } else if self.functions > FUNCTIONS_MAX {
             format!("the module has {} functions; at most {FUNCTIONS_MAX} are allowed", self.functions)
         } else if self.largest_function > FUNCTION_BYTES_MAX {

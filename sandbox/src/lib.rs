@@ -26,7 +26,8 @@
 //! let hash = ModuleHash::of(&bytes);
 //! sandbox.save(hash, bytes).await?;
 //! let module = sandbox.load(hash).await?;
-//! let report = sandbox.run(&module, probes, &context, &Limits::for_run(Duration::from_secs(3))).await;
+//! let limits = Limits::for_run(module.tier(), Duration::from_secs(3));
+//! let report = sandbox.run(&module, probes, &context, &limits).await;
 //! # Ok(()) }
 //! ```
 
@@ -40,6 +41,7 @@ mod engine;
 mod exchange;
 mod gate;
 mod limits;
+mod meter;
 mod module;
 mod modules;
 mod run;
@@ -56,8 +58,8 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 pub use crate::compiler::CompileCommand;
-pub use crate::gate::{MODULE_BYTES_MAX, Refusal, admit};
-pub use crate::limits::Limits;
+pub use crate::gate::{Refusal, admit};
+pub use crate::limits::{Limits, MODULE_BYTES_MAX, Tier};
 pub use crate::module::Module;
 pub use crate::modules::{FreshCode, ModuleError, Trial};
 pub use crate::run::{Probes, RunEnd, RunReport};

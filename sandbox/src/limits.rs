@@ -1,24 +1,109 @@
-//! How much a guest may take, and the one who counts its memory.
+//! Every limit on what a module may be and what a call of it may take, each with its reason.
+//!
+//! There are two tiers. Which one a module is in follows from its bytes alone, so everybody judges it alike, and nobody
+//! can ask for more than the module shows that it needs. The form of a guest's answers has limits of its own, which
+//! stand in `wit/types.wit` for the authors of modules and are kept by `answer.rs`. Nothing here enforces anything.
 
 use std::time::Duration;
 
-use wasmtime::ResourceLimiter;
+/// How much a module and its runs may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// What is compiled for itself: Rust, C, Go.
+    Small,
+    /// What brings an interpreter: JavaScript, Python.
+    Large,
+}
 
-use crate::engine::MEMORY_MAX;
+/// A module of up to so many bytes is in the small tier. Go comes to about 2 MB, and an interpreter of JavaScript, the
+/// smallest that anybody uses with WASI, to 12 MB.
+const COMPILED_BYTES_MAX: usize = 4 << 20;
+
+/// What the bytes of a module may be, and what making code of them may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ModuleLimits {
+    /// The bytes of the module.
+    pub(crate) bytes: usize,
+    /// Address space of the compile child, in bytes.
+    pub(crate) compile_memory: u64,
+    /// CPU time of the compile child, in seconds. Its wall time is [`CompileCommand::WALL`](crate::CompileCommand::WALL).
+    pub(crate) compile_cpu_s: u64,
+}
+
+impl Tier {
+    /// The tiers, the smaller first.
+    pub const ALL: [Self; 2] = [Self::Small, Self::Large];
+
+    /// The tier of a module. An interpreter is known by its size, and by WASI, without which none is built: what is
+    /// large and imports no WASI is a large program.
+    pub(crate) fn of(bytes: usize, imports_wasi: bool) -> Self {
+        if imports_wasi && bytes > COMPILED_BYTES_MAX { Self::Large } else { Self::Small }
+    }
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Large => "large",
+        }
+    }
+
+    pub(crate) const fn module(self) -> ModuleLimits {
+        match self {
+            // The `http` module takes 21 MiB and a quarter of a second; one of 16 MiB, at that rate, takes 1.5 GiB and
+            // twenty seconds.
+            Self::Small => ModuleLimits { bytes: 16 << 20, compile_memory: 2 << 30, compile_cpu_s: 60 },
+            // Python with the libraries of an application has 40 MB, of which much is data.
+            Self::Large => ModuleLimits { bytes: MODULE_BYTES_MAX, compile_memory: 4 << 30, compile_cpu_s: 100 },
+        }
+    }
+}
+
+/// The largest module of any tier, in bytes: what nobody needs to fetch or read more of.
+pub const MODULE_BYTES_MAX: usize = 64 << 20;
+/// Functions of one module, over all of its parts: in 16 MiB, functions of 160 bytes each. Python has a third of that.
+pub(crate) const FUNCTIONS_MAX: u32 = 100_000;
+/// One function's code, in bytes. Compilers take memory and time that grow faster than this. The loop of an interpreter
+/// has a fifth of it.
+pub(crate) const FUNCTION_BYTES_MAX: usize = 1 << 20;
+/// Compiled code, in bytes. It is two or three times as large as its module.
+pub(crate) const CODE_BYTES_MAX: u64 = 256 << 20;
+
+/// Parts of one component. A Python component, the largest that is known, has 14 core instances.
+pub(crate) const CORE_INSTANCES_MAX: u32 = 20;
+/// Memories of one component. One is usual, and a second comes with an adapter.
+pub(crate) const MEMORIES_MAX: u32 = 2;
+/// Tables of one component.
+pub(crate) const TABLES_MAX: u32 = 8;
+/// The host's own notes on one instance, in bytes.
+pub(crate) const INSTANCE_BYTES_MAX: usize = 1 << 20;
+
+/// The most memory that a run of any tier can have, in bytes. A pool that has room for it takes no more address space
+/// than one that has not, for every memory gets 4 GiB of that, and no more memory until a guest touches it.
+pub(crate) const MEMORY_MAX: usize = 128 << 20;
+/// The most elements that a table of any tier can have, of 8 bytes each.
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 100_000;
+/// How deep guests may call, in bytes of stack: wasmtime's own default. A runaway recursion ends quickly.
+pub(crate) const WASM_STACK: usize = 512 << 10;
 
 /// What a run gets beyond the timeout that its module was told, so that a module whose last probe ends exactly at the
 /// timeout can still say so.
 const GRACE: Duration = Duration::from_millis(150);
 
-/// CPU time of a run: ten thousand times what the `http` module takes, so that an interpreter can do its work in it, too.
-const RUN_CPU: Duration = Duration::from_millis(200);
-
 /// Requests of one run: every redirect that is followed, and a few more.
 const FETCHES_MAX: u32 = 32;
 
-/// For `describe` and `validate`, which no target can hold up.
-const INSPECT_WALL: Duration = Duration::from_secs(2);
-const INSPECT_CPU: Duration = Duration::from_millis(500);
+/// Data that a guest may hand over in one call, in bytes: a request with the largest body, or the largest prepared
+/// config, each several times over.
+pub(crate) const HOSTCALL_BYTES_MAX: usize = 2 << 20;
+/// Resources that a guest may hold: its connections, and its own.
+pub(crate) const HANDLES_MAX: usize = 1_000;
+/// Lines that are kept of one run. More are noise, which the first lines would have explained.
+pub(crate) const LOG_LINES_MAX: usize = 64;
+/// Bytes that are kept of one run's lines together.
+pub(crate) const LOG_BYTES_MAX: usize = 16 << 10;
+/// Randomness for one run, in bytes, as `wit/entropy.wit` promises.
+pub(crate) const ENTROPY_MAX: usize = 64 << 10;
 
 /// How much one call of a module may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,58 +113,51 @@ pub struct Limits {
     /// Of the guest alone, without the probes that the host makes for it. Counted in steps of 10 ms in which the guest
     /// was seen to compute, so that a pause of the whole machine does not count.
     pub cpu: Duration,
-    /// All memories of the guest together, in bytes; at most 64 MiB.
+    /// All memories of the guest together, in bytes; at most 128 MiB.
     pub memory_bytes: usize,
+    /// The elements of all tables of the guest together.
+    pub table_elements: usize,
     /// Probes. What is asked beyond is answered with the failure `fetch-limit`.
     pub fetches: u32,
 }
 
 impl Limits {
     /// For a run whose module is told that it has `timeout`.
-    pub fn for_run(timeout: Duration) -> Self {
-        Self { wall: timeout + GRACE, cpu: RUN_CPU, memory_bytes: MEMORY_MAX, fetches: FETCHES_MAX }
-    }
-
-    /// For `describe` and `validate`.
-    pub(crate) fn for_inspection() -> Self {
-        Self { wall: INSPECT_WALL, cpu: INSPECT_CPU, memory_bytes: MEMORY_MAX, fetches: 0 }
-    }
-}
-
-/// Counts the memory of one store, over all of its memories.
-#[derive(Debug)]
-pub(crate) struct MemoryMeter {
-    limit: usize,
-    used: usize,
-    /// Whether the guest was refused memory. A guest that then traps did so for that reason.
-    pub(crate) refused: bool,
-}
-
-impl MemoryMeter {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit: limit.min(MEMORY_MAX), used: 0, refused: false }
-    }
-
-    /// The most that was in use. Memories never shrink, so it is what is in use now.
-    pub(crate) fn peak(&self) -> usize {
-        self.used
-    }
-}
-
-impl ResourceLimiter for MemoryMeter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let used = self.used - current + desired;
-        if used > self.limit {
-            self.refused = true;
-            return Ok(false);
+    pub fn for_run(tier: Tier, timeout: Duration) -> Self {
+        let wall = timeout + GRACE;
+        match tier {
+            Tier::Small => Self {
+                wall,
+                // Ten thousand times what the `http` module takes.
+                cpu: Duration::from_millis(200),
+                // Thirty times what the largest built-in module has.
+                memory_bytes: 64 << 20,
+                // wasmtime's own default for one table.
+                table_elements: 20_000,
+                fetches: FETCHES_MAX,
+            },
+            Tier::Large => Self {
+                wall,
+                // A hundred times slower than what is compiled, an interpreter does in it what the small tier does in a
+                // tenth of its own.
+                cpu: Duration::from_secs(2),
+                // Python begins with some 40 MiB. Twice as much again would take one instruction that fills it, which
+                // nothing can interrupt, longer than the 50 ms by which a guest may delay another.
+                memory_bytes: MEMORY_MAX,
+                // Spin gives as many to the interpreters that it runs.
+                table_elements: TABLE_ELEMENTS_MAX,
+                fetches: FETCHES_MAX,
+            },
         }
-        self.used = used;
-        Ok(true)
     }
 
-    // The engine's pool limits how many tables there are and how large each can be.
-    fn table_growing(&mut self, _current: usize, _desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(true)
+    /// For `describe` and `validate`, which no target can hold up and which make no probes.
+    pub(crate) fn for_inspection(tier: Tier) -> Self {
+        let (wall, cpu) = match tier {
+            Tier::Small => (Duration::from_secs(2), Duration::from_millis(500)),
+            Tier::Large => (Duration::from_secs(5), Duration::from_secs(2)),
+        };
+        Self { wall, cpu, fetches: 0, ..Self::for_run(tier, wall) }
     }
 }
 
@@ -88,13 +166,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memories_are_summed() {
-        let mut meter = MemoryMeter::new(100);
-        assert!(meter.memory_growing(0, 60, None).expect("it never fails"));
-        assert!(!meter.memory_growing(0, 60, None).expect("it never fails"));
-        assert!(meter.refused);
-        assert!(meter.memory_growing(60, 80, None).expect("it never fails"));
-        assert!(meter.memory_growing(0, 20, None).expect("it never fails"));
-        assert_eq!(meter.peak(), 100);
+    fn a_tier_follows_from_size_and_wasi() {
+        for (bytes, imports_wasi, tier) in [
+            (57 << 10, false, Tier::Small),
+            (57 << 10, true, Tier::Small),
+            (COMPILED_BYTES_MAX, true, Tier::Small),
+            (COMPILED_BYTES_MAX + 1, false, Tier::Small),
+            (COMPILED_BYTES_MAX + 1, true, Tier::Large),
+            (12 << 20, true, Tier::Large),
+            (MODULE_BYTES_MAX + 1, true, Tier::Large),
+        ] {
+            assert_eq!(Tier::of(bytes, imports_wasi), tier, "{bytes}, {imports_wasi}");
+        }
+    }
+
+    #[test]
+    fn no_tier_has_more_than_the_engine_has_room_for() {
+        for tier in Tier::ALL {
+            let limits = Limits::for_run(tier, Duration::from_secs(1));
+            assert!(limits.memory_bytes <= MEMORY_MAX && limits.table_elements <= TABLE_ELEMENTS_MAX);
+            assert!(tier.module().bytes <= MODULE_BYTES_MAX);
+        }
     }
 }

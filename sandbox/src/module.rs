@@ -1,7 +1,6 @@
 //! A module that is ready to run.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use farwatch_proto::id::ModuleHash;
@@ -9,13 +8,16 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
 use crate::bindings::CheckModulePre;
+use crate::disk::Code;
 use crate::gate::EXPORT;
+use crate::limits::Tier;
 use crate::state::{GuestState, PROBES};
 
 /// A module that is ready to run. Cheap to clone; it keeps its code loaded for as long as a clone is held.
 #[derive(Clone)]
 pub struct Module {
     hash: ModuleHash,
+    tier: Tier,
     /// The probes it imports, by their names.
     imports: Vec<&'static str>,
     pre: Arc<CheckModulePre<GuestState>>,
@@ -26,6 +28,11 @@ impl Module {
     /// The name of the module.
     pub fn hash(&self) -> ModuleHash {
         self.hash
+    }
+
+    /// How much its runs may take.
+    pub fn tier(&self) -> Tier {
+        self.tier
     }
 
     /// The probes it imports, and so can make, by the names of capabilities.
@@ -51,13 +58,13 @@ impl Module {
         engine: &Engine,
         linker: &Linker<GuestState>,
         hash: ModuleHash,
-        path: &Path,
+        code: &Code,
     ) -> Result<Self, LoadError> {
         // SAFETY: the file was written by this host's own compile child into a directory that only this user may
         // write. Either that was just now and for this very engine, or its name holds the engine's key and its checksum
         // was verified just before.
         #[allow(unsafe_code)]
-        let component = unsafe { Component::deserialize_file(engine, path) };
+        let component = unsafe { Component::deserialize_file(engine, &code.path) };
         let component = component.map_err(LoadError::Code)?;
         component.initialize_copy_on_write_image().map_err(LoadError::Code)?;
         let told = component.component_type();
@@ -68,7 +75,7 @@ impl Module {
         let run = component.get_export_index(None, EXPORT);
         let run = run.and_then(|interface| component.get_export_index(Some(&interface), "run"));
         let run = run.ok_or_else(|| LoadError::Types(wasmtime::format_err!("`{EXPORT}` has no `run`")))?;
-        Ok(Self { hash, imports, pre: Arc::new(pre), run })
+        Ok(Self { hash, tier: code.tier, imports, pre: Arc::new(pre), run })
     }
 }
 

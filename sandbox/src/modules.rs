@@ -4,7 +4,6 @@
 //! one at the same time wait for the same work. It fetches nothing: bytes are brought to it.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use farwatch_proto::id::ModuleHash;
@@ -13,8 +12,9 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::compiler::{self, CompileCommand, CompileError};
-use crate::disk::{Disk, Partial, Stored};
+use crate::disk::{Code, Disk, Partial, Stored};
 use crate::gate::{self, Refusal};
+use crate::limits::Tier;
 use crate::module::{LoadError, Module};
 use crate::spawn;
 use crate::state::GuestState;
@@ -76,6 +76,7 @@ pub struct Trial {
 /// Compiled code that is not kept yet. It vanishes unless it is.
 pub struct FreshCode {
     hash: ModuleHash,
+    tier: Tier,
     partial: Partial,
 }
 
@@ -203,9 +204,9 @@ impl Modules {
     pub(crate) async fn on_trial(self: &Arc<Self>, bytes: Vec<u8>) -> Result<Trial, ModuleError> {
         let modules = Arc::clone(self);
         let (bytes, code) = spawn::blocking(move || {
-            gate::admit(&bytes)?;
+            let tier = gate::admit(&bytes)?;
             let (hash, partial) = (ModuleHash::of(&bytes), modules.disk.new_code()?);
-            Ok((bytes, FreshCode { hash, partial }))
+            Ok((bytes, FreshCode { hash, tier, partial }))
         })
         .await?;
         {
@@ -214,7 +215,8 @@ impl Modules {
         }
         let modules = Arc::clone(self);
         spawn::blocking(move || {
-            let module = modules.loaded_from(code.hash, code.partial.path())?;
+            let compiled = Code { path: code.partial.path().to_owned(), tier: code.tier };
+            let module = modules.loaded_from(code.hash, &compiled)?;
             Ok(Trial { module, bytes, code })
         })
         .await
@@ -223,11 +225,11 @@ impl Modules {
     /// Keeps the code of a module that was on trial.
     pub(crate) async fn keep(self: &Arc<Self>, code: FreshCode) -> Result<(), ModuleError> {
         let modules = Arc::clone(self);
-        spawn::blocking(move || Ok(modules.disk.publish_code(&code.hash, code.partial)?)).await
+        spawn::blocking(move || Ok(modules.disk.publish_code(&code.hash, code.tier, code.partial)?)).await
     }
 
-    fn loaded_from(&self, hash: ModuleHash, path: &Path) -> Result<Module, ModuleError> {
-        match Module::load(&self.engine, &self.linker, hash, path) {
+    fn loaded_from(&self, hash: ModuleHash, code: &Code) -> Result<Module, ModuleError> {
+        match Module::load(&self.engine, &self.linker, hash, code) {
             Ok(module) => Ok(module),
             Err(LoadError::Types(error)) => Err(refused("module-types-differ", &error)),
             Err(LoadError::Code(error)) if is_of_system(&error) => Err(ModuleError::Host(format!("{error:#}"))),
@@ -239,7 +241,7 @@ impl Modules {
         let modules = Arc::clone(self);
         spawn::blocking(move || {
             let code = modules.disk.verified_code(&hash)?;
-            code.map(|path| modules.loaded_from(hash, &path)).transpose()
+            code.map(|code| modules.loaded_from(hash, &code)).transpose()
         })
         .await
     }
@@ -247,14 +249,14 @@ impl Modules {
     async fn compile(self: &Arc<Self>, hash: ModuleHash) -> Result<(), ModuleError> {
         let bytes = self.bytes(hash).await?;
         let modules = Arc::clone(self);
-        let (bytes, code) = spawn::blocking(move || {
-            gate::admit(&bytes)?;
-            Ok((bytes, modules.disk.new_code()?))
+        let (bytes, tier, code) = spawn::blocking(move || {
+            let tier = gate::admit(&bytes)?;
+            Ok((bytes, tier, modules.disk.new_code()?))
         })
         .await?;
         compiler::compile(&self.command, &bytes, code.file()?).await?;
         let modules = Arc::clone(self);
-        spawn::blocking(move || Ok(modules.disk.publish_code(&hash, code)?)).await
+        spawn::blocking(move || Ok(modules.disk.publish_code(&hash, tier, code)?)).await
     }
 
     fn loaded(&self) -> MutexGuard<'_, Loaded> {

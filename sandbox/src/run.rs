@@ -14,18 +14,11 @@ use crate::bindings::exports::farwatch::check::check::{Description, Prepared, Ru
 use crate::bindings::farwatch::check::types::{Failure, Outcome, Problem};
 use crate::bindings::farwatch::check::{dns, http, icmp, tcp, tls, udp};
 use crate::exchange::{Exchange, Question, Step};
-use crate::limits::Limits;
+use crate::limits::{HANDLES_MAX, HOSTCALL_BYTES_MAX, Limits};
 use crate::module::Module;
 use crate::state::{GuestState, Log, fetch_limit, not_supported, nothing_seen};
 use crate::stop::{Stop, StopCode};
 use crate::ticker::TICK;
-
-/// Data that a guest may hand over in one call, in bytes: a request with the largest body, or the largest prepared
-/// config, each several times over.
-const HOSTCALL_BYTES_MAX: usize = 2 << 20;
-
-/// Resources that a guest may hold: its connections, and its own.
-const HANDLES_MAX: usize = 1_000;
 
 /// The probes behind a guest's imports. The host makes them; the sandbox knows only their shape.
 pub trait Probes: Send {
@@ -161,14 +154,14 @@ pub(crate) async fn run<P: Probes>(
     RunReport {
         end: end.unwrap_or_else(RunEnd::Stopped),
         cpu_us: u64::try_from(exchange.cpu().as_micros()).unwrap_or(u64::MAX),
-        memory_bytes: state.memory.peak(),
+        memory_bytes: state.meter.peak(),
         log: state.log,
     }
 }
 
 /// Asks a module what it is.
 pub(crate) async fn describe(engine: &Engine, module: &Module) -> Result<Description, Stop> {
-    let limits = Limits::for_inspection();
+    let limits = Limits::for_inspection(module.tier());
     let mut cell = Cell::new(engine, &limits);
     let exchange = Arc::clone(&cell.exchange);
     let guest = async {
@@ -185,7 +178,7 @@ pub(crate) async fn validate(
     module: &Module,
     config: &str,
 ) -> Result<Result<Prepared, Vec<Problem>>, Stop> {
-    let limits = Limits::for_inspection();
+    let limits = Limits::for_inspection(module.tier());
     let mut cell = Cell::new(engine, &limits);
     let exchange = Arc::clone(&cell.exchange);
     let guest = async {
@@ -266,7 +259,7 @@ impl Cell {
     fn new(engine: &Engine, limits: &Limits) -> Self {
         let exchange = Arc::new(Exchange::new());
         let mut store = Store::new(engine, GuestState::new(limits, Arc::clone(&exchange)));
-        store.limiter(|state| &mut state.memory);
+        store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(HANDLES_MAX);
         store.set_epoch_deadline(1);
@@ -288,7 +281,7 @@ impl Cell {
     fn judge<T>(&self, ended: Ended<T>) -> Result<T, Stop> {
         Err(match ended {
             Ended::Returned(value) => return Ok(value),
-            Ended::Failed(error) => Stop::from_error(&error, self.store.data().memory.refused),
+            Ended::Failed(error) => Stop::from_error(&error, self.store.data().meter.refused),
             Ended::Deadline => {
                 Stop::new(StopCode::Deadline, format!("the module did not answer within {} ms", self.wall_ms))
             }

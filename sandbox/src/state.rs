@@ -10,17 +10,11 @@ use wasmtime::component::{HasSelf, Linker, Resource};
 use crate::bindings::farwatch::check::types::{Failure, Phase, PhaseTimes, Problem};
 use crate::bindings::farwatch::check::{dns, entropy, http, icmp, log, secrets, tcp, tls, types, udp};
 use crate::exchange::{ConnectionNumber, Exchange, Question};
-use crate::limits::{Limits, MemoryMeter};
+use crate::limits::{ENTROPY_MAX, LOG_BYTES_MAX, LOG_LINES_MAX, Limits};
+use crate::meter::Meter;
 use crate::stop::EntropyRefused;
 
 pub use crate::bindings::farwatch::check::log::Level;
-
-/// Lines that are kept of one run. More are noise, which the first lines would have explained.
-const LOG_LINES_MAX: usize = 64;
-/// Bytes that are kept of one run's lines together.
-const LOG_BYTES_MAX: usize = 16 << 10;
-/// Randomness for one run, in bytes, as `wit/entropy.wit` promises.
-const ENTROPY_MAX: usize = 64 << 10;
 
 /// A line that a module logged.
 #[derive(Debug, Clone)]
@@ -57,7 +51,7 @@ impl Log {
 
 /// The data of one store.
 pub(crate) struct GuestState {
-    pub(crate) memory: MemoryMeter,
+    pub(crate) meter: Meter,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) log: Log,
     probes_left: u32,
@@ -69,7 +63,7 @@ pub(crate) struct GuestState {
 impl GuestState {
     pub(crate) fn new(limits: &Limits, exchange: Arc<Exchange>) -> Self {
         Self {
-            memory: MemoryMeter::new(limits.memory_bytes),
+            meter: Meter::new(limits),
             exchange,
             log: Log::default(),
             probes_left: limits.fetches,

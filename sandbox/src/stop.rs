@@ -7,6 +7,8 @@ use std::fmt;
 
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
+use crate::meter::Refused;
+
 /// Whose fault it is that a call gave no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -29,6 +31,8 @@ pub enum StopCode {
     Deadline,
     /// The guest trapped, or could not start, because it was refused memory.
     MemoryLimit,
+    /// The guest trapped, or could not start, because it was refused elements of a table.
+    TableLimit,
     /// The guest asked for too much randomness.
     EntropyLimit,
     /// The guest handed over more data at once than the host takes.
@@ -50,6 +54,7 @@ impl StopCode {
             Self::CpuLimit => "cpu-limit",
             Self::Deadline => "deadline",
             Self::MemoryLimit => "memory-limit",
+            Self::TableLimit => "table-limit",
             Self::EntropyLimit => "entropy-limit",
             Self::DataLimit => "data-limit",
             Self::AnswerInvalid => "answer-invalid",
@@ -83,7 +88,7 @@ impl Stop {
     }
 
     /// Reads the reason from the error by which wasmtime ended a call.
-    pub(crate) fn from_error(error: &wasmtime::Error, memory_refused: bool) -> Self {
+    pub(crate) fn from_error(error: &wasmtime::Error, refused: Option<Refused>) -> Self {
         if let Some(EntropyRefused) = error.downcast_ref() {
             return Self::new(StopCode::EntropyLimit, "the module asked for more than 64 KiB of randomness");
         }
@@ -93,8 +98,16 @@ impl Stop {
         if is_of_system(error) {
             return Self::new(StopCode::HostFailed, format!("this host cannot run modules now: {error:#}"));
         }
-        if memory_refused {
-            return Self::new(StopCode::MemoryLimit, format!("the module needs more memory than its limit: {error}"));
+        match refused {
+            Some(Refused::Memory) => {
+                let message = format!("the module needs more memory than its limit: {error}");
+                return Self::new(StopCode::MemoryLimit, message);
+            }
+            Some(Refused::Table) => {
+                let message = format!("the module needs larger tables than its limit: {error}");
+                return Self::new(StopCode::TableLimit, message);
+            }
+            None => {}
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => Self::new(StopCode::CpuLimit, "the module computed for longer than its limit"),

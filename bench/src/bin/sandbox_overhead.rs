@@ -164,7 +164,7 @@ fn target_directory() -> anyhow::Result<PathBuf> {
 }
 
 async fn measure(sandbox: &Sandbox, module: &Module, config: Vec<u8>, load: Load) -> anyhow::Result<Cost> {
-    let limits = Limits::for_run(std::time::Duration::from_secs(3));
+    let limits = Limits::for_run(module.tier(), std::time::Duration::from_secs(3));
     let probes = Canned { body: b"all is fine here; ".repeat(57).into() };
     let is_prepared = !config.is_empty();
     let context = Arc::new(RunContext {

@@ -9,7 +9,7 @@ use farwatch_proto::id::ModuleHash;
 use farwatch_sandbox::http::{Request, Response, Version};
 use farwatch_sandbox::types::{Failure, Outcome, PhaseTimes};
 use farwatch_sandbox::{
-    CompileCommand, Limits, Module, Probes, RunContext, RunEnd, RunReport, Sandbox, SandboxConfig, StopCode,
+    CompileCommand, Limits, Module, Probes, RunContext, RunEnd, RunReport, Sandbox, SandboxConfig, StopCode, Tier,
 };
 use tempfile::TempDir;
 
@@ -119,7 +119,7 @@ pub(crate) fn guest_bytes(name: &str) -> Vec<u8> {
 
 /// Limits that a well-behaved guest never meets, however busy the machine is.
 pub(crate) fn patient() -> Limits {
-    Limits { wall: Duration::from_secs(60), ..Limits::for_run(Duration::from_secs(60)) }
+    Limits { wall: Duration::from_secs(60), ..Limits::for_run(Tier::Small, Duration::from_secs(60)) }
 }
 
 pub(crate) fn context(config: Vec<u8>, timeout_ms: u32) -> RunContext {

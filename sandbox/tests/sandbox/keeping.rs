@@ -232,8 +232,8 @@ async fn the_compile_child_limits_itself_before_it_reads() {
     };
     let is_limited = || limit("Max file size").as_deref() == Some("268435456");
     eventually("its output to be limited", PATIENCE, || Ok(is_limited().then_some(()))).unwrap();
-    assert_eq!(limit("Max address space").as_deref(), Some("2147483648"));
-    assert_eq!(limit("Max cpu time").as_deref(), Some("60"));
+    assert_eq!(limit("Max address space").as_deref(), Some("4294967296"));
+    assert_eq!(limit("Max cpu time").as_deref(), Some("100"));
     assert_eq!(limit("Max core file size").as_deref(), Some("0"));
     child.kill().expect("it can be killed");
     child.wait().expect("it ends");

@@ -61,7 +61,8 @@ impl Target for ModuleTarget<'_> {
     fn read(&mut self, bytes: &[u8]) -> anyhow::Result<String> {
         let mut end = String::new();
         for context in &self.contexts {
-            let limits = Limits::for_run(std::time::Duration::from_millis(TIMEOUT_MS.into()));
+            let timeout = std::time::Duration::from_millis(TIMEOUT_MS.into());
+            let limits = Limits::for_run(self.module.tier(), timeout);
             let mut probes = Scripted::new(bytes);
             let run = self.stage.sandbox.run(&self.module, &mut probes, context, &limits);
             match self.stage.runtime.block_on(run).end {

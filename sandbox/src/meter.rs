@@ -1,0 +1,98 @@
+//! Counts the memory and the tables of one store, over all of its instances, and refuses what is too much.
+//!
+//! The engine's pool limits each by itself. Nothing here knows how much a run may have.
+
+use wasmtime::ResourceLimiter;
+
+use crate::limits::Limits;
+
+/// See the file's documentation.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    memory_limit: usize,
+    memory_used: usize,
+    table_limit: usize,
+    table_used: usize,
+    /// What the guest was refused. A guest that then traps did so for that reason.
+    pub(crate) refused: Option<Refused>,
+}
+
+/// What a guest can be refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Memory,
+    Table,
+}
+
+impl Meter {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            memory_limit: limits.memory_bytes,
+            memory_used: 0,
+            table_limit: limits.table_elements,
+            table_used: 0,
+            refused: None,
+        }
+    }
+
+    /// The most memory that was in use, in bytes. Memories never shrink, so it is what is in use now.
+    pub(crate) fn peak(&self) -> usize {
+        self.memory_used
+    }
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let used = self.memory_used - current + desired;
+        if used > self.memory_limit {
+            self.refused = Some(Refused::Memory);
+            return Ok(false);
+        }
+        self.memory_used = used;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let used = self.table_used - current + desired;
+        if used > self.table_limit {
+            self.refused = Some(Refused::Table);
+            return Ok(false);
+        }
+        self.table_used = used;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limits::Tier;
+
+    fn meter() -> Meter {
+        let limits = Limits::for_run(Tier::Small, Duration::from_secs(1));
+        Meter::new(&Limits { memory_bytes: 100, table_elements: 10, ..limits })
+    }
+
+    #[test]
+    fn memories_are_summed() {
+        let mut meter = meter();
+        assert!(meter.memory_growing(0, 60, None).expect("it never fails"));
+        assert!(!meter.memory_growing(0, 60, None).expect("it never fails"));
+        assert_eq!(meter.refused, Some(Refused::Memory));
+        assert!(meter.memory_growing(60, 80, None).expect("it never fails"));
+        assert!(meter.memory_growing(0, 20, None).expect("it never fails"));
+        assert_eq!(meter.peak(), 100);
+    }
+
+    #[test]
+    fn tables_are_summed() {
+        let mut meter = meter();
+        assert!(meter.table_growing(0, 6, None).expect("it never fails"));
+        assert!(!meter.table_growing(0, 6, None).expect("it never fails"));
+        assert_eq!(meter.refused, Some(Refused::Table));
+        assert!(meter.table_growing(6, 10, None).expect("it never fails"));
+        assert_eq!(meter.peak(), 0);
+    }
+}
