@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the guests into components, as modules/http.wasm and so on below the target directory: the built-in checks, and
-# the hostile one that the sandbox is tested with, and one that stories bring as a customer would.
+# the hostile ones that the sandbox is tested with, and one that stories bring as a customer would.
 #
 # Quick when nothing changed: a stamp holds what the components were made of. It runs no tests, and it builds nothing of
 # the product.
@@ -17,6 +17,9 @@ checks=$(cd "$root/checks-wasm" && for manifest in */Cargo.toml; do
     [ "$check" = guest ] || echo "$check"
 done)
 
+# Those that misbehave, for the tests, and one that a customer might bring.
+others="hostile hostile-wasi brought"
+
 # The stack of a guest in its own memory, in bytes. It lies before all data, so a guest that needs more traps. Stack, data
 # and what a usual run allocates are what the sandbox cleans cheaply (MEMORY_KEEP_RESIDENT in sandbox/src/engine.rs).
 stack_bytes=16384
@@ -25,8 +28,8 @@ answers=$("$root/setup/guest-toolchain.sh" --print)
 eval "$answers"
 
 sources() {
-    find "$root/wit" "$root/checks-wasm" "$root/tests/hostile" "$root/tests/brought" "$root/setup/componentize" \
-        "$root/setup/build-guests.sh" "$root/setup/guest-rustc.sh" -type f ! -path '*/target/*' | LC_ALL=C sort
+    find "$root/wit" "$root/checks-wasm" "$root/tests/hostile" "$root/tests/hostile-wasi" "$root/tests/brought" \
+        "$root/setup/componentize" "$root/setup/build-guests.sh" "$root/setup/guest-rustc.sh" -type f ! -path '*/target/*' | LC_ALL=C sort
 }
 
 # The names and contents of the sources, and the tools.
@@ -42,7 +45,7 @@ fingerprint() {
 now=$(fingerprint)
 are_there() {
     [ -f "$modules/checks" ] || return 1
-    for guest in $checks hostile brought; do [ -f "$modules/$guest.wasm" ] || return 1; done
+    for guest in $checks $others; do [ -f "$modules/$guest.wasm" ] || return 1; done
 }
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ] && are_there; then
     exit 0
@@ -76,8 +79,8 @@ built=$guests_dir/wasm32-unknown-unknown/release
 for check in $checks; do
     "$componentize" "$built/farwatch_check_$(echo "$check" | tr - _).wasm" "$modules/$check.wasm"
 done
-for guest in hostile brought; do
-    "$componentize" "$built/farwatch_$guest.wasm" "$modules/$guest.wasm"
+for guest in $others; do
+    "$componentize" "$built/farwatch_$(echo "$guest" | tr - _).wasm" "$modules/$guest.wasm"
 done
 # What the control plane embeds.
 echo "$checks" > "$modules/checks"

@@ -4,24 +4,35 @@
 //! laid down here, the guest is left waiting, and the probe is polled by the run itself on the thread's stack. That
 //! also tells the guest's own CPU time from the host's.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::bindings::farwatch::check::types::Failure;
 use crate::bindings::farwatch::check::{dns, http, icmp, tcp, tls, udp};
 use crate::clock;
+use crate::ticker::TICK;
+use crate::wasi::Deferred;
 
 /// What a guest came to when it was polled.
 pub(crate) enum Step<T> {
     /// Its call is over.
-    Finished(T),
+    Over(Over<T>),
     /// It waits for this.
     Asked(Question),
+    /// It goes on beside this.
+    Deferred(Deferred),
+}
+
+/// How a guest's call is over.
+pub(crate) enum Over<T> {
+    /// It returned, or was stopped.
+    Finished(T),
     /// The host panicked beneath it.
     Panicked,
 }
@@ -63,17 +74,35 @@ impl<Q, A> Asked<Q, A> {
 /// See the file's documentation.
 pub(crate) struct Exchange {
     asked: Mutex<Option<Question>>,
+    deferred: Mutex<VecDeque<Deferred>>,
+    probes_left: AtomicU32,
     start: Instant,
     /// CPU time of the polls that are over, in nanoseconds.
     spent: AtomicU64,
+    /// The part of it that was spent in polls of less than half a tick, in nanoseconds: no tick sees those.
+    unseen: AtomicU64,
     /// When the present poll began, in nanoseconds after `start`.
     poll_began: AtomicU64,
 }
 
 impl Exchange {
-    pub(crate) fn new() -> Self {
-        let (spent, poll_began) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { asked: Mutex::new(None), start: clock::now(), spent, poll_began }
+    /// For a call that may make so many probes.
+    pub(crate) fn new(probes: u32) -> Self {
+        Self {
+            asked: Mutex::new(None),
+            deferred: Mutex::default(),
+            probes_left: AtomicU32::new(probes),
+            start: clock::now(),
+            spent: AtomicU64::new(0),
+            unseen: AtomicU64::new(0),
+            poll_began: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes one of the probes that the call may make, if any is left.
+    pub(crate) fn takes_probe(&self) -> bool {
+        let taken = |left: u32| left.checked_sub(1);
+        self.probes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
     }
 
     /// The guest's side: lays down a question and waits for its answer.
@@ -82,6 +111,21 @@ impl Exchange {
         *lock(&self.asked) = Some(kind(Asked { question, answer: answer.clone() }));
         // The run polls the guest again by itself once it has the answer, so nobody needs to be woken.
         poll_fn(|_| lock(&answer).take().map_or(Poll::Pending, Poll::Ready)).await
+    }
+
+    /// The guest's side: lays down a request without waiting for it. There are no more of them than probes.
+    pub(crate) fn defer(&self, request: Deferred) {
+        lock(&self.deferred).push_back(request);
+    }
+
+    /// For how long the call has gone on.
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_nanos(self.elapsed())
+    }
+
+    /// For how long the guest has computed in polls that no tick sees.
+    pub(crate) fn unseen(&self) -> Duration {
+        Duration::from_nanos(self.unseen.load(Ordering::Relaxed))
     }
 
     /// For how long the guest has computed so far.
@@ -96,20 +140,36 @@ impl Exchange {
 
     /// The run's side: polls the guest until it is over or waits for a probe.
     pub(crate) async fn next<F: Future>(&self, mut guest: Pin<&mut F>) -> Step<F::Output> {
-        poll_fn(|context| {
-            let began = self.elapsed();
-            self.poll_began.store(began, Ordering::Relaxed);
-            let polled = catch_unwind(AssertUnwindSafe(|| guest.as_mut().poll(context)));
-            self.spent.fetch_add(self.elapsed().saturating_sub(began), Ordering::Relaxed);
-            match polled {
-                Ok(Poll::Ready(result)) => Poll::Ready(Step::Finished(result)),
-                Ok(Poll::Pending) => {
-                    lock(&self.asked).take().map_or(Poll::Pending, |asked| Poll::Ready(Step::Asked(asked)))
+        poll_fn(|context| match self.poll(guest.as_mut(), context) {
+            Poll::Ready(over) => Poll::Ready(Step::Over(over)),
+            Poll::Pending => match lock(&self.asked).take() {
+                Some(asked) => Poll::Ready(Step::Asked(asked)),
+                None => {
+                    lock(&self.deferred).pop_front().map_or(Poll::Pending, |next| Poll::Ready(Step::Deferred(next)))
                 }
-                Err(_) => Poll::Ready(Step::Panicked),
-            }
+            },
         })
         .await
+    }
+
+    /// The run's side: polls the guest until it is over, and leaves what it asks for until later.
+    pub(crate) async fn last<F: Future>(&self, mut guest: Pin<&mut F>) -> Over<F::Output> {
+        poll_fn(|context| self.poll(guest.as_mut(), context)).await
+    }
+
+    fn poll<F: Future>(&self, guest: Pin<&mut F>, context: &mut Context<'_>) -> Poll<Over<F::Output>> {
+        let began = self.elapsed();
+        self.poll_began.store(began, Ordering::Relaxed);
+        let polled = catch_unwind(AssertUnwindSafe(|| guest.poll(context)));
+        let took = self.elapsed().saturating_sub(began);
+        self.spent.fetch_add(took, Ordering::Relaxed);
+        if Duration::from_nanos(took) < TICK / 2 {
+            self.unseen.fetch_add(took, Ordering::Relaxed);
+        }
+        match polled {
+            Ok(polled) => polled.map(Over::Finished),
+            Err(_) => Poll::Ready(Over::Panicked),
+        }
     }
 
     fn elapsed(&self) -> u64 {
@@ -117,7 +177,7 @@ impl Exchange {
     }
 }
 
-fn lock<T>(slot: &Mutex<Option<T>>) -> MutexGuard<'_, Option<T>> {
-    // A slot is filled and emptied as a whole, so a panic elsewhere cannot have left half of one.
+fn lock<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Slots and queues are filled and emptied by whole things, so a panic elsewhere cannot have left half of one.
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }

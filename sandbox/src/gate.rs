@@ -7,6 +7,7 @@ use wasmparser::{Encoding, Parser, Payload, Validator};
 use crate::engine;
 use crate::limits::{CORE_INSTANCES_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, MODULE_BYTES_MAX, Tier};
 use crate::state::LINKED;
+use crate::wasi;
 
 /// The interface that makes a component a module.
 pub(crate) const EXPORT: &str = "farwatch:check/check@0.1.0";
@@ -121,10 +122,12 @@ impl Shape {
     }
 
     fn check_world(&self) -> Result<(), Refusal> {
-        if let Some(unknown) = self.imports.iter().find(|import| !LINKED.contains(&import.as_str())) {
+        let is_linked = |import: &str| LINKED.contains(&import) || wasi::is_linked(import);
+        if let Some(unknown) = self.imports.iter().find(|import| !is_linked(import)) {
             let message = format!(
-                "the module imports `{unknown}`, which this host does not offer; it offers {}",
-                LINKED.join(", ")
+                "the module imports `{unknown}`, which this host does not offer; it offers {}, and of version 0.2 {}",
+                LINKED.join(", "),
+                wasi::INTERFACES.join(", ")
             );
             return Err(Refusal::new("module-import-unknown", message));
         }

@@ -41,6 +41,7 @@ mod engine;
 mod exchange;
 mod gate;
 mod limits;
+mod log;
 mod meter;
 mod module;
 mod modules;
@@ -49,6 +50,7 @@ mod spawn;
 mod state;
 mod stop;
 mod ticker;
+mod wasi;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,10 +62,10 @@ use wasmtime::component::Linker;
 pub use crate::compiler::CompileCommand;
 pub use crate::gate::{Refusal, admit};
 pub use crate::limits::{Limits, MODULE_BYTES_MAX, Tier};
+pub use crate::log::{Level, Log, LogLine};
 pub use crate::module::Module;
 pub use crate::modules::{FreshCode, ModuleError, Trial};
 pub use crate::run::{Probes, RunEnd, RunReport};
-pub use crate::state::{Level, Log, LogLine};
 pub use crate::stop::{Fault, Stop, StopCode};
 
 pub use crate::bindings::exports::farwatch::check::check::{Description, Prepared, RunContext};

@@ -105,13 +105,23 @@ pub(crate) const LOG_BYTES_MAX: usize = 16 << 10;
 /// Randomness for one run, in bytes, as `wit/entropy.wit` promises.
 pub(crate) const ENTROPY_MAX: usize = 64 << 10;
 
+/// Resources of WASI that a guest may hold. Each of them may hold as much of a header or of a body as is allowed below.
+pub(crate) const WASI_HANDLES_MAX: usize = 256;
+/// What a guest may write to a stream of WASI at once, in bytes.
+pub(crate) const STREAM_CHUNK_MAX: usize = 16 << 10;
+/// The headers of one request or answer by `wasi:http` together, in bytes; servers take half of it.
+pub(crate) const WEB_HEADERS_MAX: usize = 16 << 10;
+/// The body of a request by `wasi:http`, in bytes: as much as the probe sends.
+pub(crate) const WEB_BODY_MAX: usize = 1 << 20;
+
 /// How much one call of a module may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// From its start to its end. When it is too short, slow targets come out as unknown instead of down.
     pub wall: Duration,
     /// Of the guest alone, without the probes that the host makes for it. Counted in steps of 10 ms in which the guest
-    /// was seen to compute, so that a pause of the whole machine does not count.
+    /// was seen to compute, so that a pause of the whole machine does not count, and of those times of computing that
+    /// are too short to be seen so, all.
     pub cpu: Duration,
     /// All memories of the guest together, in bytes; at most 128 MiB.
     pub memory_bytes: usize,
@@ -149,6 +159,11 @@ impl Limits {
                 fetches: FETCHES_MAX,
             },
         }
+    }
+
+    /// What the module is told that it has.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.wall.saturating_sub(GRACE)
     }
 
     /// For `describe` and `validate`, which no target can hold up and which make no probes.

@@ -68,7 +68,8 @@ impl Module {
         let component = component.map_err(LoadError::Code)?;
         component.initialize_copy_on_write_image().map_err(LoadError::Code)?;
         let told = component.component_type();
-        let is_imported = |interface: &str| told.imports(engine).any(|(name, _)| name == interface);
+        let is_imported =
+            |interface: &str| told.imports(engine).any(|(name, _)| name.split('@').next() == Some(interface));
         let imports = PROBES.iter().filter(|(interface, _)| is_imported(interface)).map(|(_, name)| *name).collect();
         let pre = linker.instantiate_pre(&component).map_err(LoadError::Types)?;
         let pre = CheckModulePre::new(pre).map_err(LoadError::Types)?;

@@ -5,6 +5,7 @@
 use std::future::{Future, ready};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::timeout;
 use wasmtime::{Engine, Store, UpdateDeadline};
@@ -13,10 +14,11 @@ use crate::answer;
 use crate::bindings::exports::farwatch::check::check::{Description, Prepared, RunContext};
 use crate::bindings::farwatch::check::types::{Failure, Outcome, Problem};
 use crate::bindings::farwatch::check::{dns, http, icmp, tcp, tls, udp};
-use crate::exchange::{Exchange, Question, Step};
+use crate::exchange::{Exchange, Over, Question, Step};
 use crate::limits::{HANDLES_MAX, HOSTCALL_BYTES_MAX, Limits};
+use crate::log::Log;
 use crate::module::Module;
-use crate::state::{GuestState, Log, fetch_limit, not_supported, nothing_seen};
+use crate::state::{GuestState, fetch_limit, not_supported, nothing_seen};
 use crate::stop::{Stop, StopCode};
 use crate::ticker::TICK;
 
@@ -155,7 +157,7 @@ pub(crate) async fn run<P: Probes>(
         end: end.unwrap_or_else(RunEnd::Stopped),
         cpu_us: u64::try_from(exchange.cpu().as_micros()).unwrap_or(u64::MAX),
         memory_bytes: state.meter.peak(),
-        log: state.log,
+        log: state.into_log(),
     }
 }
 
@@ -209,6 +211,16 @@ enum Ended<T> {
     Panicked,
 }
 
+impl<T> From<Over<wasmtime::Result<T>>> for Ended<T> {
+    fn from(over: Over<wasmtime::Result<T>>) -> Self {
+        match over {
+            Over::Finished(Ok(value)) => Self::Returned(value),
+            Over::Finished(Err(error)) => Self::Failed(error),
+            Over::Panicked => Self::Panicked,
+        }
+    }
+}
+
 /// Polls a guest, and its probes for it, until the guest is over or its time is.
 async fn drive<T, P: Probes>(
     guest: impl Future<Output = wasmtime::Result<T>>,
@@ -220,10 +232,17 @@ async fn drive<T, P: Probes>(
     let steps = async {
         loop {
             match exchange.next(guest.as_mut()).await {
-                Step::Finished(Ok(value)) => return Ended::Returned(value),
-                Step::Finished(Err(error)) => return Ended::Failed(error),
+                Step::Over(over) => return over.into(),
                 Step::Asked(question) => answer_by(probes, question).await,
-                Step::Panicked => return Ended::Panicked,
+                Step::Deferred(request) => {
+                    let made = request.make(|request| probes.fetch(request));
+                    // What the guest asks meanwhile waits until the probes are free again.
+                    tokio::select! {
+                        biased;
+                        () = made => {}
+                        over = exchange.last(guest.as_mut()) => return over.into(),
+                    }
+                }
             }
         }
     };
@@ -257,22 +276,24 @@ struct Cell {
 
 impl Cell {
     fn new(engine: &Engine, limits: &Limits) -> Self {
-        let exchange = Arc::new(Exchange::new());
+        let exchange = Arc::new(Exchange::new(limits.fetches));
         let mut store = Store::new(engine, GuestState::new(limits, Arc::clone(&exchange)));
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(HANDLES_MAX);
         store.set_epoch_deadline(1);
-        let mut ticks_left = limits.cpu.as_millis() / TICK.as_millis();
+        let (cpu, mut seen) = (limits.cpu, Duration::ZERO);
         store.epoch_deadline_callback(move |store| {
-            // The tick passed while the guest waited, or just after it went on: that is nobody's time.
-            if store.data().exchange.present_poll() < TICK / 2 {
-                return Ok(UpdateDeadline::Continue(1));
-            }
-            if ticks_left == 0 {
+            let exchange = &store.data().exchange;
+            if seen + exchange.unseen() >= cpu {
                 return Ok(UpdateDeadline::Interrupt);
             }
-            ticks_left -= 1;
+            // The tick passed while the guest waited, or just after it went on. What it took since is counted when it
+            // waits again.
+            if exchange.present_poll() < TICK / 2 {
+                return Ok(UpdateDeadline::Continue(1));
+            }
+            seen += TICK;
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         Self { store, exchange, wall_ms: limits.wall.as_millis() }

@@ -4,60 +4,31 @@
 //! further; nothing here reaches the network.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker, Resource};
 
 use crate::bindings::farwatch::check::types::{Failure, Phase, PhaseTimes, Problem};
 use crate::bindings::farwatch::check::{dns, entropy, http, icmp, log, secrets, tcp, tls, types, udp};
 use crate::exchange::{ConnectionNumber, Exchange, Question};
-use crate::limits::{ENTROPY_MAX, LOG_BYTES_MAX, LOG_LINES_MAX, Limits};
+use crate::limits::{ENTROPY_MAX, Limits};
+use crate::log::{Level, Log, OpenLog};
 use crate::meter::Meter;
 use crate::stop::EntropyRefused;
-
-pub use crate::bindings::farwatch::check::log::Level;
-
-/// A line that a module logged.
-#[derive(Debug, Clone)]
-pub struct LogLine {
-    /// How much it matters.
-    pub level: Level,
-    /// What it says, cut where the limit of the run was reached.
-    pub message: String,
-}
-
-/// The lines of one run.
-#[derive(Debug, Clone, Default)]
-pub struct Log {
-    /// The first lines, at most 64 and at most 16 KiB together.
-    pub lines: Vec<LogLine>,
-    /// How many lines did not fit.
-    pub dropped: u32,
-    bytes: usize,
-}
-
-impl Log {
-    fn add(&mut self, level: Level, mut message: String) {
-        let room = LOG_BYTES_MAX - self.bytes;
-        if self.lines.len() == LOG_LINES_MAX || room == 0 {
-            self.dropped = self.dropped.saturating_add(1);
-            return;
-        }
-        message.truncate(message.floor_char_boundary(room));
-        message.shrink_to_fit();
-        self.bytes += message.len();
-        self.lines.push(LogLine { level, message });
-    }
-}
+use crate::wasi::{self, Wasi};
 
 /// The data of one store.
 pub(crate) struct GuestState {
     pub(crate) meter: Meter,
     pub(crate) exchange: Arc<Exchange>,
-    pub(crate) log: Log,
-    probes_left: u32,
+    pub(crate) log: OpenLog,
     /// How many were opened; the next one has this number.
     connections: ConnectionNumber,
     entropy_left: usize,
+    /// Made when the guest first asks for any of it.
+    wasi: Option<Box<Wasi>>,
+    /// How long the module was told that its call may take.
+    timeout: Duration,
 }
 
 impl GuestState {
@@ -65,15 +36,41 @@ impl GuestState {
         Self {
             meter: Meter::new(limits),
             exchange,
-            log: Log::default(),
-            probes_left: limits.fetches,
+            log: OpenLog::default(),
             connections: 0,
             entropy_left: ENTROPY_MAX,
+            wasi: None,
+            timeout: limits.timeout(),
         }
+    }
+
+    /// What the guest has of WASI.
+    pub(crate) fn wasi(&mut self) -> &mut Wasi {
+        let Self { log, exchange, timeout, .. } = self;
+        self.wasi.get_or_insert_with(|| Box::new(Wasi::new(log, exchange, *timeout)))
+    }
+
+    /// Randomness, from what is left of it for this call.
+    pub(crate) fn entropy(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        let len = usize::try_from(len)?;
+        self.entropy_left = self.entropy_left.checked_sub(len).ok_or(EntropyRefused)?;
+        let mut bytes = vec![0; len];
+        let mut filled = 0;
+        while filled < len {
+            filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())?;
+        }
+        Ok(bytes)
+    }
+
+    /// Ends what the guest has, and takes what it said.
+    pub(crate) fn into_log(mut self) -> Log {
+        // The last line of a stream may have no end but this.
+        self.wasi = None;
+        self.log.take()
     }
 }
 
-/// The names of the interfaces that are linked. A module that imports anything else is refused.
+/// The interfaces of the treaty that are linked. A module that imports anything else, and nothing of WASI, is refused.
 pub(crate) const LINKED: [&str; 10] = [
     "farwatch:check/types@0.1.0",
     "farwatch:check/http@0.1.0",
@@ -87,14 +84,16 @@ pub(crate) const LINKED: [&str; 10] = [
     "farwatch:check/entropy@0.1.0",
 ];
 
-/// Those of them that reach the network, by the names under which a module says that it needs them.
-pub(crate) const PROBES: [(&str, &str); 6] = [
-    ("farwatch:check/http@0.1.0", "http"),
-    ("farwatch:check/tcp@0.1.0", "tcp"),
-    ("farwatch:check/udp@0.1.0", "udp"),
-    ("farwatch:check/dns@0.1.0", "dns"),
-    ("farwatch:check/tls@0.1.0", "tls"),
-    ("farwatch:check/icmp@0.1.0", "icmp"),
+/// Those that reach the network, of whatever version is linked, by the names under which a module says that it needs
+/// them.
+pub(crate) const PROBES: [(&str, &str); 7] = [
+    ("farwatch:check/http", "http"),
+    ("wasi:http/outgoing-handler", "http"),
+    ("farwatch:check/tcp", "tcp"),
+    ("farwatch:check/udp", "udp"),
+    ("farwatch:check/dns", "dns"),
+    ("farwatch:check/tls", "tls"),
+    ("farwatch:check/icmp", "icmp"),
 ];
 
 /// Defines the imports.
@@ -111,23 +110,15 @@ pub(crate) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     icmp::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
     log::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
     secrets::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
-    entropy::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)
+    entropy::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
+    wasi::link(linker)
 }
 
 impl types::Host for GuestState {}
 
-impl GuestState {
-    /// Takes one of the probes that the run may make, if any is left.
-    const fn takes_probe(&mut self) -> bool {
-        let is_left = self.probes_left > 0;
-        self.probes_left = self.probes_left.saturating_sub(1);
-        is_left
-    }
-}
-
 impl http::Host for GuestState {
     async fn fetch(&mut self, request: http::Request) -> Result<http::Response, Failure> {
-        if self.takes_probe() { self.exchange.ask(request, Question::Fetch).await } else { Err(fetch_limit()) }
+        if self.exchange.takes_probe() { self.exchange.ask(request, Question::Fetch).await } else { Err(fetch_limit()) }
     }
 }
 
@@ -139,7 +130,7 @@ pub struct Connection;
 
 impl tcp::HostConnection for GuestState {
     async fn open(&mut self, target: tcp::Target) -> Result<Resource<Connection>, Failure> {
-        if !self.takes_probe() {
+        if !self.exchange.takes_probe() {
             return Err(fetch_limit());
         }
         let number = self.connections;
@@ -177,26 +168,30 @@ impl tcp::HostConnection for GuestState {
 
 impl udp::Host for GuestState {
     async fn exchange(&mut self, request: udp::Request) -> Result<udp::Response, Failure> {
-        if self.takes_probe() { self.exchange.ask(request, Question::Exchange).await } else { Err(fetch_limit()) }
+        if self.exchange.takes_probe() {
+            self.exchange.ask(request, Question::Exchange).await
+        } else {
+            Err(fetch_limit())
+        }
     }
 }
 
 impl dns::Host for GuestState {
     async fn query(&mut self, request: dns::Request) -> Result<dns::Response, Failure> {
-        if self.takes_probe() { self.exchange.ask(request, Question::Query).await } else { Err(fetch_limit()) }
+        if self.exchange.takes_probe() { self.exchange.ask(request, Question::Query).await } else { Err(fetch_limit()) }
     }
 }
 
 impl tls::Host for GuestState {
     async fn shake_hands(&mut self, target: tls::Target, alpn: Vec<String>) -> Result<tls::Handshake, Failure> {
-        if !self.takes_probe() {
+        if !self.exchange.takes_probe() {
             return Err(fetch_limit());
         }
         self.exchange.ask((target, alpn), Question::ShakeHands).await
     }
 
     async fn propose(&mut self, target: tls::Target, offer: tls::Offer) -> Result<tls::Reply, Failure> {
-        if self.takes_probe() {
+        if self.exchange.takes_probe() {
             self.exchange.ask((target, offer), Question::Propose).await
         } else {
             Err(fetch_limit())
@@ -206,7 +201,7 @@ impl tls::Host for GuestState {
 
 impl icmp::Host for GuestState {
     async fn ping(&mut self, request: icmp::Request) -> Result<icmp::Response, Failure> {
-        if self.takes_probe() { self.exchange.ask(request, Question::Ping).await } else { Err(fetch_limit()) }
+        if self.exchange.takes_probe() { self.exchange.ask(request, Question::Ping).await } else { Err(fetch_limit()) }
     }
 }
 
@@ -261,37 +256,6 @@ impl log::Host for GuestState {
 
 impl entropy::Host for GuestState {
     fn get(&mut self, len: u32) -> wasmtime::Result<Vec<u8>> {
-        let len = usize::try_from(len)?;
-        self.entropy_left = self.entropy_left.checked_sub(len).ok_or(EntropyRefused)?;
-        let mut bytes = vec![0; len];
-        let mut filled = 0;
-        while filled < len {
-            filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())?;
-        }
-        Ok(bytes)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_log_keeps_the_first_lines_and_counts_the_others() {
-        let mut log = Log::default();
-        for _ in 0..LOG_LINES_MAX + 3 {
-            log.add(Level::Info, "x".to_owned());
-        }
-        assert_eq!((log.lines.len(), log.dropped), (LOG_LINES_MAX, 3));
-    }
-
-    #[test]
-    fn a_log_is_cut_between_characters() {
-        let mut log = Log::default();
-        log.add(Level::Info, "x".repeat(LOG_BYTES_MAX - 1));
-        log.add(Level::Info, "ä".to_owned());
-        log.add(Level::Info, "y".to_owned());
-        assert_eq!(log.lines.iter().map(|line| line.message.len()).sum::<usize>(), LOG_BYTES_MAX);
-        assert_eq!(log.lines[1].message, "");
+        self.entropy(len.into())
     }
 }

@@ -5,7 +5,11 @@
 
 use std::fmt;
 
+use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
+
+use wasmtime_wasi::I32Exit;
+use wasmtime_wasi_http::FieldMapError;
 
 use crate::meter::Refused;
 
@@ -35,6 +39,10 @@ pub enum StopCode {
     TableLimit,
     /// The guest asked for too much randomness.
     EntropyLimit,
+    /// The guest held too many resources at once.
+    HandleLimit,
+    /// The guest left by `exit`, which is no answer, whatever its status.
+    Exited,
     /// The guest handed over more data at once than the host takes.
     DataLimit,
     /// The guest's answer breaks the rules of `wit/`, for instance by a malformed code.
@@ -56,6 +64,8 @@ impl StopCode {
             Self::MemoryLimit => "memory-limit",
             Self::TableLimit => "table-limit",
             Self::EntropyLimit => "entropy-limit",
+            Self::HandleLimit => "handle-limit",
+            Self::Exited => "module-exited",
             Self::DataLimit => "data-limit",
             Self::AnswerInvalid => "answer-invalid",
             Self::NoRunPlace => "no-run-place",
@@ -92,6 +102,16 @@ impl Stop {
         if let Some(EntropyRefused) = error.downcast_ref() {
             return Self::new(StopCode::EntropyLimit, "the module asked for more than 64 KiB of randomness");
         }
+        if let Some(I32Exit(status)) = error.downcast_ref() {
+            let message = format!("the module called exit with status {status} instead of answering");
+            return Self::new(StopCode::Exited, message);
+        }
+        if let Some(ResourceTableError::Full) = error.downcast_ref() {
+            return Self::too_many_handles();
+        }
+        if let Some(FieldMapError::TotalSizeTooBig | FieldMapError::TooManyFields) = error.downcast_ref() {
+            return Self::new(StopCode::DataLimit, "the module made a request with more headers than are taken");
+        }
         if error.is::<PoolConcurrencyLimitError>() {
             return Self::new(StopCode::NoRunPlace, "all places for runs on this host are taken");
         }
@@ -117,10 +137,16 @@ impl Stop {
         }
     }
 
-    /// wasmtime has no types for the rest. A test with a real guest holds the words of the first.
+    fn too_many_handles() -> Self {
+        Self::new(StopCode::HandleLimit, "the module holds more resources at once than it may; it must drop some")
+    }
+
+    /// wasmtime has no types for the rest. Tests with real guests hold the words.
     fn from_message(message: &str) -> Self {
         if message.contains("fuel allocated for hostcalls") {
             Self::new(StopCode::DataLimit, "the module handed over more data at once than is taken")
+        } else if message.contains("store handle limit exceeded") {
+            Self::too_many_handles()
         } else {
             Self::new(StopCode::Trapped, format!("the module was stopped: {message}"))
         }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use farwatch_proto::id::ModuleHash;
-use farwatch_sandbox::{MODULE_BYTES_MAX, ModuleError, SandboxConfig};
+use farwatch_sandbox::{Limits, MODULE_BYTES_MAX, ModuleError, SandboxConfig, Tier};
 use farwatch_tests::wait::eventually;
 
 use crate::harness::{Bench, guest_bytes};
@@ -53,7 +53,9 @@ async fn refusal(bench: &Bench, bytes: &[u8]) -> farwatch_sandbox::Refusal {
 #[tokio::test]
 async fn an_import_that_is_not_linked_is_refused_by_name() {
     let bench = Bench::new();
-    for import in ["farwatch:check/quic@0.1.0", "wasi:cli/stdout@0.2.6", "farwatch:check/http@0.2.0"] {
+    for import in
+        ["farwatch:check/quic@0.1.0", "farwatch:check/http@0.2.0", "wasi:cli/stdout@0.3.0", "wasi:keyvalue/store@0.2.0"]
+    {
         let refusal = refusal(&bench, &importing(import)).await;
         assert_eq!(refusal.code, "module-import-unknown");
         assert!(refusal.message.contains(import), "{refusal}");
@@ -70,6 +72,38 @@ async fn what_is_no_module_is_refused() {
     let mut cut = guest_bytes("http");
     cut.truncate(cut.len() / 2);
     assert_eq!(refusal(&bench, &cut).await.code, "module-invalid");
+}
+
+/// A module with so many bytes more, which mean nothing.
+fn padded(mut bytes: Vec<u8>, padding: usize) -> Vec<u8> {
+    let mut section = b"\x07padding".to_vec();
+    section.resize(section.len() + padding, 0);
+    // A custom section, and its length in five groups of seven bits.
+    bytes.push(0);
+    for group in 0..5 {
+        let bits = u8::try_from((section.len() >> (7 * group)) & 0x7f).expect("seven bits");
+        bytes.push(if group < 4 { bits | 0x80 } else { bits });
+    }
+    bytes.extend(section);
+    bytes
+}
+
+#[tokio::test]
+async fn what_brings_an_interpreter_has_room_for_it() {
+    let bench = Bench::new();
+    for (guest, padding, tier) in [
+        ("http", 8 << 20, Tier::Small),
+        ("hostile-wasi", 1 << 20, Tier::Small),
+        ("hostile-wasi", 17 << 20, Tier::Large),
+    ] {
+        let bytes = padded(guest_bytes(guest), padding);
+        let hash = ModuleHash::of(&bytes);
+        bench.sandbox.save(hash, bytes).await.expect("it is not too large for its tier");
+        assert_eq!(bench.sandbox.load(hash).await.expect("it is acceptable").tier(), tier, "{guest}");
+    }
+    assert_eq!(refusal(&bench, &padded(guest_bytes("http"), 17 << 20)).await.code, "module-too-large");
+    let [small, large] = Tier::ALL.map(|tier| Limits::for_run(tier, Duration::from_secs(1)));
+    assert!(small.cpu < large.cpu && small.memory_bytes < large.memory_bytes && small.wall == large.wall);
 }
 
 #[tokio::test]

@@ -5,3 +5,5 @@ mod hostile;
 mod http;
 mod keeping;
 mod tcp;
+mod wasi;
+mod web;
