@@ -51,7 +51,6 @@ use axum::http::Uri;
 use axum::middleware;
 use farwatch_proto::id::TenantId;
 use farwatch_proto::time::UnixMs;
-use farwatch_sandbox::Sandbox;
 use serde::Serialize;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -68,13 +67,13 @@ use crate::tasks::TaskList;
 use crate::vault::Vault;
 use auth::Caller;
 use created::Created;
-use judge::ModuleJudge;
 use limits::Limiter;
 use openapi::Document;
 use problem::ApiError;
 use routes::Routes;
 use uploads::Uploads;
 
+pub use judge::ModuleJudge;
 pub use limits::ApiLimits;
 pub use routes::Route;
 
@@ -96,10 +95,8 @@ pub struct ApiState {
     pub leader: LeaderHandle,
     /// The background work of this process.
     pub tasks: TaskList,
-    /// Where modules judge configs; it needs [`SandboxConfig::CONTROL_RUN_PLACES`] run places.
-    ///
-    /// [`SandboxConfig::CONTROL_RUN_PLACES`]: farwatch_sandbox::SandboxConfig::CONTROL_RUN_PLACES
-    pub sandbox: Sandbox,
+    /// Has modules judge configs.
+    pub modules: ModuleJudge,
     /// How much anybody may ask.
     pub limits: ApiLimits,
     /// Where answers are counted, and what is shown of it all.
@@ -130,9 +127,8 @@ struct Api {
 
 /// The API.
 pub fn router(state: ApiState) -> Router {
-    let ApiState { store, sealer, vault, tail, leader, tasks, sandbox, limits, metrics, entrance, clock } = state;
+    let ApiState { store, sealer, vault, tail, leader, tasks, modules, limits, metrics, entrance, clock } = state;
     let store = store.unsigned();
-    let modules = ModuleJudge::new(store.clone(), sandbox);
     let limiter = Arc::new(Limiter::new(limits));
     let routes = all_routes();
     let document = openapi::document(routes.list());

@@ -27,6 +27,7 @@ pub mod recorded;
 mod refusals;
 pub mod restore;
 pub mod retention;
+mod rollout;
 pub mod seal;
 pub mod secret;
 mod sole;

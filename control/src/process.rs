@@ -14,7 +14,7 @@ use farwatch_sandbox::{CompileCommand, Sandbox, SandboxConfig};
 use tokio::net::TcpListener;
 use tracing::info;
 
-use crate::api::{self, ApiLimits, ApiState};
+use crate::api::{self, ApiLimits, ApiState, ModuleJudge};
 use crate::authority::Authority;
 use crate::builtin;
 use crate::clock::Clock;
@@ -28,6 +28,7 @@ use crate::misses;
 use crate::otlp::{self, Exporter, FinishedSpans};
 use crate::refusals::Refusals;
 use crate::retention;
+use crate::rollout;
 use crate::seal::Sealer;
 use crate::secret::random_bytes;
 use crate::sole::{NotSole, Sole};
@@ -197,6 +198,8 @@ async fn serve(
     upgrades::start(spawner, &tasks, store.clone(), tail.clone(), (clock, handle.clone()));
     fold::start(spawner, &tasks, store.clone(), (clock, process), (tail.clone(), handle.clone()));
     misses::start(spawner, &tasks, store.clone(), (clock, process), (tail.clone(), handle.clone()));
+    let modules = ModuleJudge::new(store.clone(), sandbox);
+    rollout::start(spawner, &tasks, (store.clone(), modules.clone()), (tail.clone(), handle.clone()), clock);
 
     if let (Some(to), Some(spans)) = (config.otlp.clone(), spans) {
         let (metrics, leader, tasks, store) = (metrics.clone(), handle.clone(), tasks.clone(), store.clone());
@@ -212,7 +215,7 @@ async fn serve(
         tail,
         leader,
         tasks,
-        sandbox,
+        modules,
         limits,
         metrics,
         entrance,

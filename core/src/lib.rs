@@ -27,6 +27,8 @@ pub mod lease;
 
 pub mod revision;
 
+pub mod canary;
+
 pub mod ledger;
 
 pub mod audit;

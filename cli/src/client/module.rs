@@ -70,6 +70,16 @@ A module says its name and version itself. The same bytes may be pushed again; o
         #[arg(value_name = "VERSION")]
         version: String,
     },
+    /// Let checks try a version again that is held back because its canary failed
+    #[command(after_help = "Example:\n  farwatch module retry my-check 1.3.0")]
+    Retry {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The version
+        #[arg(value_name = "VERSION")]
+        version: String,
+    },
 }
 
 impl ModuleArgs {
@@ -96,6 +106,12 @@ impl ModuleArgs {
                 client.connection.delete(&format!("/v1/modules/{}/{}", encoded(name), encoded(version)))?;
                 let deleted = format!("{name}@{version}");
                 client.show(&json!({ "deleted": deleted }), |_, _| format!("{deleted} is taken back\n"))
+            }
+            Verb::Retry { name, version } => {
+                let client = Client::open(&self.client)?;
+                client.connection.delete(&format!("/v1/modules/{}/{}/hold", encoded(name), encoded(version)))?;
+                let retried = format!("{name}@{version}");
+                client.show(&json!({ "retried": retried }), |_, _| format!("{retried} may be tried again\n"))
             }
         }
     }
@@ -137,12 +153,18 @@ fn find<'m>(modules: &'m Value, said: &str) -> Result<&'m Value, Failure> {
 
 fn listed(modules: &Value, look: Look) -> String {
     let mut table = Table::new(&["name", "version", "from", "summary", "hash"]);
+    let mut held = String::new();
     for module in items(modules) {
+        if let Some(why) = module["held"]["why"].as_str() {
+            let [name, version] = ["name", "version"].map(|field| text(module, field));
+            held.push_str(&format!("{name}@{version} is held back: {why}\n"));
+        }
         let from = if module["builtin"] == true { "Farwatch" } else { "you" };
         let [name, version, summary, hash] = ["name", "version", "summary", "hash"].map(|field| text(module, field));
         table.row([name, version, from.to_owned(), summary, hash].map(Into::into).to_vec());
     }
-    table.shown(look, "no modules")
+    let shown = table.shown(look, "no modules");
+    if held.is_empty() { shown } else { format!("{shown}\n{held}") }
 }
 
 #[cfg(test)]
@@ -157,6 +179,14 @@ mod tests {
         ]});
         let shown = listed(&modules, Look::PLAIN);
         assert!(shown.contains("page  1.2.0    you ") && shown.contains("http  0.1.0    Farwatch  "), "{shown}");
+    }
+
+    #[test]
+    fn a_list_says_which_version_is_held_back_and_why() {
+        let held = json!({"since": 1, "why": "it gave no answer for shop"});
+        let modules = json!({"items": [{"name": "page", "version": "1.4.0", "builtin": false, "held": held}]});
+        let shown = listed(&modules, Look::PLAIN);
+        assert!(shown.ends_with("page@1.4.0 is held back: it gave no answer for shop\n"), "{shown}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use farwatch_control::api::routes;
 use crate::{Line, command};
 
 /// The operations, each with a line that asks for it.
-const WORDS: [(&str, &str, &str); 73] = [
+const WORDS: [(&str, &str, &str); 74] = [
     ("GET", "/heartbeat/{id}", "heartbeat send http://a.example/heartbeat/k"),
     ("POST", "/heartbeat/{id}", "heartbeat send http://a.example/heartbeat/k --with log"),
     ("GET", "/heartbeat/{id}/{word}", "heartbeat send http://a.example/heartbeat/k start"),
@@ -65,6 +65,7 @@ const WORDS: [(&str, &str, &str); 73] = [
     ("POST", "/v1/modules", "module push my-check.wasm"),
     ("GET", "/v1/modules/{id}", "module list my-check"),
     ("DELETE", "/v1/modules/{id}/{version}", "module delete my-check 1.2.0"),
+    ("DELETE", "/v1/modules/{id}/{version}/hold", "module retry my-check 1.3.0"),
     ("GET", "/v1/openapi.json", "openapi"),
     ("GET", "/v1/own-incidents", "incident list --own"),
     ("GET", "/v1/releases", "release list"),

@@ -30,7 +30,7 @@ pub(crate) type Judged<T> = Result<T, Vec<FieldProblem>>;
 
 /// See the file's documentation. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct ModuleJudge {
+pub struct ModuleJudge {
     store: Store,
     sandbox: Sandbox,
     /// As many as the sandbox has run places: who comes later waits instead of being refused.
@@ -39,7 +39,7 @@ pub(crate) struct ModuleJudge {
 
 impl ModuleJudge {
     /// A judge with a sandbox of [`SandboxConfig::CONTROL_RUN_PLACES`] run places.
-    pub(crate) fn new(store: Store, sandbox: Sandbox) -> Self {
+    pub fn new(store: Store, sandbox: Sandbox) -> Self {
         Self { store, sandbox, places: Arc::new(Semaphore::new(SandboxConfig::CONTROL_RUN_PLACES as usize)) }
     }
 
@@ -56,7 +56,8 @@ impl ModuleJudge {
             }
             ModuleName::Latest(word) | ModuleName::Version(word, _) | ModuleName::Range(word, _) => {
                 let named = self.store.modules().named(tenant, word).await?;
-                (meant(&name, &named), named)
+                let held = self.store.rollouts().held(tenant).await?;
+                (meant(&name, &named, |module| held.contains_key(&module.hash)), named)
             }
         };
         match found {
@@ -76,7 +77,7 @@ impl ModuleJudge {
     }
 
     /// The config as the module prepares it for its runs.
-    pub(super) async fn prepare(&self, hash: ModuleHash, config: &Value) -> Result<Judged<Vec<u8>>, ApiError> {
+    pub(crate) async fn prepare(&self, hash: ModuleHash, config: &Value) -> Result<Judged<Vec<u8>>, ApiError> {
         if self.is_called(hash).await? {
             let within =
                 |problems: Vec<FieldProblem>| problems.into_iter().map(|problem| problem.within(CONFIG)).collect();
@@ -150,11 +151,17 @@ impl ModuleJudge {
     }
 }
 
-/// The release that is meant by a name: one of the tenant's own, or else one that is built in.
-fn meant(name: &ModuleName, named: &[Module]) -> Option<Module> {
+/// The release that is meant by a name: one of the tenant's own, or else one that is built in. Whoever leaves the version
+/// open means none that is held back, unless there is no other.
+fn meant(name: &ModuleName, named: &[Module], is_held: impl Fn(&Module) -> bool) -> Option<Module> {
     let own = named.iter().take_while(|module| module.tenant.is_some()).count();
     let (own, builtin) = named.split_at(own);
-    [own, builtin].into_iter().find_map(|group| name.choose(group, |module| &module.version)).cloned()
+    let of_group = |group: &[Module]| {
+        let free: Vec<Module> = group.iter().filter(|module| !is_held(module)).cloned().collect();
+        let tries = if name.is_open() { [free.as_slice(), group] } else { [group, &[]] };
+        tries.into_iter().find_map(|some| name.choose(some, |module| &module.version).cloned())
+    };
+    [own, builtin].into_iter().find_map(of_group)
 }
 
 fn unacceptable(error: ModuleError) -> ApiError {

@@ -1,11 +1,12 @@
 //! Modules: what can be run, and what each says of itself.
 
 mod delete;
+mod hold;
 mod push;
 
 use axum::Json;
 use axum::extract::State;
-use farwatch_proto::id::ModuleHash;
+use farwatch_proto::id::{ModuleHash, TenantId};
 use farwatch_proto::time::UnixMs;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,7 +18,7 @@ use super::problem::ApiError;
 use super::routes::Routes;
 use crate::builtin::ModuleDescription;
 use crate::spec::ModuleWord;
-use crate::store::Module;
+use crate::store::{Module, ModuleHold};
 
 pub(super) use push::Pushed;
 
@@ -29,6 +30,8 @@ pub(super) fn routes() -> Routes {
         .about("Lists the versions of a module")
         .delete("/v1/modules/{id}/{version}", delete::delete)
         .about("Takes back a version of a module that no check is run by")
+        .delete("/v1/modules/{id}/{version}/hold", hold::release)
+        .about("Lets checks try a version again that is held back")
         .post("/v1/modules", push::push)
         .about("Takes in a module: the body is the component, which is judged, compiled and asked what it is")
 }
@@ -46,6 +49,16 @@ pub(super) struct ModuleView {
     /// Whether no host runs it, because jobs call control instead.
     is_called: bool,
     released: UnixMs,
+    /// That no check of this tenant is moved to it, because its canary failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<HoldView>,
+}
+
+/// Why a version is held back.
+#[derive(Serialize, JsonSchema)]
+struct HoldView {
+    since: UnixMs,
+    why: String,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -55,11 +68,8 @@ struct ModulesView {
 
 /// All that the tenant may run: few enough for one answer.
 async fn list(State(api): State<Api>, Reader { tenant }: Reader) -> Result<Json<ModulesView>, ApiError> {
-    let mut items = Vec::new();
-    for module in api.store.modules().list_visible_to(tenant).await? {
-        items.push(described(&api, module).await?);
-    }
-    Ok(Json(ModulesView { items }))
+    let modules = api.store.modules().list_visible_to(tenant).await?;
+    Ok(Json(ModulesView { items: views(&api, tenant, modules).await? }))
 }
 
 /// The versions of one name, newest first; where the tenant has its own, they come before those that are built in.
@@ -68,11 +78,19 @@ async fn show(
     Reader { tenant }: Reader,
     Id(name): Id<ModuleWord>,
 ) -> Result<Json<ModulesView>, ApiError> {
-    let mut items = Vec::new();
-    for module in api.store.modules().named(tenant, name.as_str()).await? {
-        items.push(described(&api, module).await?);
-    }
+    let modules = api.store.modules().named(tenant, name.as_str()).await?;
+    let items = views(&api, tenant, modules).await?;
     if items.is_empty() { Err(ApiError::no_such("module", name.as_str())) } else { Ok(Json(ModulesView { items })) }
+}
+
+async fn views(api: &Api, tenant: TenantId, modules: Vec<Module>) -> Result<Vec<ModuleView>, ApiError> {
+    let mut held = api.store.rollouts().held(tenant).await?;
+    let mut views = Vec::new();
+    for module in modules {
+        let hold = held.remove(&module.hash).map(|ModuleHold { why, held }| HoldView { since: held, why });
+        views.push(ModuleView { held: hold, ..described(api, module).await? });
+    }
+    Ok(views)
 }
 
 async fn described(api: &Api, module: Module) -> Result<ModuleView, ApiError> {
@@ -86,5 +104,5 @@ fn view_of(module: Module, told: ModuleDescription) -> ModuleView {
     let Module { hash, tenant, name, version, released } = module;
     let ModuleDescription { summary, config_schema, capabilities, is_called, .. } = told;
     let builtin = tenant.is_none();
-    ModuleView { name, version, hash, builtin, summary, config_schema, capabilities, is_called, released }
+    ModuleView { name, version, hash, builtin, summary, config_schema, capabilities, is_called, released, held: None }
 }

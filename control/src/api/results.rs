@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::problem::ApiError;
-use crate::store::Store;
+use crate::store::{LedgerRevision, Store};
 
 /// What people call the hosts, the retired ones too.
 pub(super) struct HostNames(BTreeMap<HostId, String>);
@@ -79,11 +79,14 @@ pub(super) struct SpokenView {
     /// `on_time`, `late`, or `outside` the window.
     timing: &'static str,
     started: UnixMs,
+    /// The revision that counted at the slot, and the module that it runs.
+    revision: u32,
+    module: ModuleHash,
     view: Stamp,
 }
 
 impl SpokenView {
-    pub(super) fn of(stream: u16, due: DueSlot, run: &SlotRun<'_>, names: &HostNames) -> Self {
+    pub(super) fn of(due: DueSlot, run: &SlotRun<'_>, stream: u16, terms: &LedgerRevision, names: &HostNames) -> Self {
         let SlotRun { runner, started, latency, status, code } = *run;
         Self {
             stream,
@@ -96,6 +99,8 @@ impl SpokenView {
             code: code.to_owned(),
             timing: timing_word(timing(due.slot, due.interval, started)),
             started,
+            revision: terms.revision,
+            module: terms.module,
             view: runner.view,
         }
     }

@@ -99,6 +99,19 @@ impl fmt::Display for ModuleName {
 }
 
 impl ModuleName {
+    /// The name without a version; bytes have none.
+    pub fn word(&self) -> Option<&str> {
+        match self {
+            Self::Latest(word) | Self::Version(word, _) | Self::Range(word, _) => Some(word),
+            Self::Exactly(_) => None,
+        }
+    }
+
+    /// Whether it may mean another version tomorrow.
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::Latest(_) | Self::Range(..))
+    }
+
     /// The one that is meant of the versions under the name, which come newest first. Without a range, a version that is
     /// not finished is meant only where there is no other; of versions that stand at the same place in the order, the
     /// newest is.

@@ -3,7 +3,7 @@
 //! What was due follows from these rows alone. They are filled in once, by the leader, and never changed.
 
 use farwatch_proto::check::{Activity, Repeat};
-use farwatch_proto::id::{CheckId, TenantId};
+use farwatch_proto::id::{CheckId, ModuleHash, TenantId};
 use farwatch_proto::interval::Interval;
 use farwatch_proto::time::{Stamp, UnixMs};
 use sqlx::any::{AnyArguments, AnyRow};
@@ -53,6 +53,8 @@ pub struct LedgerRevision {
     pub streams: u16,
     /// Whether it stands under the promise.
     pub repeat: Repeat,
+    /// The module that runs.
+    pub module: ModuleHash,
     /// The slot border from which it counts, until the next revision of its check does.
     pub in_force_from: UnixMs,
 }
@@ -176,7 +178,7 @@ impl Checks<'_> {
         };
         let rows = self.rows_through(
             "select r.check_id, c.tenant_id, r.revision, r.activity, r.interval_s, r.streams, r.repeat, \
-             r.in_force_from_ms from check_revision r join checks c on c.id = r.check_id \
+             r.module_hash, r.in_force_from_ms from check_revision r join checks c on c.id = r.check_id \
              where r.in_force_from_ms < $4 and ($5 is null or c.tenant_id = $5) \
              and ($6 is null or r.check_id = $6) and (r.check_id, r.revision) > ($1, $2) \
              and not exists (select 1 from check_revision later where later.check_id = r.check_id \
@@ -335,6 +337,7 @@ fn ledger_revision(row: &AnyRow) -> Result<LedgerRevision, StoreError> {
         interval: revisions::interval(row)?,
         streams: row.number("streams")?,
         repeat: row.word("repeat", &REPEATS)?,
+        module: row.hash("module_hash")?,
         in_force_from: row.moment("in_force_from_ms")?,
     })
 }

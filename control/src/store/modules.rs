@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 
 use super::columns::{Columns, stored};
 use super::transaction::Tx;
-use super::{Change, Entity, Store, StoreError};
+use super::{Change, Entity, Store, StoreError, rollouts};
 
 /// The most releases one list returns; a tenant with more is shown the newest.
 const LIST_MAX: i64 = 1000;
@@ -167,6 +167,7 @@ impl Modules<'_> {
                     .bind(module.hash.0.as_slice())
                     .execute(&mut *tx.connection)
                     .await?;
+                    rollouts::forget(tx, tenant, module.hash).await?;
                     forget_bytes(tx, module.hash).await?;
                     Ok(tx.changed(stamp, deleted.rows_affected(), false))
                 })

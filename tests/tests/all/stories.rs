@@ -4,6 +4,7 @@ mod accounts;
 mod afterwards;
 mod brought;
 mod by_hand;
+mod canaries;
 mod control_dies;
 mod crashes;
 mod drains;

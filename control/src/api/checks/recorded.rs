@@ -19,8 +19,10 @@ use super::super::openapi::{CURSOR, FROM, Kind, LIMIT, Parameter, TO, query};
 use super::super::problem::ApiError;
 use super::super::results::{HostNames, ResultView, SpokenView};
 use super::journaled;
+use crate::ledger::revision_at;
 use crate::recorded::Recorded;
 use crate::retention::{BLOCKS_MS, SLOT_AHEAD_MAX_MS};
+use crate::store::{LedgerRevision, LedgerScope};
 
 /// The period when nothing is said: a day.
 const PERIOD_DEFAULT_MS: i64 = DAY_MS;
@@ -101,7 +103,13 @@ impl Filter {
     }
 
     /// Adds what the block has of the period that passes.
-    fn add(&self, block: &Block, period: Period, names: &HostNames, found: &mut Vec<SpokenView>) {
+    fn add(
+        &self,
+        block: &Block,
+        period: Period,
+        (names, terms): (&HostNames, &[LedgerRevision]),
+        found: &mut Vec<SpokenView>,
+    ) {
         let number = block.key().stream.number;
         if self.stream.is_some_and(|stream| stream != number) {
             return;
@@ -113,7 +121,7 @@ impl Filter {
             let Some(run) = slot.run.filter(|_| in_period) else { continue };
             let is_status = self.status.is_none_or(|status| run.status.word() == status);
             if is_status && self.host.is_none_or(|host| run.runner.host == host) {
-                found.push(SpokenView::of(number, slot.due, &run, names));
+                found.push(SpokenView::of(slot.due, &run, number, revision_at(terms, at), names));
             }
         }
     }
@@ -134,12 +142,14 @@ pub(super) async fn list(
     let names = HostNames::load(&api.store).await?;
     let newest = filter.before.map_or(period.to, |(slot, _)| period.to.min(slot + 1));
     let recorded = Recorded::load((&api.store, &api.tail), (tenant, id), Period { to: newest, ..period }, now).await?;
+    let scope = LedgerScope::Check(tenant, id);
+    let terms = api.store.checks().revisions_in_force_between(scope, period.from, newest).await?;
     let mut page = PageView { items: Vec::new(), next: None };
     let mut to = newest;
     for days in 1.. {
         let day = Period { from: period.from.max(to - DAY_MS), to };
         let mut found = Vec::new();
-        recorded.each(day, |block| filter.add(block, day, &names, &mut found)).await?;
+        recorded.each(day, |block| filter.add(block, day, (&names, &terms), &mut found)).await?;
         found.sort_by_key(|result| std::cmp::Reverse(result.place()));
         page.items.extend(found);
         to = day.from;

@@ -17,8 +17,8 @@ const USERS_NAMED_MAX: u32 = 20;
 
 /// Name and version, as a path names them.
 pub(in super::super) struct Version {
-    name: ModuleWord,
-    version: String,
+    pub(super) name: ModuleWord,
+    pub(super) version: String,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Version {

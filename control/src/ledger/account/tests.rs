@@ -25,6 +25,7 @@ fn revision(check: u8, number: u32, activity: Activity, from: i64) -> LedgerRevi
         interval: Interval::from_seconds(10).unwrap(),
         streams: 1,
         repeat: Repeat::Safe,
+        module: ModuleHash::of(b"module"),
         in_force_from: UnixMs(from),
     }
 }

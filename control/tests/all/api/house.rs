@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
-use farwatch_control::api::{self, ApiLimits, ApiState, token};
+use farwatch_control::api::{self, ApiLimits, ApiState, ModuleJudge, token};
 use farwatch_control::builtin;
 use farwatch_control::clock::Clock;
 use farwatch_control::leader::LeaderHandle;
@@ -88,7 +88,7 @@ impl House {
             tail: Tail::new(store.clone(), Clock),
             leader: LeaderHandle::new().0,
             tasks: TaskList::default(),
-            sandbox,
+            modules: ModuleJudge::new(store.clone(), sandbox),
             limits: ApiLimits::GENEROUS,
             metrics: Metrics::new(Clock.wall()),
             entrance: entrance(LINK_ADDRESS, Some(AUTHORITY)),

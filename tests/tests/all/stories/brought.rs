@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// The component that is no built-in module.
-fn component() -> String {
+pub(super) fn component() -> String {
     let me = std::env::current_exe().unwrap();
     let found: Option<PathBuf> =
         me.ancestors().map(|above| above.join("modules/brought.wasm")).find(|path| path.exists());
@@ -19,7 +19,7 @@ fn component() -> String {
 }
 
 /// What the command line says in JSON.
-fn said(system: &System, words: &[&str]) -> Value {
+pub(super) fn said(system: &System, words: &[&str]) -> Value {
     let output = system.client(&[words, &["--json"]].concat()).unwrap();
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
