@@ -15,6 +15,7 @@ pub mod udp;
 mod dial;
 mod fault;
 mod resolve;
+mod sockets;
 mod tls;
 mod trace;
 mod wire;

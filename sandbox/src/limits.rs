@@ -114,6 +114,12 @@ pub(crate) const WEB_HEADERS_MAX: usize = 16 << 10;
 /// The body of a request by `wasi:http`, in bytes: as much as the probe sends.
 pub(crate) const WEB_BODY_MAX: usize = 1 << 20;
 
+/// What a guest may send over one socket of WASI, in bytes: as much as over a connection of `tcp`. Whoever sends more makes
+/// a load test.
+pub(crate) const SOCKET_SENT_MAX: usize = 64 << 10;
+/// What it may receive over one, in bytes: as much as of an answer by `http`.
+pub(crate) const SOCKET_HEARD_MAX: usize = 1 << 20;
+
 /// How much one call of a module may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

@@ -11,7 +11,7 @@ use crate::bindings::CheckModulePre;
 use crate::disk::Code;
 use crate::gate::EXPORT;
 use crate::limits::Tier;
-use crate::state::{GuestState, PROBES};
+use crate::state::{GuestState, PROBES, SOCKETS};
 
 /// A module that is ready to run. Cheap to clone; it keeps its code loaded for as long as a clone is held.
 #[derive(Clone)]
@@ -38,6 +38,11 @@ impl Module {
     /// The probes it imports, and so can make, by the names of capabilities.
     pub fn imports(&self) -> impl Iterator<Item = &'static str> {
         self.imports.iter().copied()
+    }
+
+    /// Whether it imports `wasi:sockets`.
+    pub(crate) fn has_sockets(&self) -> bool {
+        self.imports.contains(&SOCKETS)
     }
 
     pub(crate) fn pre(&self) -> &CheckModulePre<GuestState> {

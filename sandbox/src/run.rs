@@ -3,6 +3,7 @@
 //! A guest can spoil its own call and nothing else. It is never retried here, and nothing of it is kept.
 
 use std::future::{Future, ready};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::module::Module;
 use crate::state::{GuestState, fetch_limit, not_supported, nothing_seen};
 use crate::stop::{Stop, StopCode};
 use crate::ticker::TICK;
+use crate::wasi::sockets::Gate;
 
 /// The probes behind a guest's imports. The host makes them; the sandbox knows only their shape.
 pub trait Probes: Send {
@@ -95,6 +97,16 @@ pub trait Probes: Send {
         ready(Err(not_supported()))
     }
 
+    /// Where the sockets of the run may go, for a module that imports some. Whoever has no gate lets none be made.
+    fn gate(&self) -> Option<Arc<dyn Gate>> {
+        None
+    }
+
+    /// Looks up the addresses of a name, and tells only those where a socket may go. It is dropped like a request.
+    fn look_up(&mut self, _name: String) -> impl Future<Output = Result<Vec<IpAddr>, Failure>> + Send {
+        ready(Err(not_supported()))
+    }
+
     /// The value of a secret that the config of the check names; of any other there is none.
     fn secret(&mut self, _name: &str) -> Option<String> {
         None
@@ -140,6 +152,9 @@ pub(crate) async fn run<P: Probes>(
 ) -> RunReport {
     let mut cell = Cell::new(engine, limits);
     let exchange = Arc::clone(&cell.exchange);
+    if module.has_sockets() {
+        cell.store.data_mut().open_gate(probes.gate());
+    }
     let guest = async {
         let guest = module.pre().instance_pre().instantiate_async(&mut cell.store).await?;
         let run = guest.get_typed_func::<(&RunContext,), (Result<Outcome, Problem>,)>(&mut cell.store, module.run())?;
@@ -234,8 +249,8 @@ async fn drive<T, P: Probes>(
             match exchange.next(guest.as_mut()).await {
                 Step::Over(over) => return over.into(),
                 Step::Asked(question) => answer_by(probes, question).await,
-                Step::Deferred(request) => {
-                    let made = request.make(|request| probes.fetch(request));
+                Step::Deferred(deferred) => {
+                    let made = deferred.make(probes);
                     // What the guest asks meanwhile waits until the probes are free again.
                     tokio::select! {
                         biased;

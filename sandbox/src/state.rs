@@ -15,6 +15,7 @@ use crate::limits::{ENTROPY_MAX, Limits};
 use crate::log::{Level, Log, OpenLog};
 use crate::meter::Meter;
 use crate::stop::EntropyRefused;
+use crate::wasi::sockets::Gate;
 use crate::wasi::{self, Wasi};
 
 /// The data of one store.
@@ -27,6 +28,8 @@ pub(crate) struct GuestState {
     entropy_left: usize,
     /// Made when the guest first asks for any of it.
     wasi: Option<Box<Wasi>>,
+    /// Where its sockets may go; a call without one has none.
+    gate: Option<Arc<dyn Gate>>,
     /// How long the module was told that its call may take.
     timeout: Duration,
 }
@@ -40,14 +43,25 @@ impl GuestState {
             connections: 0,
             entropy_left: ENTROPY_MAX,
             wasi: None,
+            gate: None,
             timeout: limits.timeout(),
         }
     }
 
     /// What the guest has of WASI.
     pub(crate) fn wasi(&mut self) -> &mut Wasi {
-        let Self { log, exchange, timeout, .. } = self;
-        self.wasi.get_or_insert_with(|| Box::new(Wasi::new(log, exchange, *timeout)))
+        let Self { log, exchange, gate, timeout, .. } = self;
+        self.wasi.get_or_insert_with(|| Box::new(Wasi::new(log, exchange, gate.clone(), *timeout)))
+    }
+
+    /// Lets its sockets go where this gate lets them. To be said before the guest runs.
+    pub(crate) fn open_gate(&mut self, gate: Option<Arc<dyn Gate>>) {
+        self.gate = gate;
+    }
+
+    /// Whether it may have any.
+    pub(crate) const fn has_gate(&self) -> bool {
+        self.gate.is_some()
     }
 
     /// Randomness, from what is left of it for this call.
@@ -86,7 +100,7 @@ pub(crate) const LINKED: [&str; 10] = [
 
 /// Those that reach the network, of whatever version is linked, by the names under which a module says that it needs
 /// them.
-pub(crate) const PROBES: [(&str, &str); 7] = [
+pub(crate) const PROBES: [(&str, &str); 8] = [
     ("farwatch:check/http", "http"),
     ("wasi:http/outgoing-handler", "http"),
     ("farwatch:check/tcp", "tcp"),
@@ -94,7 +108,12 @@ pub(crate) const PROBES: [(&str, &str); 7] = [
     ("farwatch:check/dns", "dns"),
     ("farwatch:check/tls", "tls"),
     ("farwatch:check/icmp", "icmp"),
+    // None is made without this.
+    ("wasi:sockets/instance-network", SOCKETS),
 ];
+
+/// The capability of whoever imports `wasi:sockets`.
+pub(crate) const SOCKETS: &str = "sockets";
 
 /// Defines the imports.
 ///

@@ -45,6 +45,8 @@ pub enum StopCode {
     Exited,
     /// The guest handed over more data at once than the host takes.
     DataLimit,
+    /// More went over one socket of the guest than may.
+    SocketLimit,
     /// The guest's answer breaks the rules of `wit/`, for instance by a malformed code.
     AnswerInvalid,
     /// All places for runs are taken.
@@ -67,6 +69,7 @@ impl StopCode {
             Self::HandleLimit => "handle-limit",
             Self::Exited => "module-exited",
             Self::DataLimit => "data-limit",
+            Self::SocketLimit => "socket-limit",
             Self::AnswerInvalid => "answer-invalid",
             Self::NoRunPlace => "no-run-place",
             Self::HostFailed => "host-failed",
@@ -101,6 +104,10 @@ impl Stop {
     pub(crate) fn from_error(error: &wasmtime::Error, refused: Option<Refused>) -> Self {
         if let Some(EntropyRefused) = error.downcast_ref() {
             return Self::new(StopCode::EntropyLimit, "the module asked for more than 64 KiB of randomness");
+        }
+        if let Some(TooMuchOverSocket) = error.downcast_ref() {
+            let message = "more went over one socket of the module than may: 64 KiB sent, 1 MiB received";
+            return Self::new(StopCode::SocketLimit, message);
         }
         if let Some(I32Exit(status)) = error.downcast_ref() {
             let message = format!("the module called exit with status {status} instead of answering");
@@ -169,3 +176,15 @@ impl fmt::Display for EntropyRefused {
 }
 
 impl std::error::Error for EntropyRefused {}
+
+/// Ends the call of a guest over one of whose sockets too much went.
+#[derive(Debug)]
+pub(crate) struct TooMuchOverSocket;
+
+impl fmt::Display for TooMuchOverSocket {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("too much went over a socket")
+    }
+}
+
+impl std::error::Error for TooMuchOverSocket {}

@@ -3,26 +3,23 @@
 //! Interpreters and standard libraries do not start without it. They get no file, no environment and no argument; their
 //! standard streams are lines of the run's log, and standard input is empty. Clocks tell the time, and a wait for one is
 //! a wait of the run, which its deadline ends. Randomness counts as `entropy` does. Requests are the run's own probes,
-//! and sockets are refused. All of it is made when a guest first asks, so whoever does not pays nothing, and is gone with
+//! and sockets go through the same gate. All of it is made when a guest first asks, so whoever does not pays nothing, and is gone with
 //! its store.
 
+pub(crate) mod sockets;
 mod stdio;
 mod web;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable, ResourceTableError};
+use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::DynOutputStream;
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
-use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{self, ResolveAddressStream};
-use wasmtime_wasi::p2::bindings::sockets::network::{self, ErrorCode, IpAddress, Network};
-use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, sockets};
-use wasmtime_wasi::p2::{DynPollable, SocketError};
-use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
+use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::p2::bindings::http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -30,11 +27,11 @@ use wasmtime_wasi_http::{WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::exchange::Exchange;
 use crate::limits::{WASI_HANDLES_MAX, WEB_HEADERS_MAX};
 use crate::log::{Level, OpenLog};
+use crate::run::Probes;
 use crate::state::GuestState;
+use crate::wasi::sockets::{Gate, Lookup};
 use crate::wasi::stdio::Stream;
-use crate::wasi::web::Web;
-
-pub(crate) use crate::wasi::web::Deferred;
+use crate::wasi::web::{Web, WebRequest};
 
 /// The interfaces that are linked, of any version 0.2: they only ever gain functions.
 pub(crate) const INTERFACES: [&str; 29] = [
@@ -87,19 +84,36 @@ pub(crate) struct Wasi {
 }
 
 impl Wasi {
-    pub(crate) fn new(log: &OpenLog, exchange: &Arc<Exchange>, timeout: Duration) -> Self {
+    pub(crate) fn new(log: &OpenLog, exchange: &Arc<Exchange>, gate: Option<Arc<dyn Gate>>, timeout: Duration) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(WASI_HANDLES_MAX);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(WEB_HEADERS_MAX);
         Self {
-            // Without anything said, it has no files, no environment, no arguments, no input and no network.
-            ctx: WasiCtx::builder().build(),
+            ctx: sockets::context(gate, exchange),
             table,
             out: Stream::new(log.clone(), Level::Info),
             err: Stream::new(log.clone(), Level::Warn),
             http,
             web: Web::new(Arc::clone(exchange), timeout),
+        }
+    }
+}
+
+/// What a guest has asked for without waiting for it.
+pub(crate) enum Deferred {
+    /// A request by `wasi:http`.
+    Request(Box<WebRequest>),
+    /// The addresses of a name.
+    Lookup(Lookup),
+}
+
+impl Deferred {
+    /// The run's side: has it done by the probes of the run.
+    pub(crate) async fn make<P: Probes>(self, probes: &mut P) {
+        match self {
+            Self::Request(request) => request.make(|request| probes.fetch(request)).await,
+            Self::Lookup(lookup) => lookup.make(|name| probes.look_up(name)).await,
         }
     }
 }
@@ -152,67 +166,7 @@ pub(crate) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     insecure_seed::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)?;
     http::types::add_to_linker::<_, WasiHttp>(linker, &http::types::LinkOptions::default(), GuestState::http)?;
     http::outgoing_handler::add_to_linker::<_, WasiHttp>(linker, GuestState::http)?;
-    link_sockets(linker)
-}
-
-/// Sockets can be imported, and nobody gets one: without the `allow` of wasmtime's own code behind them, making one is
-/// refused with `access-denied`, and what there is none of can neither connect nor listen.
-fn link_sockets(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
-    let options = network::LinkOptions::default();
-    network::add_to_linker::<_, HasSelf<GuestState>>(linker, &options, |state| state)?;
-    sockets::instance_network::add_to_linker::<_, WasiSockets>(linker, GuestState::sockets)?;
-    sockets::tcp_create_socket::add_to_linker::<_, WasiSockets>(linker, GuestState::sockets)?;
-    sockets::tcp::add_to_linker::<_, WasiSockets>(linker, GuestState::sockets)?;
-    sockets::udp_create_socket::add_to_linker::<_, WasiSockets>(linker, GuestState::sockets)?;
-    sockets::udp::add_to_linker::<_, WasiSockets>(linker, GuestState::sockets)?;
-    ip_name_lookup::add_to_linker::<_, HasSelf<GuestState>>(linker, |state| state)
-}
-
-impl network::Host for GuestState {
-    fn convert_error_code(&mut self, error: SocketError) -> wasmtime::Result<ErrorCode> {
-        error.downcast()
-    }
-
-    fn network_error_code(&mut self, _error: Resource<wasmtime::Error>) -> wasmtime::Result<Option<ErrorCode>> {
-        // No stream of a guest is that of a socket, so no error of one is.
-        Ok(None)
-    }
-}
-
-impl network::HostNetwork for GuestState {
-    fn drop(&mut self, network: Resource<Network>) -> wasmtime::Result<()> {
-        self.wasi().table.delete(network)?;
-        Ok(())
-    }
-}
-
-/// Names are not looked up. Wasmtime's own code would say so in other words, and has a resolver behind it.
-impl ip_name_lookup::Host for GuestState {
-    fn resolve_addresses(
-        &mut self,
-        _network: Resource<Network>,
-        _name: String,
-    ) -> Result<Resource<ResolveAddressStream>, SocketError> {
-        Err(ErrorCode::AccessDenied.into())
-    }
-}
-
-/// There is none, so only a handle that a guest has made up can lead here.
-impl ip_name_lookup::HostResolveAddressStream for GuestState {
-    fn resolve_next_address(
-        &mut self,
-        _stream: Resource<ResolveAddressStream>,
-    ) -> Result<Option<IpAddress>, SocketError> {
-        Err(ErrorCode::AccessDenied.into())
-    }
-
-    fn subscribe(&mut self, _stream: Resource<ResolveAddressStream>) -> wasmtime::Result<Resource<DynPollable>> {
-        Err(ResourceTableError::NotPresent.into())
-    }
-
-    fn drop(&mut self, _stream: Resource<ResolveAddressStream>) -> wasmtime::Result<()> {
-        Err(ResourceTableError::NotPresent.into())
-    }
+    sockets::link(linker)
 }
 
 impl cli::stdout::Host for GuestState {

@@ -110,7 +110,12 @@ fn literal(policy: &Policy, remote: SocketAddr, family: Option<IpVersion>) -> Re
 
 /// The first address of the wanted family. A name that leads to any address that is refused is refused
 /// whole: otherwise it would depend on the order of an answer what a check reaches.
-fn choose(policy: &Policy, name: &str, found: &[SocketAddr], family: Option<IpVersion>) -> Result<SocketAddr, Mishap> {
+pub(super) fn choose(
+    policy: &Policy,
+    name: &str,
+    found: &[SocketAddr],
+    family: Option<IpVersion>,
+) -> Result<SocketAddr, Mishap> {
     let mut wanted = found.iter().filter(|address| family.is_none_or(|family| is_of(family, address.ip())));
     let Some(first) = wanted.clone().next() else {
         let message = format!("the name {name} has no address of the IP version that was asked for");

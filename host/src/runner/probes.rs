@@ -4,9 +4,11 @@
 //! module sees no more of it than in any other run. What a probe does is the prober's business.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use farwatch_sandbox::types::{Failure, TlsInfo};
-use farwatch_sandbox::{Probes, dns, http, icmp, tcp, tls, udp};
+use farwatch_sandbox::{Gate, Probes, dns, http, icmp, tcp, tls, udp};
 
 use crate::probe::tcp::Connection;
 use crate::probe::{HOST_TROUBLE, Prober};
@@ -140,6 +142,14 @@ impl Probes for RunProbes<'_> {
 
     async fn exchange(&mut self, request: udp::Request) -> Result<udp::Response, Failure> {
         Box::pin(self.prober.exchange(request)).await.inspect_err(|failure| self.notice(failure))
+    }
+
+    fn gate(&self) -> Option<Arc<dyn Gate>> {
+        Some(self.prober.gate())
+    }
+
+    async fn look_up(&mut self, name: String) -> Result<Vec<IpAddr>, Failure> {
+        Box::pin(self.prober.look_up(&name)).await.inspect_err(|failure| self.notice(failure))
     }
 
     fn secret(&mut self, name: &str) -> Option<String> {

@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use super::Deferred;
 use crate::bindings::farwatch::check::http::{Request, Response, Version, Want};
 use crate::bindings::farwatch::check::types::{Failure, Phase};
 use crate::exchange::Exchange;
@@ -58,7 +59,8 @@ impl WasiHttpHooks for Web {
             return Box::new(async { Err(Error::HttpRequestDenied) });
         }
         let (answer, answered) = oneshot::channel();
-        self.exchange.defer(Deferred { request, timeout: self.time_for(options), answer });
+        let request = WebRequest { request, timeout: self.time_for(options), answer };
+        self.exchange.defer(Deferred::Request(Box::new(request)));
         Box::new(async {
             // Whoever drops a request unanswered has ended the run.
             let response = answered.await.unwrap_or(Err(Error::ConnectionTerminated))?;
@@ -78,13 +80,13 @@ impl WasiHttpHooks for Web {
 }
 
 /// A request that its guest goes on beside.
-pub(crate) struct Deferred {
+pub(crate) struct WebRequest {
     request: http::Request<WasiBody>,
     timeout: Duration,
     answer: oneshot::Sender<Answer>,
 }
 
-impl Deferred {
+impl WebRequest {
     /// The run's side: has it made, for as long as anybody waits for it.
     pub(crate) async fn make<F>(self, fetch: impl FnOnce(Request) -> F)
     where

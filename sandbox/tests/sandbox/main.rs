@@ -4,6 +4,7 @@ mod harness;
 mod hostile;
 mod http;
 mod keeping;
+mod sockets;
 mod tcp;
 mod wasi;
 mod web;

@@ -96,7 +96,7 @@ async fn a_guest_that_makes_way_all_the_time_meets_the_limit_of_cpu_time() {
 }
 
 #[tokio::test]
-async fn sockets_are_refused_by_every_route() {
+async fn without_a_gate_sockets_are_refused_by_every_route() {
     for route in ["tcp4", "tcp6", "udp4", "udp6", "lookup", "lookup-address"] {
         assert_eq!(found(&format!("socket-{route}")).await, "access-denied", "{route}");
     }

@@ -127,8 +127,8 @@ async fn the_host_header_is_the_probes_own() {
 }
 
 #[tokio::test]
-async fn a_module_that_imports_it_says_that_it_needs_the_network() {
+async fn a_module_that_imports_it_says_so() {
     let (sandbox, module) = shared("hostile-wasi").await;
     let described = sandbox.describe(&module).await.expect("it names what it imports");
-    assert_eq!(described.capabilities, ["http"]);
+    assert_eq!(described.capabilities, ["http", "sockets"]);
 }

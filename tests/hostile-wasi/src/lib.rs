@@ -1,6 +1,6 @@
 //! A module that misuses WASI 0.2 in the way its config asks for, so that tests can show what it gets.
 //!
-//! The config is `{"behaviour": "<word>"}`, and for those that make requests `{"behaviour": "<word>", "url": "<url>"}`.
+//! The config is `{"behaviour": "<word>"}`, and for those that go somewhere `{"behaviour": "<word>", "url": "<where>"}`.
 //! What it found stands in the message of its outcome. It is shipped with nothing.
 
 /// The bindings of the treaty and of WASI, generated from `wit/`.
@@ -30,7 +30,7 @@ impl Guest for Hostile {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             summary: "Misuses WASI as its config says.".to_owned(),
             config_schema: r#"{"type": "object", "required": ["behaviour"]}"#.to_owned(),
-            capabilities: vec!["http".to_owned()],
+            capabilities: vec!["http".to_owned(), "sockets".to_owned()],
         }
     }
 
@@ -41,7 +41,7 @@ impl Guest for Hostile {
     fn run(context: RunContext) -> Result<Outcome, Problem> {
         let (behaviour, url) = words(&context.config);
         let found = match behaviour.split_once('-') {
-            Some(("socket", what)) => sockets::misuse(what),
+            Some(("socket", what)) => sockets::misuse(what, url),
             Some(("web", what)) => web::misuse(what, url),
             _ => inert::misuse(behaviour),
         };

@@ -1,0 +1,53 @@
+//! The gate and the resolver of sockets that a guest opens itself.
+//!
+//! What a probe may reach a guest's socket may, and nothing else. Names are looked up by the system's resolver, as for any
+//! probe, and one that leads to any refused address is refused whole.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use farwatch_core::egress::Policy;
+use farwatch_core::target::TargetHost;
+use farwatch_sandbox::Gate;
+
+use super::Prober;
+use super::dial::{choose, host_of};
+use super::evidence::{Failure, Phase};
+use super::trace::{Mishap, Trace};
+
+/// No port: which one a guest connects to is judged when it does.
+const ANY_PORT: u16 = 0;
+
+/// What may be reached by one run.
+struct PolicyGate(Arc<Policy>);
+
+impl Gate for PolicyGate {
+    fn admits(&self, remote: SocketAddr) -> bool {
+        self.0.judge(remote).is_ok()
+    }
+}
+
+impl Prober {
+    /// The gate of the sockets of a run that begins now.
+    pub(crate) fn gate(&self) -> Arc<dyn Gate> {
+        Arc::new(PolicyGate(self.policy()))
+    }
+
+    /// The addresses of a name, or of one that is written as a name.
+    pub(crate) async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
+        let mut trace = Trace::new(self.clock.instant());
+        let found = self.addresses_of(name, &mut trace).await;
+        found.map_err(|mishap| trace.fail(mishap, self.clock.instant()))
+    }
+
+    async fn addresses_of(&self, name: &str, trace: &mut Trace) -> Result<Vec<IpAddr>, Mishap> {
+        let name = match host_of(name)? {
+            TargetHost::Address(address) => return Ok(vec![address]),
+            TargetHost::Name(name) => name,
+        };
+        trace.enter(Phase::Resolve, self.clock.instant());
+        let found = self.resolver.lookup(&name, ANY_PORT).await?;
+        choose(&self.policy(), &name, &found, None)?;
+        Ok(found.into_iter().map(|address| address.ip()).collect())
+    }
+}
