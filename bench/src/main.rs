@@ -1,10 +1,11 @@
-//! What a check costs, side by side in one run with what a user would pick instead, what every built-in module costs, and
-//! what a control plane bears.
+//! What a check costs, side by side in one run with what a user would pick instead, what every built-in module costs,
+//! what it takes to bring one, and what a control plane bears.
 //!
 //! Every figure also goes to `bench/out/latest.json` as `{name, value, unit, bar, holds}`; `bench probe`, `bench modules`,
-//! `bench record` and `bench cell` measure a part alone and keep nothing. A bar that is missed makes it fail in the end,
-//! once everything is measured and told. No timing here decides a test.
+//! `bench brought`, `bench record` and `bench cell` measure a part alone and keep nothing. A bar that is missed makes it
+//! fail in the end, once everything is measured and told. No timing here decides a test.
 
+mod brought;
 mod cell;
 mod compare;
 mod cpu;
@@ -45,8 +46,8 @@ fn main() -> anyhow::Result<()> {
 
 /// Measures the wanted part, or every one.
 fn measure(wanted: Option<&str>, table: &mut Table) -> anyhow::Result<()> {
-    if let Some(unknown) = wanted.filter(|part| !["probe", "modules", "record", "cell"].contains(part)) {
-        bail!("{unknown}: say probe, modules, record or cell, or nothing for all of them");
+    if let Some(unknown) = wanted.filter(|part| !["probe", "modules", "brought", "record", "cell"].contains(part)) {
+        bail!("{unknown}: say probe, modules, brought, record or cell, or nothing for all of them");
     }
     let wants = |part: &str| wanted.is_none_or(|wanted| wanted == part);
     let nginx = Nginx::start(&[Server::http("location / { return 200 'fine'; }")])?;
@@ -56,6 +57,10 @@ fn measure(wanted: Option<&str>, table: &mut Table) -> anyhow::Result<()> {
     if wants("modules") {
         progress("every module is run against its server");
         modules::measure(table)?;
+    }
+    if wants("brought") {
+        progress("modules are pushed and run by a host that does not know them");
+        brought::measure(table, &nginx)?;
     }
     if wants("record") {
         record_rows(table)?;

@@ -1,5 +1,8 @@
 //! Sockets of guests: where they may go, what they may carry, and how they end.
 
+#![allow(clippy::disallowed_methods, reason = "its servers end with the runtime of their test")]
+#![allow(clippy::unwrap_used, reason = "an error fails the test that meets it")]
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
