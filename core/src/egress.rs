@@ -5,6 +5,7 @@
 //! network by network, except the fleet's own listeners. This file resolves no names and opens nothing:
 //! who connects must connect to exactly the address that was judged.
 
+pub mod caps;
 mod embedded;
 mod special;
 
@@ -66,6 +67,17 @@ impl Policy {
             }
         }
         Ok(())
+    }
+
+    /// Whether the operator opted this address in, in any form: it is the operator's own business, and no third party's.
+    pub fn is_opted_in(&self, address: IpAddr) -> bool {
+        let is_named = |form: IpAddr| self.allow_nets.iter().any(|net| net.contains(&form));
+        match address.to_canonical() {
+            outer @ IpAddr::V4(_) => is_named(outer),
+            IpAddr::V6(outer) => {
+                is_named(outer.into()) || embedded::ipv4_forms(outer).any(|inner| is_named(inner.into()))
+            }
+        }
     }
 
     fn judge_form(&self, address: SocketAddr, form: IpAddr) -> Result<(), Refusal> {

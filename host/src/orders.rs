@@ -110,7 +110,7 @@ mod tests {
     use farwatch_proto::check::StreamId;
     use farwatch_proto::id::{CheckId, ModuleHash};
     use farwatch_proto::outcome::Outcome;
-    use farwatch_proto::run::{Purpose, Terms};
+    use farwatch_proto::run::{Purpose, RunCost, Terms};
     use farwatch_proto::time::{Stamp, UnixMs};
 
     use super::*;
@@ -129,6 +129,7 @@ mod tests {
             terms: Terms { revision: 1, module: ModuleHash([0; 32]), view: Stamp::default() },
             started: UnixMs(1),
             duration_us: 1,
+            cost: RunCost::default(),
             outcome: Outcome::up(1),
         }
     }

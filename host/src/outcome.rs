@@ -5,6 +5,8 @@
 use farwatch_proto::outcome::{Attribute, Blame, Detail, Outcome, Status, Value};
 use farwatch_sandbox::{Fault, RunEnd, types};
 
+use crate::probe::RATE_CAPPED;
+
 /// The code of a run that found nothing worth telling.
 const PLAINLY_GOOD: &str = "ok";
 
@@ -34,6 +36,16 @@ pub(crate) fn whole_of_end(end: RunEnd) -> Outcome {
 /// A run that says nothing of its target because this host was in trouble.
 pub(crate) fn host_trouble(code: &str, message: &str) -> Outcome {
     Outcome::told(Status::Unknown(Blame::Host), 0, code, message)
+}
+
+/// What a run found of which a probe was not made, because its tenant has connected as often as it may. Whatever its
+/// module made of that, it is nothing that the target did. The tenant brought it about, so the slot is covered: no other
+/// host shall connect in its stead.
+pub(crate) fn despite_cap(found: Outcome, why: &str) -> Outcome {
+    match found.status {
+        Status::Down | Status::Degraded => Outcome::told(Status::Unknown(Blame::Module), 0, RATE_CAPPED, why),
+        Status::Up | Status::Unknown(_) => found,
+    }
 }
 
 /// A run during which this host was paused.
@@ -99,6 +111,17 @@ mod tests {
         let detail = down.detail.unwrap();
         assert_eq!(detail.attributes[0].value, Value::Text("NaN".to_owned()));
         assert!(serde_json::to_string(&*detail).is_ok());
+    }
+
+    #[test]
+    fn a_capped_run_never_blames_its_target() {
+        let told = |status| despite_cap(of_end(judged(status, "x")), "too often");
+        for status in [types::Status::Down, types::Status::Degraded] {
+            let found = told(status);
+            assert_eq!((found.status, found.code()), (Status::Unknown(Blame::Module), "rate-capped"));
+            assert!(found.status.covers());
+        }
+        assert_eq!(told(types::Status::Up).status, Status::Up);
     }
 
     #[test]

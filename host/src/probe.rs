@@ -14,6 +14,7 @@ pub mod udp;
 
 mod dial;
 mod fault;
+mod gate;
 mod resolve;
 mod sockets;
 mod tls;
@@ -21,12 +22,15 @@ mod trace;
 mod wire;
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
 use farwatch_core::egress::Policy;
+use farwatch_proto::id::TenantId;
 
 use crate::clock::Clock;
+use gate::Gate;
 pub(crate) use resolve::LOOKUPS_MAX;
 use resolve::Resolver;
 use tls::TlsClient;
@@ -35,6 +39,9 @@ pub use tls::TlsSetupError;
 
 /// The code of a failure that is this machine's own, for which no target is to blame.
 pub const HOST_TROUBLE: &str = "host-trouble";
+/// The code of a probe that was not made because its tenant has connected as often as it may. No target is to blame, and
+/// this machine is well.
+pub const RATE_CAPPED: &str = "rate-capped";
 /// No probe may wait longer, whatever it asks for; the run around it is shorter in any case.
 const TIMEOUT_MAX_MS: u32 = 120_000;
 /// What probes identify themselves as, unless a check says otherwise.
@@ -49,27 +56,58 @@ pub struct ProbeSettings {
     pub extra_roots: Option<PathBuf>,
 }
 
-/// Makes the probes of one host.
-#[derive(Debug)]
+/// Makes the probes of one host. Cheap to clone; all clones are one.
+#[derive(Clone, Debug)]
 pub struct Prober {
+    gear: Arc<Gear>,
+    /// Whose connections are counted. Nobody's are where a program runs modules of its own.
+    payer: Option<TenantId>,
+}
+
+/// What all probes of a host share.
+#[derive(Debug)]
+pub struct Gear {
     clock: Clock,
     policy: RwLock<Arc<Policy>>,
+    gate: Gate,
     bind: Option<IpAddr>,
     resolver: Resolver,
     tls: TlsClient,
+}
+
+impl Deref for Prober {
+    type Target = Gear;
+
+    fn deref(&self) -> &Gear {
+        &self.gear
+    }
 }
 
 impl Prober {
     /// Reads the trusted roots, once, and stands ready.
     pub fn new(clock: Clock, policy: Policy, settings: &ProbeSettings) -> Result<Self, TlsSetupError> {
         let tls = TlsClient::new(settings.extra_roots.as_deref())?;
-        let policy = RwLock::new(Arc::new(policy));
-        Ok(Self { clock, policy, bind: settings.bind, resolver: Resolver::default(), tls })
+        let (policy, gate) = (RwLock::new(Arc::new(policy)), Gate::default());
+        let gear = Gear { clock, policy, gate, bind: settings.bind, resolver: Resolver::default(), tls };
+        Ok(Self { gear: Arc::new(gear), payer: None })
     }
 
+    /// The same for the runs of one tenant, whose connections count for its caps.
+    #[must_use]
+    pub fn paid_by(&self, tenant: TenantId) -> Self {
+        Self { gear: self.gear.clone(), payer: Some(tenant) }
+    }
+}
+
+impl Gear {
     /// Changes what may be reached, for every probe that starts from now on.
     pub fn set_policy(&self, policy: Policy) {
         *self.policy.write().expect("no holder of this lock panics") = Arc::new(policy);
+    }
+
+    /// How many probes the caps have kept from being made.
+    pub fn rate_capped(&self) -> u64 {
+        self.gate.capped()
     }
 
     fn policy(&self) -> Arc<Policy> {

@@ -17,7 +17,7 @@ use farwatch_proto::id::HostId;
 use farwatch_proto::link::FromHost;
 use farwatch_proto::outcome::{Outcome, Status};
 use farwatch_proto::peer::{Said, Statement};
-use farwatch_proto::run::{Purpose, RunResult, Terms};
+use farwatch_proto::run::{Purpose, RunCost, RunResult, Terms};
 use farwatch_proto::time::UnixMs;
 use farwatch_sandbox::{RunContext, Sandbox};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
@@ -36,7 +36,7 @@ use crate::probe::Prober;
 use crate::secrets::Secrets;
 use crate::spool::Spool;
 use crate::tryout;
-pub(crate) use probes::RunProbes;
+pub(crate) use probes::{RunProbes, Trouble};
 
 /// What all runs of a host share.
 pub(crate) struct Shared {
@@ -106,7 +106,7 @@ impl Shared {
         let _running = self.health.begin_run();
         let (started, began, since) = (self.clock.wall(), self.clock.instant(), self.clock.boot());
         let pauses = pulse.pauses(since);
-        let ran = self.run_in_sandbox(&job, definition, holdings, started).await;
+        let (ran, cost) = self.run_in_sandbox(&job, definition, holdings, started).await;
         let took = self.clock.instant().saturating_duration_since(began);
         drop(place);
         let was_paused = pulse.pauses(self.clock.boot()) != pauses || took > longest(definition);
@@ -117,7 +117,7 @@ impl Shared {
         let duration_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
         let Job { stream, purpose, slot, tell, .. } = job;
         let ended = if outcome.status.covers() { Ended::Covers } else { Ended::Disturbed };
-        let result = RunResult { stream, purpose, slot, terms, started, duration_us, outcome };
+        let result = RunResult { stream, purpose, slot, terms, started, duration_us, cost, outcome };
         self.keep(&result);
         // What was left to the others and is void after all leaves nothing more to say.
         if purpose == Purpose::Slot && (ended == Ended::Covers || !was_yielded) {
@@ -140,6 +140,7 @@ impl Shared {
             terms: terms(definition, holdings),
             started: self.clock.wall(),
             duration_us: 0,
+            cost: RunCost::default(),
             outcome: outcome::host_trouble(code, message),
         });
     }
@@ -155,9 +156,16 @@ impl Shared {
         }
     }
 
-    async fn run_in_sandbox(&self, job: &Job, definition: &Definition, holdings: &Holdings, now: UnixMs) -> Outcome {
+    async fn run_in_sandbox(
+        &self,
+        job: &Job,
+        definition: &Definition,
+        holdings: &Holdings,
+        now: UnixMs,
+    ) -> (Outcome, RunCost) {
         let Some(module) = holdings.modules.get(&definition.module) else {
-            return outcome::host_trouble("module-missing", "this host has not loaded the module of the check");
+            let missing = outcome::host_trouble("module-missing", "this host has not loaded the module of the check");
+            return (missing, RunCost::default());
         };
         let context = RunContext {
             check_id: definition.check.to_string(),
@@ -170,11 +178,12 @@ impl Shared {
         let none = Secrets::default();
         let secrets = holdings.secrets(definition.check, definition.revision).unwrap_or(&none);
         let is_shown = |code: &str| self.showing().is_due(job.stream.check, code, now) || job.purpose != Purpose::Slot;
-        let found = tryout::run_once(&self.sandbox, &self.prober, module, &context, secrets, is_shown).await;
+        let prober = self.prober.paid_by(definition.tenant);
+        let found = tryout::run_once(&self.sandbox, &prober, module, &context, secrets, is_shown).await;
         if found.outcome.status == Status::Up {
             self.showing().is_well(job.stream.check);
         }
-        found.outcome
+        (found.outcome, RunCost::of(found.cpu_us, found.memory_bytes))
     }
 }
 

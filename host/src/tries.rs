@@ -19,6 +19,7 @@ use crate::desks::shard_of;
 use crate::health::Pulse;
 use crate::modules::{Loading, ModuleFailure};
 use crate::outcome;
+use crate::probe::Prober;
 use crate::runner::Shared;
 use crate::secrets::{Opener, Secrets};
 use crate::shard::Asked;
@@ -44,6 +45,7 @@ pub(crate) struct Tryer {
 pub(crate) struct Trial {
     module: Module,
     context: RunContext,
+    prober: Prober,
     secrets: Secrets,
     places: Vec<OwnedSemaphorePermit>,
     /// Where it ends; closed once nobody waits any more.
@@ -95,6 +97,7 @@ impl Tryer {
         let trial = Trial {
             module,
             context: context_of(order),
+            prober: self.shared.prober.paid_by(order.tenant),
             secrets: self.opener.open_of((order.tenant, order.check), &order.secrets),
             places: vec![vote_place, place],
             end,
@@ -110,12 +113,12 @@ impl Tryer {
 impl Trial {
     /// Makes the run, on the thread that calls.
     pub(crate) async fn run(self, shared: &Shared, pulse: &Pulse) {
-        let Self { module, mut context, secrets, places, mut end } = self;
+        let Self { module, mut context, prober, secrets, places, mut end } = self;
         let _running = shared.health.begin_run();
         let (started, began, since) = (shared.clock.wall(), shared.clock.instant(), shared.clock.boot());
         let pauses = pulse.pauses(since);
         context.now_ms = unsigned(started);
-        let running = tryout::run_whole(&shared.sandbox, &shared.prober, &module, &context, &secrets);
+        let running = tryout::run_whole(&shared.sandbox, &prober, &module, &context, &secrets);
         let mut found = tokio::select! {
             () = end.closed() => return,
             found = running => found,

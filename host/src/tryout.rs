@@ -9,7 +9,7 @@ use farwatch_sandbox::{Limits, Log, Module, RunContext, RunEnd, RunReport, Sandb
 
 use crate::outcome;
 use crate::probe::{HOST_TROUBLE, Prober};
-use crate::runner::RunProbes;
+use crate::runner::{RunProbes, Trouble};
 use crate::secrets::Secrets;
 
 /// What one run found, and what it took.
@@ -70,7 +70,8 @@ fn found(
     let RunReport { end, cpu_us, memory_bytes, mut log } = report;
     let (trouble, seen) = probes.into_parts();
     let mut found = match trouble {
-        Some(trouble) => outcome::host_trouble(HOST_TROUBLE, &trouble),
+        Some(Trouble::Host(trouble)) => outcome::host_trouble(HOST_TROUBLE, &trouble),
+        Some(Trouble::Capped(why)) => outcome::despite_cap(of_end(end), &why),
         None => of_end(end),
     };
     if let Some(detail) = found.detail.as_deref_mut().filter(|detail| is_shown(&detail.code)) {

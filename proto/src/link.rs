@@ -3,10 +3,10 @@
 //! JSON objects with a `kind`, one per WebSocket message. A receiver ignores fields it does not know
 //! and drops kinds it does not know, counting them, so that old and new versions can talk.
 
+pub mod base64_bytes;
+
 use std::net::{IpAddr, SocketAddr};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Definition, StreamId};
@@ -168,6 +168,9 @@ pub enum FromHost {
         /// Results that it gave up for want of room, since it started.
         #[serde(default)]
         dropped_results: u64,
+        /// Probes that it did not make because their tenant had connected as often as it may, since it started.
+        #[serde(default)]
+        rate_capped: u64,
         /// How its panel of references was at the last reading, where it has one and has read it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         panel: Option<PanelWord>,
@@ -357,23 +360,6 @@ pub enum FromControl {
     /// A kind this version does not know.
     #[serde(other)]
     Unknown,
-}
-
-/// Bytes as base64 text in JSON.
-pub mod base64_bytes {
-    use super::{BASE64, Engine};
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    /// Writes them.
-    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&BASE64.encode(bytes))
-    }
-
-    /// Reads them.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        BASE64.decode(text.as_bytes()).map_err(serde::de::Error::custom)
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Results in few bytes: the one encoding of spool segments, link batches and journal rows.
 //!
 //! A pack is a run of records. Streams and terms are written once and named by number afterwards, so
-//! a good result costs 10 to 16 bytes. The dictionaries live as long as the container: a segment, a
+//! a good result costs 13 to 20 bytes. The dictionaries live as long as the container: a segment, a
 //! batch or a row. This file neither frames nor checks sums; containers do.
 
 pub mod varint;
@@ -11,12 +11,12 @@ use std::collections::HashMap;
 use crate::check::StreamId;
 use crate::id::{CheckId, ModuleHash, OrderId};
 use crate::outcome::{Detail, Outcome, Status};
-use crate::run::{Purpose, RunResult, Terms};
+use crate::run::{Purpose, RunCost, RunResult, Terms};
 use crate::time::{Stamp, UnixMs};
 use varint::Reader;
 
-/// The version byte that every container writes before its first pack.
-pub const PACK_VERSION: u8 = 1;
+/// The version byte that every container writes before its first pack. Version 1 had no costs of runs.
+pub const PACK_VERSION: u8 = 2;
 /// The most bytes of detail one result may carry; the limits on codes, messages and attributes stay below.
 pub const DETAIL_MAX_BYTES: usize = 48 * 1024;
 
@@ -27,6 +27,12 @@ const TAG_RESULT: u8 = 0x80;
 const RESULT_STATUS: u8 = 0x07;
 const RESULT_HAS_DETAIL: u8 = 0x08;
 const RESULT_IS_VOTE: u8 = 0x10;
+const RESULT_HAS_COST: u8 = 0x20;
+
+/// Whether a pack of this version can be read.
+pub const fn is_known(version: u8) -> bool {
+    matches!(version, 1..=PACK_VERSION)
+}
 
 /// A pack that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +72,9 @@ impl Packer {
         if matches!(result.purpose, Purpose::Vote(_)) {
             tag |= RESULT_IS_VOTE;
         }
+        if !result.cost.is_nothing() {
+            tag |= RESULT_HAS_COST;
+        }
         self.bytes.push(tag);
         varint::put(&mut self.bytes, stream);
         varint::put(&mut self.bytes, terms);
@@ -74,6 +83,10 @@ impl Packer {
         varint::put(&mut self.bytes, result.duration_us.into());
         let aside_us = i64::from(result.duration_us) - i64::from(result.outcome.latency_us);
         varint::put_signed(&mut self.bytes, aside_us);
+        if !result.cost.is_nothing() {
+            varint::put(&mut self.bytes, result.cost.cpu_us.into());
+            varint::put(&mut self.bytes, result.cost.memory_pages.into());
+        }
         if let Purpose::Vote(order) = result.purpose {
             self.bytes.extend_from_slice(order.as_bytes());
         }
@@ -184,6 +197,10 @@ impl Unpacker {
         let latency_us = i64::from(duration_us).checked_sub(reader.signed()?);
         let latency_us = latency_us.and_then(|us| u32::try_from(us).ok()).ok_or(PackError::OutOfRange("latency"))?;
         let stream = *stream;
+        let cost = match tag & RESULT_HAS_COST {
+            0 => RunCost::default(),
+            _ => RunCost { cpu_us: reader.narrow("CPU time")?, memory_pages: reader.narrow("memory")? },
+        };
         let terms = *entry_mut(&mut self.terms, terms_entry)?;
         let purpose = match tag & RESULT_IS_VOTE {
             0 => Purpose::Slot,
@@ -194,7 +211,7 @@ impl Unpacker {
             _ => Some(Box::new(read_detail(reader)?)),
         };
         let outcome = Outcome { status, latency_us, detail };
-        Ok(RunResult { stream, purpose, slot, terms, started, duration_us, outcome })
+        Ok(RunResult { stream, purpose, slot, terms, started, duration_us, cost, outcome })
     }
 }
 

@@ -11,7 +11,7 @@ use farwatch_proto::id::{BootId, ModuleHash, OrderId};
 use farwatch_proto::link::{Batch, Mark, Order};
 use farwatch_proto::outcome::{Outcome, Status};
 use farwatch_proto::pack::{PACK_VERSION, Packer};
-use farwatch_proto::run::{Purpose, RunResult, Terms};
+use farwatch_proto::run::{Purpose, RunCost, RunResult, Terms};
 use farwatch_proto::time::{Stamp, UnixMs};
 
 use super::fleet::INTERVAL_MS;
@@ -26,6 +26,8 @@ const ENDS_AFTER_MS: i64 = 35;
 /// What a run takes, and what of it is the target's, in microseconds.
 const RUN_US: u32 = 31_000;
 const LATENCY_US: u32 = 29_000;
+/// What it takes of the host, as the `http` module does.
+const COST: RunCost = RunCost { cpu_us: 90, memory_pages: 18 };
 
 /// A stream that the host runs, and how far into each interval it is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,6 +153,7 @@ pub(super) fn result(owed: &Owed, slot: UnixMs, sameness: Sameness) -> RunResult
         terms: terms(1, sameness),
         started: slot + STARTS_AFTER_MS,
         duration_us: RUN_US,
+        cost: COST,
         outcome: outcome(owed.may_fail && sameness.failing),
     }
 }
@@ -164,6 +167,7 @@ fn vote(order: &Order, may_fail: bool, sameness: Sameness, now: UnixMs) -> RunRe
         terms: terms(order.revision, sameness),
         started: now,
         duration_us: RUN_US,
+        cost: COST,
         outcome: outcome(may_fail && sameness.failing),
     }
 }

@@ -203,6 +203,7 @@ fn heartbeat(wall: UnixMs) -> FromHost {
         unknown_kinds: 0,
         disk_full: false,
         dropped_results: 0,
+        rate_capped: 0,
         panel: None,
         insane: false,
     }

@@ -66,7 +66,8 @@ enum Verb {
     /// Show what was found of late, newest first
     #[command(after_help = "Examples:
   farwatch check results shop
-  farwatch check results shop --status down --since 7d")]
+  farwatch check results shop --status down --since 7d
+  farwatch check results shop --all --since 1h")]
     Results(ResultsArgs),
     /// Show why it failed, newest first
     #[command(after_help = "Examples:

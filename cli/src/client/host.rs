@@ -243,6 +243,7 @@ fn shown(host: &Value, look: Look) -> String {
         ("loop lag", host["loop_lag_ms"].as_i64().map_or_else(String::new, length).into()),
         ("disk", if host["disk_full"] == true { "takes no results" } else { "" }.to_owned().into()),
         ("given up", text(host, "dropped_results").into()),
+        ("rate-capped", text(host, "rate_capped").into()),
         ("refused", text(host, "refused").into()),
         ("refuted", refuted(host)),
         ("provider", text(host, "provider").into()),

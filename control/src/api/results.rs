@@ -56,6 +56,12 @@ pub(super) struct ResultView {
     order: Option<OrderId>,
     started: UnixMs,
     duration_us: u32,
+    /// The CPU time of the module, without its probes; absent where it was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_us: Option<u32>,
+    /// The most memory that the module had; absent where it was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_bytes: Option<u64>,
     revision: u32,
     module: ModuleHash,
     view: Stamp,
@@ -120,12 +126,13 @@ pub(super) const fn blame(status: Status) -> Option<Blame> {
 
 /// One result of a host. `interval` is the one in force, by which its timing is told.
 pub(super) fn result_view(host: HostId, result: RunResult, interval: Interval, names: &HostNames) -> ResultView {
-    let RunResult { stream, purpose, slot, terms, started, duration_us, outcome } = result;
+    let RunResult { stream, purpose, slot, terms, started, duration_us, cost, outcome } = result;
     let Terms { revision, module, view } = terms;
     let (timing, order) = match purpose {
         Purpose::Slot => (Some(timing_word(timing(slot, interval, started))), None),
         Purpose::Vote(order) => (None, Some(order)),
     };
+    let is_measured = !cost.is_nothing();
     let detail = outcome.detail.map_or_else(Default::default, |detail| *detail);
     ResultView {
         stream: stream.number,
@@ -142,6 +149,8 @@ pub(super) fn result_view(host: HostId, result: RunResult, interval: Interval, n
         order,
         started,
         duration_us,
+        cpu_us: is_measured.then_some(cost.cpu_us),
+        memory_bytes: is_measured.then(|| cost.memory_bytes()),
         revision,
         module,
         view,

@@ -12,7 +12,7 @@ use farwatch_proto::check::{Activity, StreamId};
 use farwatch_proto::id::{CheckId, HostId, OrderId};
 use farwatch_proto::link::{Batch, Mark, Order};
 use farwatch_proto::outcome::Status;
-use farwatch_proto::pack::{PACK_VERSION, Unpacker};
+use farwatch_proto::pack::{self, PACK_VERSION, Unpacker};
 use farwatch_proto::run::{Purpose, RunResult};
 use farwatch_proto::signed::SignedBatchId;
 use farwatch_proto::time::{BootMs, UnixMs};
@@ -280,8 +280,8 @@ fn note_runner(state: &mut State, said_as: SaidAs, result: &RunResult, now: Now)
 /// What is in a version byte and a pack.
 pub(super) fn unpacked(packed: &[u8]) -> Result<Vec<RunResult>, String> {
     let (version, packed) = packed.split_first().ok_or("an empty batch")?;
-    if *version != PACK_VERSION {
-        return Err(format!("pack version {version}; this control plane reads {PACK_VERSION}"));
+    if !pack::is_known(*version) {
+        return Err(format!("pack version {version}; this control plane reads up to {PACK_VERSION}"));
     }
     Unpacker::default().read(packed).map_err(|error| error.to_string())
 }

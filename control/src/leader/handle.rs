@@ -60,6 +60,8 @@ pub struct HostStatus {
     /// Results that it gave up for want of room, since it started.
     #[serde(default)]
     pub dropped_results: u64,
+    /// Probes that the caps of tenants kept it from making, since it started.
+    pub rate_capped: u64,
     /// Messages of it that were refused since the leader took office.
     pub refused: u64,
     /// What others found of the failures it saw first.

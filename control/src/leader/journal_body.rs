@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 
 use anyhow::{Context, bail, ensure};
 use farwatch_proto::id::{BootId, HostId};
-use farwatch_proto::pack::{PACK_VERSION, Packer, Unpacker};
+use farwatch_proto::pack::{self, PACK_VERSION, Packer, Unpacker};
 use farwatch_proto::run::RunResult;
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
@@ -68,8 +68,8 @@ fn section(rest: &mut &[u8]) -> anyhow::Result<HostResults> {
     let boot = BootId::from_bytes(array(rest)?);
     let length = u32::from_be_bytes(array(rest)?) as usize;
     let [version] = array(rest)?;
-    if version != PACK_VERSION {
-        bail!("the journal row has pack version {version}, this build reads {PACK_VERSION}");
+    if !pack::is_known(version) {
+        bail!("the journal row has pack version {version}, this build reads up to {PACK_VERSION}");
     }
     let (packed, after) = rest.split_at_checked(length).context("the journal row ends within a section")?;
     *rest = after;
@@ -87,7 +87,7 @@ mod tests {
     use farwatch_proto::check::StreamId;
     use farwatch_proto::id::{CheckId, ModuleHash};
     use farwatch_proto::outcome::Outcome;
-    use farwatch_proto::run::{Purpose, Terms};
+    use farwatch_proto::run::{Purpose, RunCost, Terms};
     use farwatch_proto::time::{Stamp, UnixMs};
 
     use super::*;
@@ -100,6 +100,7 @@ mod tests {
             terms: Terms { revision: 1, module: ModuleHash([2; 32]), view: Stamp { era: 1, n: 1 } },
             started: UnixMs(n * 10_000 + 4),
             duration_us: 30_000,
+            cost: RunCost::default(),
             outcome: Outcome::up(29_000),
         };
         HostResults {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use farwatch_proto::id::{CheckId, HostId, OrderId};
 use farwatch_proto::link::base64_bytes;
-use farwatch_proto::pack::{PACK_VERSION, Packer, Unpacker};
+use farwatch_proto::pack::{self, PACK_VERSION, Packer, Unpacker};
 use farwatch_proto::run::RunResult;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -98,7 +98,7 @@ impl Found {
     /// What it found; nothing where a leader of another version packs in another way.
     pub fn result(&self) -> Option<RunResult> {
         let (version, packed) = self.packed.split_first()?;
-        let results = (*version == PACK_VERSION).then(|| Unpacker::default().read(packed).ok()).flatten()?;
+        let results = pack::is_known(*version).then(|| Unpacker::default().read(packed).ok()).flatten()?;
         results.into_iter().next()
     }
 }

@@ -246,6 +246,7 @@ impl<'a> Reign<'a> {
                 loop_lag_ms: session.map_or(0, |session| session.loop_lag_ms),
                 disk_full: session.is_some_and(|session| session.disk_full),
                 dropped_results: session.map_or(0, |session| session.dropped_results),
+                rate_capped: session.map_or(0, |session| session.rate_capped),
                 refused: state.refused.get(&host.id).copied().unwrap_or(0),
                 rounds: state.outages.rounds_of(host.id),
                 panel: state.fleet.panel_word(host.id),

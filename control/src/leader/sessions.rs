@@ -81,6 +81,8 @@ pub(super) struct Session {
     pub(super) disk_full: bool,
     /// Results that it gave up for want of room.
     pub(super) dropped_results: u64,
+    /// Probes that the caps of tenants kept it from making.
+    pub(super) rate_capped: u64,
 }
 
 /// What a hello says of interest here.
@@ -185,6 +187,7 @@ impl Session {
             loop_lag_ms: 0,
             disk_full: false,
             dropped_results: 0,
+            rate_capped: 0,
         }
     }
 

@@ -26,7 +26,7 @@ use farwatch_proto::interval::Interval;
 use farwatch_proto::link::{Batch, FromControl, Mark};
 use farwatch_proto::outcome::{Blame, Outcome, Status};
 use farwatch_proto::pack::{PACK_VERSION, Packer};
-use farwatch_proto::run::{Purpose, RunResult, Terms};
+use farwatch_proto::run::{Purpose, RunCost, RunResult, Terms};
 use farwatch_proto::time::{BootMs, Stamp, UnixMs};
 use tokio::sync::mpsc;
 
@@ -145,6 +145,7 @@ impl World {
             terms: Terms { revision: 1, module: ModuleHash([3; 32]), view: self.state.newest.number },
             started: slot + 5,
             duration_us: 30_000,
+            cost: RunCost::default(),
             outcome: Outcome::told(status, 30_000, "code", "message"),
         }
     }

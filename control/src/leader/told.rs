@@ -149,13 +149,24 @@ impl State {
 
     fn hear(&mut self, draft: &mut Draft, host: HostId, message: FromHost, now: Now) {
         match message {
-            FromHost::Heartbeat { loop_lag_ms, running, hears, disk_full, dropped_results, panel, insane, .. } => {
+            FromHost::Heartbeat {
+                loop_lag_ms,
+                running,
+                hears,
+                disk_full,
+                dropped_results,
+                rate_capped,
+                panel,
+                insane,
+                ..
+            } => {
                 self.hear_of_panel(host, panel, insane, now.boot);
                 if let Some(session) = self.sessions.get_mut(&host) {
                     session.loop_lag_ms = loop_lag_ms;
                     session.running = running;
                     session.disk_full = disk_full;
                     session.dropped_results = dropped_results;
+                    session.rate_capped = rate_capped;
                     session.hears = hears.into_iter().take(FLEET_MAX_HOSTS).collect();
                     session.neighbours.extend(&session.hears);
                     self.fleet.hear_of(host, &session.hears);

@@ -83,6 +83,10 @@ impl Seen {
         }
         let linked = hosts["heard"] + hosts["silent"];
         whole(registry, "link_sessions", "Hosts with an open link", linked);
+        let capped = leader.hosts.values().map(|host| host.rate_capped).sum::<u64>();
+        let about =
+            "Probes that hosts did not make since they started, because their tenant had connected as often as it may";
+        whole(registry, "probes_rate_capped", about, i64::try_from(capped).unwrap_or(i64::MAX));
         by_state(registry, "hosts", "Registered hosts, by how the leader hears them", &hosts);
         let verdicts: Family<VerdictLabel, Whole> = Family::default();
         for (verdict, checks) in &leader.verdicts {

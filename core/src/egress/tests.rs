@@ -218,3 +218,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_the_operator_opted_in_is_known_in_every_form() {
+    let policy = policy(&["10.0.0.0/8", "2001:4860::/32"], &[]);
+    for (address, is_opted_in) in [
+        ("10.1.2.3", true),
+        ("::ffff:10.1.2.3", true),
+        ("64:ff9b::10.1.2.3", true),
+        ("2001:4860::1", true),
+        ("1.1.1.1", false),
+        ("2606:4700::1", false),
+    ] {
+        assert_eq!(policy.is_opted_in(address.parse().unwrap()), is_opted_in, "{address}");
+    }
+}

@@ -130,6 +130,7 @@ impl<'l> Session<'l> {
             unknown_kinds: shared.health.unknown_kinds(),
             disk_full: shared.spool.is_degraded(),
             dropped_results: shared.spool.dropped_results(),
+            rate_capped: shared.prober.rate_capped(),
             panel: shared.panel.word(),
             insane: shared.panel.is_insane(),
         };

@@ -11,9 +11,9 @@ use farwatch_core::egress::Policy;
 use farwatch_core::target::{BadTarget, TargetHost};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
-use super::Prober;
 use super::evidence::{IpVersion, Phase};
 use super::trace::{Mishap, Trace};
+use super::{Prober, RATE_CAPPED};
 
 /// Reads a name or an address; one of IPv6 may come without its brackets, since the port stands elsewhere.
 pub(super) fn host_of(text: &str) -> Result<TargetHost, Mishap> {
@@ -68,7 +68,21 @@ impl Prober {
             }
         };
         trace.remote = Some(remote);
+        self.pass(&policy, remote, 1)?;
         Ok(remote)
+    }
+
+    /// Counts so much more that is sent to an address which was located before.
+    pub(super) fn send_more(&self, remote: SocketAddr, times: u32) -> Result<(), Mishap> {
+        self.pass(&self.policy(), remote, times)
+    }
+
+    /// Counts what is sent to an address that was judged, where somebody pays and it is a third party's.
+    fn pass(&self, policy: &Policy, remote: SocketAddr, times: u32) -> Result<(), Mishap> {
+        let Some(payer) = self.payer.filter(|_| !policy.is_opted_in(remote.ip())) else { return Ok(()) };
+        let passed = self.gate.pass(payer, remote.ip(), times, self.clock.boot());
+        // Nothing was sent, so it is not the step of any target.
+        passed.map_err(|capped| Mishap::new(Phase::Prepare, RATE_CAPPED, capped.to_string()))
     }
 
     /// A socket that sends datagrams to this address and takes them from there alone.
@@ -158,7 +172,12 @@ pub(super) fn mishap_of(remote: SocketAddr, error: &io::Error) -> Mishap {
 
 #[cfg(test)]
 mod tests {
+    use farwatch_core::egress::caps::PER_ADDRESS;
+    use farwatch_proto::id::TenantId;
+
     use super::*;
+    use crate::clock::Clock;
+    use crate::probe::ProbeSettings;
 
     fn addresses(list: &[&str]) -> Vec<SocketAddr> {
         list.iter().map(|text| text.parse().unwrap()).collect()
@@ -187,6 +206,25 @@ mod tests {
     fn a_name_without_the_wanted_family_has_no_address() {
         let refused = choose(&Policy::default(), "x", &addresses(&["1.1.1.1:80"]), Some(IpVersion::Ipv6));
         assert_eq!(refused.unwrap_err().code, "dns-no-address");
+    }
+
+    #[test]
+    fn a_tenant_is_capped_and_nobody_else() {
+        let prober = Prober::new(Clock::default(), Policy::default(), &ProbeSettings::default()).unwrap();
+        let (one, other) = (TenantId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
+        let (policy, remote) = (Policy::default(), "192.31.196.1:80".parse().unwrap());
+        prober.paid_by(one).pass(&policy, remote, PER_ADDRESS.burst).unwrap();
+        let refused = prober.paid_by(one).pass(&policy, remote, PER_ADDRESS.burst).unwrap_err();
+        assert_eq!((refused.phase, refused.code), (Phase::Prepare, RATE_CAPPED));
+        assert!(refused.message.contains("192.31.196.1"), "{}", refused.message);
+        assert_eq!(prober.rate_capped(), 1);
+        prober.paid_by(other).pass(&policy, remote, PER_ADDRESS.burst).unwrap();
+        let own = Policy::new(vec!["192.31.196.0/24".parse().unwrap()], Vec::new());
+        for _ in 0..3 {
+            prober.pass(&policy, remote, PER_ADDRESS.burst).unwrap();
+            prober.paid_by(one).pass(&own, remote, PER_ADDRESS.burst).unwrap();
+        }
+        assert_eq!(prober.rate_capped(), 1);
     }
 
     #[test]

@@ -71,6 +71,7 @@ impl Prober {
         check(request)?;
         let host = host_of(&request.host)?;
         let remote = self.locate(&host, PORT, request.ip_version, trace).await?;
+        self.send_more(remote, request.count - 1)?;
         let from = self.bind.filter(|from| from.is_ipv4() == remote.is_ipv4());
         let opened = open(SocketType::DGRAM, remote, from).or_else(|_| open(SocketType::RAW, remote, from));
         opened.map_err(|error| {

@@ -57,6 +57,9 @@ impl Prober {
         trace.hand_over(marks.clone());
         let mut sent = 0;
         loop {
+            if sent > 0 {
+                self.send_more(remote, 1)?;
+            }
             socket.send(&request.datagram).await.map_err(|error| mishap_of(remote, &error))?;
             sent += 1;
             let sent_at_us = self.clock.wall_us();

@@ -11,16 +11,24 @@ use farwatch_sandbox::types::{Failure, TlsInfo};
 use farwatch_sandbox::{Gate, Probes, dns, http, icmp, tcp, tls, udp};
 
 use crate::probe::tcp::Connection;
-use crate::probe::{HOST_TROUBLE, Prober};
+use crate::probe::{HOST_TROUBLE, Prober, RATE_CAPPED};
 use crate::secrets::Secrets;
 use crate::seen::Seen;
+
+/// What of a run is not the target's doing.
+pub(crate) enum Trouble {
+    /// This host failed.
+    Host(String),
+    /// A probe was not made, because the tenant has connected as often as it may.
+    Capped(String),
+}
 
 /// The probes of one run, which notice when it was this host that failed.
 pub(crate) struct RunProbes<'a> {
     prober: &'a Prober,
     secrets: &'a Secrets,
     connections: BTreeMap<u32, Connection<'a>>,
-    trouble: Option<String>,
+    trouble: Option<Trouble>,
     seen: Seen,
     /// Whether all that comes is to be shown.
     is_whole: bool,
@@ -46,8 +54,8 @@ impl<'a> RunProbes<'a> {
         Self { seen: Seen::whole(), is_whole: true, ..Self::new(prober, secrets) }
     }
 
-    /// What was wrong with this host, if anything was, and what came from the target.
-    pub(crate) fn into_parts(self) -> (Option<String>, Seen) {
+    /// What of it was not the target's doing, if anything was, and what came from the target.
+    pub(crate) fn into_parts(self) -> (Option<Trouble>, Seen) {
         (self.trouble, self.seen)
     }
 
@@ -72,9 +80,12 @@ impl<'a> RunProbes<'a> {
 
     fn notice(&mut self, failure: &Failure) {
         self.seen.failure(failure);
-        if failure.code == HOST_TROUBLE {
-            self.trouble = Some(failure.message.clone());
-        }
+        let noticed = match failure.code.as_str() {
+            HOST_TROUBLE => Trouble::Host(failure.message.clone()),
+            RATE_CAPPED if self.trouble.is_none() => Trouble::Capped(failure.message.clone()),
+            _ => return,
+        };
+        self.trouble = Some(noticed);
     }
 }
 

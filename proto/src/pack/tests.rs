@@ -15,6 +15,7 @@ fn good(number: u16, slot: i64) -> RunResult {
         terms: Terms { revision: 1, module: ModuleHash([9; 32]), view: Stamp { era: 1, n: 4 } },
         started: UnixMs(slot + 3),
         duration_us: 41_250,
+        cost: RunCost { cpu_us: 140, memory_pages: 18 },
         outcome: Outcome::up(40_900),
     }
 }
@@ -41,22 +42,27 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 fn result() -> impl Strategy<Value = RunResult> {
     let purpose = prop_oneof![Just(None), any::<[u8; 16]>().prop_map(Some)];
     let times = (0..LATEST_MOMENT_MS / 2, 0..60_000_i64, any::<u32>());
-    (0..4_u16, purpose, times, 1..4_u32, outcome()).prop_map(|(number, order, times, revision, outcome)| {
-        let (slot, delay, duration_us) = times;
-        RunResult {
-            stream: stream(number),
-            purpose: order.map_or(Purpose::Slot, |bytes| Purpose::Vote(OrderId::from_bytes(bytes))),
-            slot: UnixMs(slot),
-            terms: Terms { revision, module: ModuleHash([1; 32]), view: Stamp { era: 1, n: revision.into() } },
-            started: UnixMs(slot + delay),
-            duration_us,
-            outcome,
-        }
-    })
+    let cost = (any::<u32>(), any::<u16>()).prop_map(|(cpu_us, memory_pages)| RunCost { cpu_us, memory_pages });
+    let cost = prop_oneof![Just(RunCost::default()), cost];
+    (0..4_u16, purpose, times, 1..4_u32, (cost, outcome())).prop_map(
+        |(number, order, times, revision, (cost, outcome))| {
+            let (slot, delay, duration_us) = times;
+            RunResult {
+                stream: stream(number),
+                purpose: order.map_or(Purpose::Slot, |bytes| Purpose::Vote(OrderId::from_bytes(bytes))),
+                slot: UnixMs(slot),
+                terms: Terms { revision, module: ModuleHash([1; 32]), view: Stamp { era: 1, n: revision.into() } },
+                started: UnixMs(slot + delay),
+                duration_us,
+                cost,
+                outcome,
+            }
+        },
+    )
 }
 
 #[test]
-fn a_good_result_costs_at_most_16_bytes_once_its_stream_is_known() {
+fn a_good_result_costs_at_most_20_bytes_once_its_stream_is_known() {
     let mut packer = Packer::default();
     packer.push(&good(0, 1_790_000_000_000));
     packer.take();
@@ -64,7 +70,17 @@ fn a_good_result_costs_at_most_16_bytes_once_its_stream_is_known() {
         packer.push(&good(0, 1_790_000_000_000 + tick * 10_000));
     }
     let per_result = packer.len() / 999;
-    assert!(per_result <= 16, "{per_result} bytes a result");
+    assert!(per_result <= 20, "{per_result} bytes a result");
+}
+
+/// Hosts that have not been upgraded say nothing of costs.
+#[test]
+fn a_pack_without_costs_is_read() {
+    let unmeasured = RunResult { cost: RunCost::default(), ..good(0, 1_790_000_000_000) };
+    let mut packer = Packer::default();
+    packer.push(&unmeasured);
+    assert_eq!(Unpacker::default().read(&packer.take()).unwrap(), [unmeasured]);
+    assert!(is_known(1) && is_known(PACK_VERSION) && !is_known(0) && !is_known(PACK_VERSION + 1));
 }
 
 #[test]

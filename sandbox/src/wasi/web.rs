@@ -173,7 +173,7 @@ fn error(failure: &Failure) -> Error {
     match (failure.phase, failure.code.as_str()) {
         (_, "egress-refused") => Error::DestinationIpProhibited,
         (Phase::Prepare, "request-invalid") => Error::HttpProtocolError,
-        (Phase::Prepare, "fetch-limit") => Error::HttpRequestDenied,
+        (Phase::Prepare, "fetch-limit" | "rate-capped") => Error::HttpRequestDenied,
         (Phase::Prepare, _) => Error::InternalError(Some(failure.message.clone())),
         (Phase::Resolve, "dns-timeout") => Error::DnsTimeout,
         (Phase::Resolve, "dns-not-found") => dns_error(Some("NXDOMAIN")),
@@ -222,6 +222,7 @@ mod tests {
     fn every_failure_has_its_word() {
         for (phase, code, word) in [
             (Phase::Resolve, "egress-refused", "destination IP address is prohibited"),
+            (Phase::Prepare, "rate-capped", "HTTP request denied"),
             (Phase::Resolve, "dns-not-found", "DNS error: rcode NXDOMAIN"),
             (Phase::Resolve, "dns-new", "DNS error"),
             (Phase::Connect, "connection-refused", "connection refused"),

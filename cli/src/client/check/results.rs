@@ -26,6 +26,10 @@ pub(super) struct ResultsArgs {
     /// At most so many
     #[arg(long, default_value_t = 20, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
+    /// Every run of the last 48 hours, confirmations among them, with the CPU time and memory that its module took; the
+    /// oldest come first
+    #[arg(long, conflicts_with = "status")]
+    all: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -50,8 +54,30 @@ impl Status {
 pub(super) fn run(client: &Client, args: &ResultsArgs) -> Result<(), Failure> {
     let from = super::since(args.since, Clock.wall().0)?;
     let status = args.status.map_or_else(String::new, |status| format!("&status={}", status.word()));
-    let path = format!("{}/results?from={from}&limit={}{status}", path(client, &args.named)?, args.limit);
-    client.show(&client.connection.get(&path)?, shown)
+    let all = if args.all { "&all=true" } else { "" };
+    let path = format!("{}/results?from={from}&limit={}{status}{all}", path(client, &args.named)?, args.limit);
+    client.show(&client.connection.get(&path)?, if args.all { runs } else { shown })
+}
+
+/// Every run, with what it took.
+fn runs(page: &Value, look: Look) -> String {
+    let mut table = Table::new(&["slot", "found", "latency", "CPU", "memory", "for", "host", "code"]);
+    for run in items(page) {
+        let memory = run["memory_bytes"].as_u64().map_or_else(String::new, |bytes| format!("{} KB", bytes >> 10));
+        let purpose = if run["order"].is_null() { "slot" } else { "vote" };
+        table.row(vec![
+            moment(run, "slot").into(),
+            Cell::word(run["status"].as_str().unwrap_or_default()),
+            micros(run, "latency_us").into(),
+            micros(run, "cpu_us").into(),
+            memory.into(),
+            purpose.to_owned().into(),
+            text(run, "host_name").into(),
+            text(run, "code").into(),
+        ]);
+    }
+    let more = if page["next"].is_null() { "" } else { "and more; ask for more with --limit\n" };
+    table.shown(look, "no runs") + more
 }
 
 fn shown(page: &Value, look: Look) -> String {
@@ -75,6 +101,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn runs_show_what_they_took() {
+        let run = json!({"slot": 10_000, "status": "up", "latency_us": 0, "cpu_us": 140, "memory_bytes": 1_179_648,
+                         "order": "ord_1", "host_name": "fra"});
+        let shown = runs(&json!({"items": [run], "next": null}), Look::PLAIN);
+        assert!(shown.contains("1152 KB") && shown.contains("vote") && shown.contains("140 us"), "{shown}");
+    }
 
     #[test]
     fn results_are_lines_and_more_is_said() {

@@ -31,6 +31,8 @@ pub(super) struct SeenView {
     disk_full: bool,
     /// Results that it gave up for want of room, since it started.
     dropped_results: u64,
+    /// Probes that it did not make since it started, because their tenant had connected as often as it may.
+    rate_capped: u64,
     refused: u64,
     /// Outages that it saw first and that others confirmed, since the leader took office.
     rounds_confirmed: u64,
@@ -102,6 +104,7 @@ impl SeenView {
             loop_lag_ms,
             disk_full,
             dropped_results,
+            rate_capped,
             refused,
             rounds,
             unable,
@@ -127,6 +130,7 @@ impl SeenView {
             loop_lag_ms,
             disk_full,
             dropped_results,
+            rate_capped,
             refused,
             rounds_confirmed: rounds.confirmed,
             rounds_refuted: rounds.refuted,

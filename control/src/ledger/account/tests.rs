@@ -7,7 +7,7 @@ use farwatch_proto::check::Activity;
 use farwatch_proto::id::{CheckId, ModuleHash, TenantId};
 use farwatch_proto::interval::Interval;
 use farwatch_proto::outcome::{Blame, Outcome, Status};
-use farwatch_proto::run::Terms;
+use farwatch_proto::run::{RunCost, Terms};
 use farwatch_proto::time::Stamp;
 
 use super::*;
@@ -48,6 +48,7 @@ fn run(check: u8, slot: UnixMs, delay: i64, status: Status) -> RunResult {
         terms: Terms { revision: 1, module: ModuleHash([0; 32]), view: Stamp { era: 1, n: 1 } },
         started: slot + delay,
         duration_us: 1,
+        cost: RunCost::default(),
         outcome: Outcome::told(status, 0, "host-paused", ""),
     }
 }

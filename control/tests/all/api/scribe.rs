@@ -8,7 +8,7 @@ use farwatch_proto::fleet::{PLACEMENT_VERSION, Standing, View, ViewHost};
 use farwatch_proto::id::{BootId, CheckId, HostId, ModuleHash, ProcessId, TenantId};
 use farwatch_proto::interval::Interval;
 use farwatch_proto::outcome::Outcome;
-use farwatch_proto::run::{Purpose, RunResult, Terms};
+use farwatch_proto::run::{Purpose, RunCost, RunResult, Terms};
 use farwatch_proto::time::{Stamp, UnixMs};
 
 use super::house::{House, check_wish, now};
@@ -77,6 +77,7 @@ impl<'h> Scribe<'h> {
             terms: Terms { revision: 1, module: ModuleHash([2; 32]), view: Stamp { era: 1, n: 1 } },
             started: slot + 4,
             duration_us: 30_000,
+            cost: RunCost::default(),
             outcome,
         }
     }

@@ -9,7 +9,7 @@ use farwatch_core::block::Hour;
 use farwatch_proto::check::StreamId;
 use farwatch_proto::id::{BootId, CheckId, ModuleHash};
 use farwatch_proto::outcome::Outcome;
-use farwatch_proto::run::{Purpose, RunResult, Terms};
+use farwatch_proto::run::{Purpose, RunCost, RunResult, Terms};
 use farwatch_proto::time::{Stamp, UnixMs};
 
 use super::world::{Database, Leader, World};
@@ -37,6 +37,7 @@ fn result(slot: UnixMs) -> RunResult {
         terms: Terms { revision: 1, module: ModuleHash([2; 32]), view: Stamp { era: 1, n: 1 } },
         started: slot + 4,
         duration_us: 30_000,
+        cost: RunCost::default(),
         outcome: Outcome::up(1_000),
     }
 }

@@ -1,7 +1,7 @@
 use farwatch_proto::check::StreamId;
 use farwatch_proto::id::{CheckId, ModuleHash};
 use farwatch_proto::outcome::{Outcome, Status};
-use farwatch_proto::run::{Purpose, Terms};
+use farwatch_proto::run::{Purpose, RunCost, Terms};
 use farwatch_proto::time::{Stamp, UnixMs};
 use proptest::prelude::*;
 
@@ -22,6 +22,7 @@ pub(in crate::spool) fn result(n: u64, streams: u64) -> RunResult {
         terms: Terms { revision: 1, module: ModuleHash([9; 32]), view: Stamp { era: 1, n: 1 + n / 50_000 } },
         started: slot + (n % 23) as i64,
         duration_us: latency_us + 400 + (n % 300) as u32,
+        cost: RunCost::default(),
         outcome: match n % 97 {
             0 => Outcome::told(Status::Down, latency_us, "status-unexpected", "expected 200, got 503"),
             _ => Outcome::up(latency_us),

@@ -9,7 +9,7 @@ use farwatch_proto::link::{
 };
 use farwatch_proto::outcome::{Outcome, Status};
 use farwatch_proto::pack::{PACK_VERSION, Packer};
-use farwatch_proto::run::{Purpose, RunResult, Terms};
+use farwatch_proto::run::{Purpose, RunCost, RunResult, Terms};
 use farwatch_proto::time::{Stamp, UnixMs};
 use farwatch_tests::certificate::Authority;
 use farwatch_tests::clock::now;
@@ -95,6 +95,7 @@ impl Stage {
             terms: Terms { revision: 1, module: ModuleHash([1; 32]), view: Stamp { era: 1, n: 1 } },
             started: slot + 100,
             duration_us: 1_000,
+            cost: RunCost::default(),
             outcome: Outcome::told(Status::Down, 1_000, "made-up", "nobody saw this"),
         }
     }
