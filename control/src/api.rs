@@ -30,6 +30,7 @@ mod modules;
 mod openapi;
 mod own_incidents;
 mod problem;
+mod quotas;
 mod refusals;
 mod releases;
 mod results;
@@ -182,6 +183,7 @@ fn all_routes() -> Routes {
         .merge(metrics::routes())
         .merge(modules::routes())
         .merge(openapi::routes())
+        .merge(quotas::routes())
         .merge(releases::routes())
         .merge(secrets::routes())
         .merge(tasks::routes())

@@ -13,6 +13,7 @@ mod place;
 mod rules;
 mod secrets;
 mod trying;
+mod watched;
 mod wish;
 
 use farwatch_proto::check::PlacementWish;
@@ -26,6 +27,7 @@ pub use place::{CONTINENTS, known_places};
 pub use rules::{Settled, validate};
 pub use secrets::{BadSecretName, SECRETS_MAX, SecretName, secrets_of};
 pub use trying::{TryWish, validate_try};
+pub(crate) use watched::watched_host;
 pub use wish::{Confirm, Wish};
 
 /// What a revision stores: the customer's words and what was made of them.

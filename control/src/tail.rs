@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use farwatch_core::block::{Hour, OpenHours, OpenRun};
+use farwatch_core::cost::{Costs, HOUR_MS};
 use farwatch_proto::id::HostId;
 use farwatch_proto::run::{Purpose, RunResult};
 use farwatch_proto::time::UnixMs;
@@ -91,6 +92,7 @@ pub struct Held {
     position: Option<Position>,
     from: UnixMs,
     open: OpenHours,
+    costs: Costs,
     /// How many rows were read behind this one, by which a row that is lost is noticed.
     counted: Counted,
     /// When all there was had been read.
@@ -117,6 +119,11 @@ impl Held {
         &self.open
     }
 
+    /// What runs took in the last hour.
+    pub const fn costs(&self) -> &Costs {
+        &self.costs
+    }
+
     fn enter(&mut self, row: &RowRead) {
         let sections = match &row.sections {
             Ok(sections) => &sections[..],
@@ -136,8 +143,9 @@ impl Held {
         self.give_way();
     }
 
-    /// Votes are no runs of slots; a slot that was far from due when its result was committed is none either.
+    /// What a vote took counts, and it is no run of a slot; a slot that was far from due when its result was committed is none either.
     fn enter_result(&mut self, host: HostId, result: &RunResult, committed: UnixMs) {
+        self.costs.enter((result.stream.check, result.terms.module), result.cost, result.started, committed);
         let plausible = self.from <= result.slot && result.slot <= committed + SLOT_AHEAD_MAX_MS;
         if result.purpose != Purpose::Slot || !plausible {
             return;
@@ -285,12 +293,13 @@ impl Tail {
         }
     }
 
-    /// Begins before the first row that may hold a result of an hour that is not folded.
+    /// Begins before the first row that may hold a result of an hour that is not folded, or of the last hour.
     async fn begin(&self) -> Result<Position, TailError> {
         let mark = self.store.blocks().fold_mark().await?;
         let is_folded = mark.until > UnixMs(0);
         let from = if is_folded { mark.until } else { first_hour_of_journal(self.clock.wall()) };
-        let seq = self.store.journal().last_before(from - (SLOT_AHEAD_MAX_MS + CLOCKS_APART_MAX_MS)).await?;
+        let first = from.min(self.clock.wall() - HOUR_MS);
+        let seq = self.store.journal().last_before(first - (SLOT_AHEAD_MAX_MS + CLOCKS_APART_MAX_MS)).await?;
         let position = Position { seq, flush: self.store.journal().flush_at(seq).await? };
         self.change(|held| {
             let begins_anew = held.position.is_some();

@@ -69,4 +69,8 @@ pub mod join;
 
 pub mod rate;
 
+pub mod quota;
+
+pub mod cost;
+
 pub mod health;

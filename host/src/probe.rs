@@ -16,7 +16,7 @@ mod dial;
 mod fault;
 mod gate;
 mod resolve;
-mod sockets;
+pub(crate) mod sockets;
 mod tls;
 mod trace;
 mod wire;

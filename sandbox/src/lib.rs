@@ -67,7 +67,7 @@ pub use crate::module::Module;
 pub use crate::modules::{FreshCode, ModuleError, Trial};
 pub use crate::run::{Probes, RunEnd, RunReport};
 pub use crate::stop::{Fault, Stop, StopCode};
-pub use crate::wasi::sockets::Gate;
+pub use crate::wasi::sockets::SocketGate;
 
 pub use crate::bindings::exports::farwatch::check::check::{Description, Prepared, RunContext};
 /// The records of `wit/http.wit`.

@@ -22,7 +22,7 @@ use crate::module::Module;
 use crate::state::{GuestState, fetch_limit, not_supported, nothing_seen};
 use crate::stop::{Stop, StopCode};
 use crate::ticker::TICK;
-use crate::wasi::sockets::Gate;
+use crate::wasi::sockets::SocketGate;
 
 /// The probes behind a guest's imports. The host makes them; the sandbox knows only their shape.
 pub trait Probes: Send {
@@ -98,7 +98,7 @@ pub trait Probes: Send {
     }
 
     /// Where the sockets of the run may go, for a module that imports some. Whoever has no gate lets none be made.
-    fn gate(&self) -> Option<Arc<dyn Gate>> {
+    fn gate(&mut self) -> Option<Arc<dyn SocketGate>> {
         None
     }
 

@@ -15,7 +15,7 @@ use crate::limits::{ENTROPY_MAX, Limits};
 use crate::log::{Level, Log, OpenLog};
 use crate::meter::Meter;
 use crate::stop::EntropyRefused;
-use crate::wasi::sockets::Gate;
+use crate::wasi::sockets::SocketGate;
 use crate::wasi::{self, Wasi};
 
 /// The data of one store.
@@ -29,7 +29,7 @@ pub(crate) struct GuestState {
     /// Made when the guest first asks for any of it.
     wasi: Option<Box<Wasi>>,
     /// Where its sockets may go; a call without one has none.
-    gate: Option<Arc<dyn Gate>>,
+    gate: Option<Arc<dyn SocketGate>>,
     /// How long the module was told that its call may take.
     timeout: Duration,
 }
@@ -55,7 +55,7 @@ impl GuestState {
     }
 
     /// Lets its sockets go where this gate lets them. To be said before the guest runs.
-    pub(crate) fn open_gate(&mut self, gate: Option<Arc<dyn Gate>>) {
+    pub(crate) fn open_gate(&mut self, gate: Option<Arc<dyn SocketGate>>) {
         self.gate = gate;
     }
 

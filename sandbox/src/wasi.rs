@@ -29,7 +29,7 @@ use crate::limits::{WASI_HANDLES_MAX, WEB_HEADERS_MAX};
 use crate::log::{Level, OpenLog};
 use crate::run::Probes;
 use crate::state::GuestState;
-use crate::wasi::sockets::{Gate, Lookup};
+use crate::wasi::sockets::{Lookup, SocketGate};
 use crate::wasi::stdio::Stream;
 use crate::wasi::web::{Web, WebRequest};
 
@@ -84,7 +84,12 @@ pub(crate) struct Wasi {
 }
 
 impl Wasi {
-    pub(crate) fn new(log: &OpenLog, exchange: &Arc<Exchange>, gate: Option<Arc<dyn Gate>>, timeout: Duration) -> Self {
+    pub(crate) fn new(
+        log: &OpenLog,
+        exchange: &Arc<Exchange>,
+        gate: Option<Arc<dyn SocketGate>>,
+        timeout: Duration,
+    ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(WASI_HANDLES_MAX);
         let mut http = WasiHttpCtx::new();

@@ -151,6 +151,7 @@ fn wording(module: ModuleHash) -> anyhow::Result<NewRevision> {
         streams: 1,
         repeat: Repeat::Safe,
         secrets: Vec::new(),
+        target: None,
     })
 }
 

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use farwatch_sandbox::MODULE_BYTES_MAX;
 use serde_json::{Value, json};
 
-use super::fields::{items, text};
+use super::fields::{items, micros, text};
 use super::reference::encoded;
 use super::{Client, ClientArgs};
 use crate::exit::{Failure, NO_INPUT, REFUSED};
@@ -27,7 +27,7 @@ pub(crate) struct ModuleArgs {
 
 #[derive(Subcommand, Debug)]
 enum Verb {
-    /// List modules, or the versions of one
+    /// List modules, or the versions of one with what runs by them took in the last hour
     #[command(after_help = "Examples:\n  farwatch module list\n  farwatch module list my-check")]
     List {
         /// Its name; all modules when absent
@@ -98,7 +98,8 @@ impl ModuleArgs {
             Verb::List { name } => {
                 let client = Client::open(&self.client)?;
                 let path = name.as_deref().map_or_else(String::new, |name| format!("/{}", encoded(name)));
-                client.show(&client.connection.get(&format!("/v1/modules{path}"))?, listed)
+                let shown = if name.is_some() { versions } else { listed };
+                client.show(&client.connection.get(&format!("/v1/modules{path}"))?, shown)
             }
             Verb::Push { file } => push(&Client::open(&self.client)?, file),
             Verb::Delete { name, version } => {
@@ -153,18 +154,36 @@ fn find<'m>(modules: &'m Value, said: &str) -> Result<&'m Value, Failure> {
 
 fn listed(modules: &Value, look: Look) -> String {
     let mut table = Table::new(&["name", "version", "from", "summary", "hash"]);
-    let mut held = String::new();
     for module in items(modules) {
-        if let Some(why) = module["held"]["why"].as_str() {
-            let [name, version] = ["name", "version"].map(|field| text(module, field));
-            held.push_str(&format!("{name}@{version} is held back: {why}\n"));
-        }
         let from = if module["builtin"] == true { "Farwatch" } else { "you" };
         let [name, version, summary, hash] = ["name", "version", "summary", "hash"].map(|field| text(module, field));
         table.row([name, version, from.to_owned(), summary, hash].map(Into::into).to_vec());
     }
-    let shown = table.shown(look, "no modules");
-    if held.is_empty() { shown } else { format!("{shown}\n{held}") }
+    table.shown(look, "no modules") + &held_back(modules)
+}
+
+/// The versions that no check is moved to, and why.
+fn held_back(modules: &Value) -> String {
+    let lines = items(modules).filter_map(|module| {
+        let why = module["held"]["why"].as_str()?;
+        let [name, version] = ["name", "version"].map(|field| text(module, field));
+        Some(format!("\n{name}@{version} is held back: {why}\n"))
+    });
+    lines.collect()
+}
+
+/// The versions of one module, with what runs by each took.
+fn versions(modules: &Value, look: Look) -> String {
+    let mut table = Table::new(&["version", "from", "runs/h", "CPU mean", "CPU max", "CPU sum", "memory max", "hash"]);
+    for module in items(modules) {
+        let (from, cost) = (if module["builtin"] == true { "Farwatch" } else { "you" }, &module["cost"]);
+        let memory = cost["memory_bytes_max"].as_u64().map_or_else(String::new, |bytes| format!("{} KB", bytes >> 10));
+        let [mean, most, sum] = ["cpu_us_mean", "cpu_us_max", "cpu_us"].map(|field| micros(cost, field));
+        let (version, hash) = (text(module, "version"), text(module, "hash"));
+        let cells = [version, from.to_owned(), text(cost, "runs"), mean, most, sum, memory, hash];
+        table.row(cells.map(Into::into).to_vec());
+    }
+    table.shown(look, "no modules") + &held_back(modules)
 }
 
 #[cfg(test)]
@@ -187,6 +206,20 @@ mod tests {
         let modules = json!({"items": [{"name": "page", "version": "1.4.0", "builtin": false, "held": held}]});
         let shown = listed(&modules, Look::PLAIN);
         assert!(shown.ends_with("page@1.4.0 is held back: it gave no answer for shop\n"), "{shown}");
+    }
+
+    #[test]
+    fn versions_show_what_they_take() {
+        let cost = json!({"runs": 60, "cpu_us": 6_000_000, "cpu_us_mean": 100_000, "cpu_us_max": 200_000,
+                          "memory_bytes_max": 2_097_152});
+        let modules = json!({"items": [
+            {"version": "1.2.0", "builtin": false, "hash": "mod_2", "cost": cost},
+            {"version": "1.1.0", "builtin": false, "hash": "mod_1"},
+        ]});
+        let shown = versions(&modules, Look::PLAIN);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[1].contains("2048 KB") && lines[1].contains("60 "), "{shown}");
+        assert!(lines[2].ends_with("mod_1"), "{shown}");
     }
 
     #[test]

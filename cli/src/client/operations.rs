@@ -8,7 +8,7 @@ use farwatch_control::api::routes;
 use crate::{Line, command};
 
 /// The operations, each with a line that asks for it.
-const WORDS: [(&str, &str, &str); 74] = [
+const WORDS: [(&str, &str, &str); 76] = [
     ("GET", "/heartbeat/{id}", "heartbeat send http://a.example/heartbeat/k"),
     ("POST", "/heartbeat/{id}", "heartbeat send http://a.example/heartbeat/k --with log"),
     ("GET", "/heartbeat/{id}/{word}", "heartbeat send http://a.example/heartbeat/k start"),
@@ -80,6 +80,8 @@ const WORDS: [(&str, &str, &str); 74] = [
     ("POST", "/v1/tenants", "tenant create acme"),
     ("GET", "/v1/tenants/{id}", "tenant show acme"),
     ("PATCH", "/v1/tenants/{id}", "tenant edit acme name=corp"),
+    ("GET", "/v1/tenants/{id}/quota", "tenant quota acme"),
+    ("PATCH", "/v1/tenants/{id}/quota", "tenant quota acme --modules 500"),
     ("GET", "/v1/tokens", "token list"),
     ("POST", "/v1/tokens", "token create deploy"),
     ("DELETE", "/v1/tokens/{id}", "token revoke tok_1"),

@@ -1,5 +1,7 @@
 //! `farwatch tenant`: the customers of a fleet. Only operators may.
 
+mod quota;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -47,6 +49,9 @@ enum Verb {
         #[arg(value_name = "CUSTOMER")]
         named: String,
     },
+    /// Show what a tenant may have and how much of it there is, or say what it may have
+    #[command(after_help = quota::EXAMPLES)]
+    Quota(quota::QuotaArgs),
 }
 
 impl TenantArgs {
@@ -66,8 +71,11 @@ impl TenantArgs {
             Verb::Show { named } => {
                 let id = id_of(&client.connection, TENANT, named)?;
                 let tenant = client.connection.get(&format!("/v1/tenants/{id}"))?;
-                client.show(&tenant, |tenant, look| listed(&json!({ "items": [tenant] }), look))
+                let quota = client.connection.get(&format!("/v1/tenants/{id}/quota"))?;
+                client
+                    .show(&tenant, |tenant, look| listed(&json!({ "items": [tenant] }), look) + &quota::warning(&quota))
             }
+            Verb::Quota(args) => quota::run(&client, args),
         }
     }
 }

@@ -6,6 +6,7 @@ mod push;
 
 use axum::Json;
 use axum::extract::State;
+use farwatch_core::cost::Cost;
 use farwatch_proto::id::{ModuleHash, TenantId};
 use farwatch_proto::time::UnixMs;
 use schemars::JsonSchema;
@@ -52,6 +53,10 @@ pub(super) struct ModuleView {
     /// That no check of this tenant is moved to it, because its canary failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<HoldView>,
+    /// What the tenant's runs by this version took in the last hour; told where the versions of one module are listed, and
+    /// absent where there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<CostView>,
 }
 
 /// Why a version is held back.
@@ -59,6 +64,29 @@ pub(super) struct ModuleView {
 struct HoldView {
     since: UnixMs,
     why: String,
+}
+
+/// What runs took, in the last hour as it is told in parts of ten minutes.
+#[derive(Serialize, JsonSchema)]
+struct CostView {
+    /// How many were measured, confirmations among them.
+    runs: u64,
+    /// The CPU time of all together, without their probes.
+    cpu_us: u64,
+    /// And of the mean run.
+    cpu_us_mean: u64,
+    /// And of the run that took most.
+    cpu_us_max: u32,
+    /// The memory of the run that had most.
+    memory_bytes_max: u64,
+}
+
+impl CostView {
+    fn of(cost: Cost) -> Option<Self> {
+        let (cpu_us_mean, memory_bytes_max) = (cost.cpu_us_mean()?, cost.memory_bytes_max());
+        let Cost { runs, cpu_us, cpu_us_max, .. } = cost;
+        Some(Self { runs, cpu_us, cpu_us_mean, cpu_us_max, memory_bytes_max })
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -79,7 +107,10 @@ async fn show(
     Id(name): Id<ModuleWord>,
 ) -> Result<Json<ModulesView>, ApiError> {
     let modules = api.store.modules().named(tenant, name.as_str()).await?;
-    let items = views(&api, tenant, modules).await?;
+    let mut items = views(&api, tenant, modules).await?;
+    for item in &mut items {
+        item.cost = cost_of(&api, tenant, item.hash).await?;
+    }
     if items.is_empty() { Err(ApiError::no_such("module", name.as_str())) } else { Ok(Json(ModulesView { items })) }
 }
 
@@ -93,6 +124,18 @@ async fn views(api: &Api, tenant: TenantId, modules: Vec<Module>) -> Result<Vec<
     Ok(views)
 }
 
+async fn cost_of(api: &Api, tenant: TenantId, module: ModuleHash) -> Result<Option<CostView>, ApiError> {
+    let checks = api.store.quotas().run_by(tenant, module).await?;
+    if checks.is_empty() {
+        return Ok(None);
+    }
+    api.tail.freshen().await?;
+    let (held, now) = (api.tail.held(), api.clock.wall());
+    let mut sum = Cost::default();
+    checks.into_iter().for_each(|check| sum.add(&held.costs().of(check, module, now)));
+    Ok(CostView::of(sum))
+}
+
 async fn described(api: &Api, module: Module) -> Result<ModuleView, ApiError> {
     let description = api.store.modules().description(module.hash).await?.unwrap_or_default();
     let told: ModuleDescription = serde_json::from_str(&description)
@@ -104,5 +147,6 @@ fn view_of(module: Module, told: ModuleDescription) -> ModuleView {
     let Module { hash, tenant, name, version, released } = module;
     let ModuleDescription { summary, config_schema, capabilities, is_called, .. } = told;
     let builtin = tenant.is_none();
-    ModuleView { name, version, hash, builtin, summary, config_schema, capabilities, is_called, released, held: None }
+    let (held, cost) = (None, None);
+    ModuleView { name, version, hash, builtin, summary, config_schema, capabilities, is_called, released, held, cost }
 }

@@ -5,6 +5,7 @@
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use farwatch_core::quota::Exceeded;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::error;
@@ -68,6 +69,8 @@ pub(crate) enum ApiError {
     },
     /// The key under which the answer is to be kept cannot be used.
     BadKey(String),
+    /// There would be more than there may be.
+    Exceeded(Exceeded),
     /// Too much was asked.
     TooMany {
         /// Of what, in words.
@@ -96,8 +99,24 @@ pub(super) struct Problem {
     /// The rule that a module breaks.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
+    /// The quota that is reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<ReachedQuota>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+}
+
+/// What a quota allows, and what was to be had of it.
+#[derive(Serialize, JsonSchema)]
+struct ReachedQuota {
+    /// The word that stands for it, such as `runs-per-minute`.
+    name: &'static str,
+    /// How much there may be.
+    most: u64,
+    /// How much there is.
+    used: u64,
+    /// How much more was wanted; none where what there is counts by itself.
+    wanted: u64,
 }
 
 /// One of several things wrong with a body.
@@ -130,7 +149,7 @@ impl ApiError {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::Exceeded(_) => StatusCode::CONFLICT,
             Self::Stale { .. } => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson | Self::NotWasm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -158,6 +177,7 @@ impl ApiError {
             Self::NotWasm => ("not-wasm", "The body must be a component"),
             Self::Refused { .. } => ("module-refused", "The module is not acceptable"),
             Self::BadKey(_) => ("bad-key", "The Idempotency-Key cannot be used"),
+            Self::Exceeded(_) => ("quota-reached", "There may be no more"),
             Self::TooMany { .. } => ("too-many-requests", "Too much was asked"),
             Self::Unavailable(_) => ("unavailable", "It cannot be done just now"),
             Self::Internal(_) => ("internal", "Farwatch failed"),
@@ -175,6 +195,7 @@ impl ApiError {
             | Self::BadKey(detail)
             | Self::Unavailable(detail) => detail.clone(),
             Self::Conflict(problem) => problem.detail.clone(),
+            Self::Exceeded(exceeded) => exceeded.to_string(),
             Self::Invalid(problems) => problems.first().map_or_else(String::new, |problem| problem.detail.clone()),
             Self::MethodNotAllowed => "see the header Allow for the methods that it takes".to_owned(),
             Self::Stale { latest } => {
@@ -205,6 +226,11 @@ impl ApiError {
             Self::Refused { code, .. } => Some(*code),
             _ => None,
         }
+    }
+
+    fn quota(&self) -> Option<ReachedQuota> {
+        let Self::Exceeded(Exceeded { quota, most, used, wanted }) = *self else { return None };
+        Some(ReachedQuota { name: quota.word(), most, used, wanted })
     }
 
     fn errors(&self) -> Vec<FieldError> {
@@ -249,6 +275,7 @@ impl IntoResponse for ApiError {
             pointer,
             place,
             code: self.code(),
+            quota: self.quota(),
             errors: self.errors(),
         };
         let mut response = (self.status(), Json(problem)).into_response();
@@ -269,6 +296,7 @@ impl From<StoreError> for ApiError {
             StoreError::TooManyKeys { most } => Self::BadKey(format!(
                 "{most} answers of the last day are kept for this token, as many as may be; send the request without a key"
             )),
+            StoreError::Exceeded(exceeded) => Self::Exceeded(exceeded),
             StoreError::FleetFull { most } => {
                 let detail = format!("the fleet holds {most} hosts, as many as it can; retire one first");
                 Self::Conflict(FieldProblem::new("", detail))

@@ -114,7 +114,7 @@ fn shown(tenant: Tenant) -> Tagged<TenantView> {
     Tagged(tenant.revision, tenant.into())
 }
 
-async fn find(api: &Api, caller: &Caller, id: TenantId) -> Result<Tenant, ApiError> {
+pub(super) async fn find(api: &Api, caller: &Caller, id: TenantId) -> Result<Tenant, ApiError> {
     let may_see = caller.scope == Scope::Operator || caller.tenant == Some(id);
     let tenant = if may_see { api.store.tenants().get(id).await? } else { None };
     tenant.ok_or_else(|| ApiError::no_such("tenant", id))

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use super::House;
 use crate::leader::question::{Answer, Question};
 use crate::leader::tries::{HostEnd, TryQuestion};
-use crate::spec::Spec;
+use crate::spec::{Spec, watched_host};
 use crate::store::{AuditEntry, Change, Check, Module, NewRevision, Revision, StoreError};
 
 /// What the result of a slot takes to be on record, beyond the timeout of its run: a spool, a link and a commit.
@@ -77,7 +77,7 @@ impl<'h> Beside<'h> {
             let reading = self.read(slot, &spec, &prepared).await?;
             match canary.read(reading) {
                 Step::GoOn(further) => canary = further,
-                Step::Passed => return self.move_check(check, prepared).await,
+                Step::Passed => return self.move_check(check, &spec, prepared).await,
                 Step::Failed(failure) => {
                     let why = self.reason(failure, &spec.wish.name);
                     return self.hold(why).await;
@@ -206,12 +206,23 @@ impl<'h> Beside<'h> {
         }
     }
 
-    async fn move_check(&self, check: Check, prepared: Vec<u8>) -> anyhow::Result<End> {
+    async fn move_check(&self, check: Check, told: &Spec, prepared: Vec<u8>) -> anyhow::Result<End> {
         let Revision { activity, spec, interval, timeout_ms, streams, repeat, secrets, .. } = check.latest;
         let secrets = secrets.into_iter().map(|(name, _)| name).collect();
-        let (name, module) = (check.name, self.newer.hash);
-        let new =
-            NewRevision { name, activity, spec, prepared, module, interval, timeout_ms, streams, repeat, secrets };
+        let (name, module, target) = (check.name, self.newer.hash, watched_host(&told.wish.config));
+        let new = NewRevision {
+            name,
+            activity,
+            spec,
+            prepared,
+            module,
+            interval,
+            timeout_ms,
+            streams,
+            repeat,
+            secrets,
+            target,
+        };
         let (tenant, id, seen) = (self.revision.tenant, self.revision.check, self.revision.revision);
         let now = self.house.clock.wall();
         let store = self.house.store.signed(self.entry("check.move", id.to_string(), now));

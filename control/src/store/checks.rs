@@ -13,7 +13,7 @@ use super::columns::{Columns, word_of};
 use super::page::{page_of, rows_for};
 use super::revisions::{self, ACTIVITIES, Revision, RevisionKey, demand_latest, revision_columns};
 use super::transaction::Tx;
-use super::{Entity, NewHeartbeat, Page, Store, StoreError, heartbeats};
+use super::{Entity, NewHeartbeat, Page, Store, StoreError, heartbeats, quotas};
 
 /// A check to be made, with its first revision.
 #[derive(Clone, Debug)]
@@ -51,6 +51,8 @@ pub struct NewRevision {
     pub repeat: Repeat,
     /// The names of the secrets that its config has; it runs by their newest values.
     pub secrets: Vec<String>,
+    /// The host of the public network that its config names as what runs are sent to, as far as it is known.
+    pub target: Option<String>,
 }
 
 /// A check with its latest wording.
@@ -101,7 +103,8 @@ macro_rules! check_with_latest {
 }
 
 impl Checks<'_> {
-    /// Makes one, with revision 1 pending. A second one of the same name in its tenant is a conflict.
+    /// Makes one, with revision 1 pending. A second one of the same name in its tenant is a conflict; more runs than
+    /// there may be are [`StoreError::Exceeded`].
     pub async fn create(self, new: &NewCheck, now: UnixMs) -> Result<Stamp, StoreError> {
         let entity = Entity::Check(new.id);
         self.0
@@ -109,18 +112,20 @@ impl Checks<'_> {
                 Box::pin(async move {
                     let written = tx.next_stamp(entity, now).await?;
                     let inserted = sqlx::query(
-                        "insert into checks (id, tenant_id, name, created_ms, latest_revision) \
-                         values ($1, $2, $3, $4, 1) on conflict (id) do nothing",
+                        "insert into checks (id, tenant_id, name, created_ms, latest_revision, target) \
+                         values ($1, $2, $3, $4, 1, $5) on conflict (id) do nothing",
                     )
                     .bind(new.id.as_bytes().as_slice())
                     .bind(new.tenant.as_bytes().as_slice())
                     .bind(new.revision.name.as_str())
                     .bind(now.0)
+                    .bind(new.revision.target.as_deref())
                     .execute(&mut *tx.connection)
                     .await?;
                     if inserted.rows_affected() == 0 {
                         return tx.created_before(entity).await;
                     }
+                    quotas::demand_runs(tx, (new.tenant, new.id), None, &new.revision).await?;
                     let key = RevisionKey { tenant: new.tenant, check: new.id, revision: 1, written };
                     revisions::insert(tx, key, &new.revision, now).await?;
                     if let Some(heartbeat) = &new.heartbeat {
@@ -160,6 +165,7 @@ impl Checks<'_> {
                         return Ok(None);
                     }
                     demand_latest(seen, found.latest.revision)?;
+                    quotas::demand_runs(tx, (tenant, check), Some(&found.latest), new).await?;
                     let key = RevisionKey { tenant, check, revision: seen + 1, written };
                     rename(tx, key, new, now).await?;
                     revisions::insert(tx, key, new, now).await?;
@@ -269,11 +275,12 @@ async fn latest(tx: &mut Tx<'_>, tenant: TenantId, check: CheckId) -> Result<Opt
 
 async fn rename(tx: &mut Tx<'_>, key: RevisionKey, new: &NewRevision, now: UnixMs) -> Result<(), StoreError> {
     let deleted = (new.activity == Activity::Deleted).then_some(now.0);
-    sqlx::query("update checks set name = $2, latest_revision = $3, deleted_ms = $4 where id = $1")
+    sqlx::query("update checks set name = $2, latest_revision = $3, deleted_ms = $4, target = $5 where id = $1")
         .bind(key.check.as_bytes().as_slice())
         .bind(new.name.as_str())
         .bind(i64::from(key.revision))
         .bind(deleted)
+        .bind(new.target.as_deref())
         .execute(&mut *tx.connection)
         .await?;
     Ok(())
@@ -293,6 +300,8 @@ fn is_same(found: &Check, new: &NewRevision, now: UnixMs) -> bool {
         streams: latest.streams,
         repeat: latest.repeat,
         secrets: latest.secrets.iter().map(|(name, _)| name.clone()).collect(),
+        // It follows from what was said.
+        target: new.target.clone(),
     };
     latest.created == now && there == *new
 }

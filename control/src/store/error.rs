@@ -54,6 +54,9 @@ pub enum StoreError {
         /// How many that is.
         most: usize,
     },
+    /// There would be more than there may be.
+    #[error(transparent)]
+    Exceeded(farwatch_core::quota::Exceeded),
     /// It was changed since the caller read it.
     #[error("it was changed meanwhile; its latest revision is {latest}")]
     StaleRevision {

@@ -40,7 +40,7 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: [Migration; 20] = [
+const MIGRATIONS: [Migration; 21] = [
     migration!(1, "0001_first"),
     migration!(2, "0002_segment_marks"),
     migration!(3, "0003_judged_checks"),
@@ -60,6 +60,7 @@ const MIGRATIONS: [Migration; 20] = [
     migration!(23, "0023_secrets"),
     migration!(24, "0024_heartbeats"),
     migration!(25, "0025_module_users"),
+    migration!(26, "0026_quotas"),
     migration!(27, "0027_module_holds"),
 ];
 

@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 
 use super::columns::{Columns, stored};
 use super::transaction::Tx;
-use super::{Change, Entity, Store, StoreError, rollouts};
+use super::{Change, Entity, Store, StoreError, quotas, rollouts};
 
 /// The most releases one list returns; a tenant with more is shown the newest.
 const LIST_MAX: i64 = 1000;
@@ -66,7 +66,8 @@ impl Store {
 
 impl Modules<'_> {
     /// Keeps the bytes and releases them under name and version. To release the same again changes nothing and is
-    /// `None`; the same version with other bytes is a conflict.
+    /// `None`; the same version with other bytes is a conflict, and one for which its tenant has no room is
+    /// [`StoreError::Exceeded`].
     pub async fn put(self, new: &NewModule, now: UnixMs) -> Result<Option<Stamp>, StoreError> {
         let hash = ModuleHash::of(&new.bytes);
         self.0
@@ -80,6 +81,9 @@ impl Modules<'_> {
                         } else {
                             Err(StoreError::Conflict(super::Unique::ModuleVersion))
                         };
+                    }
+                    if let Some(tenant) = new.tenant {
+                        quotas::demand_module(tx, tenant, new.bytes.len() as u64).await?;
                     }
                     insert_bytes(tx, new, hash, now).await?;
                     insert_release(tx, new, hash, stamp, now).await?;

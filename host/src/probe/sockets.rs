@@ -4,11 +4,10 @@
 //! probe, and one that leads to any refused address is refused whole.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::OnceLock;
 
-use farwatch_core::egress::Policy;
 use farwatch_core::target::TargetHost;
-use farwatch_sandbox::Gate;
+use farwatch_sandbox::SocketGate;
 
 use super::Prober;
 use super::dial::{choose, host_of};
@@ -18,21 +17,37 @@ use super::trace::{Mishap, Trace};
 /// No port: which one a guest connects to is judged when it does.
 const ANY_PORT: u16 = 0;
 
-/// What may be reached by one run.
-struct PolicyGate(Arc<Policy>);
+/// Where the sockets of one run may go: each connection counts for the caps of its tenant.
+#[derive(Debug)]
+pub(crate) struct GateOfRun {
+    prober: Prober,
+    /// The cap that kept one from being made.
+    capped: OnceLock<String>,
+}
 
-impl Gate for PolicyGate {
+impl GateOfRun {
+    pub(crate) const fn new(prober: Prober) -> Self {
+        Self { prober, capped: OnceLock::new() }
+    }
+
+    /// Why a connection was not made that nobody but the tenant is to blame for.
+    pub(crate) fn capped(&self) -> Option<String> {
+        self.capped.get().cloned()
+    }
+}
+
+impl SocketGate for GateOfRun {
     fn admits(&self, remote: SocketAddr) -> bool {
-        self.0.judge(remote).is_ok()
+        let policy = self.prober.policy();
+        if policy.judge(remote).is_err() {
+            return false;
+        }
+        let passed = self.prober.pass(&policy, remote, 1);
+        passed.map_err(|mishap| self.capped.get_or_init(|| mishap.message)).is_ok()
     }
 }
 
 impl Prober {
-    /// The gate of the sockets of a run that begins now.
-    pub(crate) fn gate(&self) -> Arc<dyn Gate> {
-        Arc::new(PolicyGate(self.policy()))
-    }
-
     /// The addresses of a name, or of one that is written as a name.
     pub(crate) async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
         let mut trace = Trace::new(self.clock.instant());

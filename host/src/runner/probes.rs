@@ -8,8 +8,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use farwatch_sandbox::types::{Failure, TlsInfo};
-use farwatch_sandbox::{Gate, Probes, dns, http, icmp, tcp, tls, udp};
+use farwatch_sandbox::{Probes, SocketGate, dns, http, icmp, tcp, tls, udp};
 
+use crate::probe::sockets::GateOfRun;
 use crate::probe::tcp::Connection;
 use crate::probe::{HOST_TROUBLE, Prober, RATE_CAPPED};
 use crate::secrets::Secrets;
@@ -34,6 +35,8 @@ pub(crate) struct RunProbes<'a> {
     is_whole: bool,
     /// The connections whose module did not ask for the chain.
     unasked: BTreeSet<u32>,
+    /// Where its sockets may go, where it has any.
+    gate: Option<Arc<GateOfRun>>,
 }
 
 impl<'a> RunProbes<'a> {
@@ -46,6 +49,7 @@ impl<'a> RunProbes<'a> {
             seen: Seen::new(),
             is_whole: false,
             unasked: BTreeSet::new(),
+            gate: None,
         }
     }
 
@@ -56,7 +60,8 @@ impl<'a> RunProbes<'a> {
 
     /// What of it was not the target's doing, if anything was, and what came from the target.
     pub(crate) fn into_parts(self) -> (Option<Trouble>, Seen) {
-        (self.trouble, self.seen)
+        let capped = || self.gate.and_then(|gate| gate.capped()).map(Trouble::Capped);
+        (self.trouble.or_else(capped), self.seen)
     }
 
     fn connection(&mut self, number: u32) -> &mut Connection<'a> {
@@ -155,8 +160,10 @@ impl Probes for RunProbes<'_> {
         Box::pin(self.prober.exchange(request)).await.inspect_err(|failure| self.notice(failure))
     }
 
-    fn gate(&self) -> Option<Arc<dyn Gate>> {
-        Some(self.prober.gate())
+    fn gate(&mut self) -> Option<Arc<dyn SocketGate>> {
+        let gate = Arc::new(GateOfRun::new(self.prober.clone()));
+        self.gate = Some(gate.clone());
+        Some(gate)
     }
 
     async fn look_up(&mut self, name: String) -> Result<Vec<IpAddr>, Failure> {

@@ -33,14 +33,14 @@ use crate::state::GuestState;
 use crate::stop::TooMuchOverSocket;
 
 /// Where the connections of one run may go.
-pub trait Gate: Send + Sync {
+pub trait SocketGate: Send + Sync {
     /// Whether one may go there.
     fn admits(&self, remote: SocketAddr) -> bool;
 }
 
 /// The gate of a guest's sockets.
 struct Sentry {
-    gate: Arc<dyn Gate>,
+    gate: Arc<dyn SocketGate>,
     exchange: Arc<Exchange>,
     /// Whom the guest has sent datagrams to, from whom alone it gets any.
     peers: Mutex<BTreeSet<SocketAddr>>,
@@ -71,7 +71,7 @@ impl Sentry {
 }
 
 /// What wasmtime's own code lets a guest do: without a gate, nothing with sockets.
-pub(super) fn context(gate: Option<Arc<dyn Gate>>, exchange: &Arc<Exchange>) -> WasiCtx {
+pub(super) fn context(gate: Option<Arc<dyn SocketGate>>, exchange: &Arc<Exchange>) -> WasiCtx {
     // Without anything said, it has no files, no environment, no arguments, no input and no network.
     let mut builder = WasiCtxBuilder::new();
     if let Some(gate) = gate {
@@ -321,7 +321,7 @@ mod tests {
     /// Lets pass what goes to one address.
     struct Only(IpAddr);
 
-    impl Gate for Only {
+    impl SocketGate for Only {
         fn admits(&self, remote: SocketAddr) -> bool {
             remote.ip() == self.0
         }

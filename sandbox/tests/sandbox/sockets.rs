@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use farwatch_sandbox::http::{Request, Response};
 use farwatch_sandbox::types::{Failure, Phase, PhaseTimes};
-use farwatch_sandbox::{Gate, Limits, Probes, RunReport, StopCode};
+use farwatch_sandbox::{Limits, Probes, RunReport, SocketGate, StopCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -20,7 +20,7 @@ struct Here(SocketAddr);
 
 struct Only(SocketAddr);
 
-impl Gate for Only {
+impl SocketGate for Only {
     fn admits(&self, remote: SocketAddr) -> bool {
         remote == self.0
     }
@@ -31,7 +31,7 @@ impl Probes for Here {
         panic!("nothing is fetched")
     }
 
-    fn gate(&self) -> Option<Arc<dyn Gate>> {
+    fn gate(&mut self) -> Option<Arc<dyn SocketGate>> {
         Some(Arc::new(Only(self.0)))
     }
 

@@ -1,5 +1,6 @@
 //! From a wish to a revision: everything is judged, and everything wrong is told at once.
 
+use farwatch_core::quota::RunsPerDay;
 use farwatch_proto::check::Activity;
 use farwatch_proto::id::{ModuleHash, TenantId};
 use serde_json::Value;
@@ -7,8 +8,9 @@ use serde_json::Value;
 use super::super::Api;
 use super::super::judge::Judged;
 use super::super::problem::ApiError;
+use super::super::quotas;
 use crate::heartbeat;
-use crate::spec::{FieldProblem, Spec, Wish, secrets_of, validate};
+use crate::spec::{FieldProblem, Spec, Wish, secrets_of, validate, watched_host};
 use crate::store::{Host, NewRevision, Revision};
 
 /// The wording that a change begins from.
@@ -54,8 +56,8 @@ pub(super) async fn revision_of(
         settled.placement.streams = heartbeat::STREAMS;
     }
     let (name, interval, repeat) = (wish.name.clone(), wish.interval, wish.repeat);
-    let streams = settled.placement.streams;
-    Ok(NewRevision {
+    let (streams, target) = (settled.placement.streams, watched_host(&wish.config));
+    let revision = NewRevision {
         name,
         activity: if wish.paused { Activity::Paused } else { Activity::Active },
         spec: Spec { wish, placement: settled.placement }.stored(),
@@ -66,7 +68,28 @@ pub(super) async fn revision_of(
         streams,
         repeat,
         secrets,
-    })
+        target,
+    };
+    if has_more_run(before, &revision) && is_own(api, tenant, revision.module).await? {
+        quotas::demand_cpu(api, tenant).await?;
+    }
+    Ok(revision)
+}
+
+/// Whether this wording has its module run where the one before did not, or more often.
+fn has_more_run(before: Option<&Before<'_>>, after: &NewRevision) -> bool {
+    let is_as_before = |before: &Before<'_>| {
+        let Revision { activity, module, interval, streams, .. } = before.revision;
+        let (before, after_runs) = (RunsPerDay::of(*interval, *streams), RunsPerDay::of(after.interval, after.streams));
+        *activity == Activity::Active && *module == after.module && after_runs <= before
+    };
+    after.activity == Activity::Active && !before.is_some_and(is_as_before)
+}
+
+/// Whether the tenant brought the module.
+async fn is_own(api: &Api, tenant: TenantId, module: ModuleHash) -> Result<bool, ApiError> {
+    let visible = api.store.modules().list_visible_to(tenant).await?;
+    Ok(visible.iter().any(|known| known.tenant == Some(tenant) && known.hash == module))
 }
 
 /// What was judged, if it is acceptable; what is wrong with it is among the problems from then on.

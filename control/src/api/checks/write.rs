@@ -140,6 +140,7 @@ fn deletion_of(check: &Check) -> NewRevision {
         streams: latest.streams,
         repeat: latest.repeat,
         secrets: Vec::new(),
+        target: None,
     }
 }
 

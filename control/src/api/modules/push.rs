@@ -12,14 +12,11 @@ use super::super::auth::Writer;
 use super::super::created::Created;
 use super::super::problem::ApiError;
 use super::super::uploads::Component;
-use super::super::{Api, Deed};
+use super::super::{Api, Deed, quotas};
 use super::{ModuleView, view_of};
 use crate::builtin::ModuleDescription;
 use crate::spec::FieldProblem;
 use crate::store::{Module, NewModule, StoreError, Unique};
-
-/// Modules of one tenant, each version counted: a version a week for four years.
-const MODULES_OF_TENANT_MAX: usize = 200;
 
 /// A module that was taken in, now or before.
 pub(in super::super) enum Pushed<T> {
@@ -45,7 +42,7 @@ pub(super) async fn push(
     let _place = api.uploads.take(tenant)?;
     let bytes = component.read().await?;
     let hash = ModuleHash::of(&bytes);
-    if let Some(before) = room_for(&api, tenant, hash).await? {
+    if let Some(before) = room_for(&api, tenant, hash, bytes.len() as u64).await? {
         return Ok(Pushed::Before(Json(before)));
     }
     let (description, Trial { bytes, code, .. }) = api.modules.inspect(bytes).await?;
@@ -66,17 +63,14 @@ pub(super) async fn push(
 }
 
 /// The module, where the tenant has these very bytes already, or a refusal where it has no room for more.
-async fn room_for(api: &Api, tenant: TenantId, hash: ModuleHash) -> Result<Option<ModuleView>, ApiError> {
+async fn room_for(api: &Api, tenant: TenantId, hash: ModuleHash, bytes: u64) -> Result<Option<ModuleView>, ApiError> {
     let mut own = api.store.modules().list_visible_to(tenant).await?;
     own.retain(|module| module.tenant == Some(tenant));
-    let count = own.len();
     if let Some(before) = own.into_iter().find(|module| module.hash == hash) {
         return super::described(api, before).await.map(Some);
     }
-    if count >= MODULES_OF_TENANT_MAX {
-        let detail = format!("there are {MODULES_OF_TENANT_MAX} modules, as many as may be; delete a version first");
-        return Err(ApiError::Conflict(FieldProblem::new("", detail)));
-    }
+    quotas::demand_module(api, tenant, bytes).await?;
+    quotas::demand_cpu(api, tenant).await?;
     Ok(None)
 }
 

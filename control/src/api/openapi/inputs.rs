@@ -128,8 +128,7 @@ impl Input for Component {
     fn describe(operation: &mut Operation<'_>) {
         operation.takes(&[WASM], &json!({"type": "string", "contentEncoding": "binary"}));
         operation.refuses(StatusCode::BAD_REQUEST, "The body cannot be read, or a parameter is bad.");
-        operation
-            .refuses(StatusCode::CONFLICT, "This version is there with other bytes, or there is no room for more.");
+        operation.refuses(StatusCode::CONFLICT, "This version is there with other bytes, or a quota is reached.");
         operation.refuses(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.");
         operation.refuses(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not said to be a component.");
         operation.refuses(StatusCode::UNPROCESSABLE_ENTITY, "The module breaks a rule; `code` says which.");

@@ -39,6 +39,7 @@ mod misses;
 mod modules;
 mod openapi;
 mod people;
+mod quotas;
 mod revisions;
 mod routes;
 mod scribe;

@@ -39,6 +39,7 @@ mod opening;
 mod own_incidents;
 mod partitions;
 mod people;
+mod quotas;
 mod releases;
 mod restoring;
 mod secrets;

@@ -121,6 +121,7 @@ impl World {
             streams: 1,
             repeat: Repeat::Safe,
             secrets: Vec::new(),
+            target: None,
         }
     }
 

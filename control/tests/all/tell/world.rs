@@ -178,6 +178,7 @@ impl World {
             streams: 1,
             repeat: Repeat::Safe,
             secrets: Vec::new(),
+            target: None,
         };
         self.store.checks().create(&NewCheck { id, tenant, revision, heartbeat: None }, Clock.wall()).await.unwrap();
         id
