@@ -47,6 +47,14 @@ pub fn admit(bytes: &[u8]) -> Result<Tier, Refusal> {
     Ok(tier)
 }
 
+/// The interfaces that a component imports, for whoever is to be shown them.
+///
+/// # Errors
+/// When the bytes are no component.
+pub fn imports(bytes: &[u8]) -> Result<Vec<String>, Refusal> {
+    Ok(Shape::read(bytes)?.imports)
+}
+
 fn check_size(bytes: usize, max: usize) -> Result<(), Refusal> {
     if bytes <= max {
         return Ok(());

@@ -60,7 +60,7 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 pub use crate::compiler::CompileCommand;
-pub use crate::gate::{Refusal, admit};
+pub use crate::gate::{Refusal, admit, imports};
 pub use crate::limits::{Limits, MODULE_BYTES_MAX, Tier};
 pub use crate::log::{Level, Log, LogLine};
 pub use crate::module::Module;

@@ -1,7 +1,10 @@
 //! `farwatch module`: what can be run, and bringing more of it.
 
+mod build;
 mod described;
 mod manual;
+mod new;
+mod project;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -15,6 +18,7 @@ use super::reference::encoded;
 use super::{Client, ClientArgs};
 use crate::exit::{Failure, NO_INPUT, REFUSED};
 use crate::output::{self, Look, Table};
+use project::{Lang, Project};
 
 /// What can be run
 #[derive(Args, Debug)]
@@ -50,15 +54,45 @@ enum Verb {
         #[arg(long, value_name = "FILE", conflicts_with = "module")]
         file: Option<PathBuf>,
     },
+    /// Begin a module: write a project that builds as it stands, with its own test and manual
+    #[command(after_help = "Examples:
+  farwatch module new my-check --lang rust
+  farwatch module new my-check --lang python --path checks/my-check")]
+    New {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The language it is written in
+        #[arg(long)]
+        lang: Lang,
+        /// Where to write it; a folder of its name when absent
+        #[arg(long, value_name = "DIR")]
+        path: Option<PathBuf>,
+    },
+    /// Build the component of a project by the tools of its language, and judge it as Farwatch will
+    #[command(after_help = "Examples:
+  farwatch module build
+  farwatch module build --path my-check
+
+Tools: Rust needs cargo with the target wasm32-unknown-unknown; JavaScript node and npm; Python python3 with venv.")]
+    Build {
+        /// The folder of the project
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        path: PathBuf,
+    },
     /// Hand a module to Farwatch: a component for the world `check-module`, which is judged and asked what it is
-    #[command(after_help = "Example:
+    #[command(after_help = "Examples:
   farwatch module push my-check.wasm
+  farwatch module push --path my-check
 
 A module says its name and version itself. The same bytes may be pushed again; other bytes need another version.")]
     Push {
-        /// The component
+        /// The component; that of the project when absent
         #[arg(value_name = "FILE")]
-        file: PathBuf,
+        file: Option<PathBuf>,
+        /// The folder of the project
+        #[arg(long, value_name = "DIR", default_value = ".", conflicts_with = "file")]
+        path: PathBuf,
     },
     /// Take back a version of a module that no check is run by
     #[command(after_help = "Example:\n  farwatch module delete my-check 1.2.0")]
@@ -101,7 +135,23 @@ impl ModuleArgs {
                 let shown = if name.is_some() { versions } else { listed };
                 client.show(&client.connection.get(&format!("/v1/modules{path}"))?, shown)
             }
-            Verb::Push { file } => push(&Client::open(&self.client)?, file),
+            Verb::New { name, lang, path } => {
+                let folder = new::folder_of(name, path.as_deref())?;
+                new::create(name, *lang, &folder)?;
+                output::print(&new::next(name, *lang, &folder))
+            }
+            Verb::Build { path } => build::print(&build::build(path)?, self.client.json),
+            Verb::Push { file: Some(file), .. } => push(&Client::open(&self.client)?, file),
+            Verb::Push { path, .. } => {
+                let project = Project::read(path)?;
+                if !project.component.exists() {
+                    let (name, lang) = (project.name, project.lang.as_str());
+                    let unbuilt =
+                        format!("{name} is not built yet; do that by `farwatch module build`, which needs {lang}");
+                    return Err(Failure::new(NO_INPUT, unbuilt));
+                }
+                push(&Client::open(&self.client)?, &project.component)
+            }
             Verb::Delete { name, version } => {
                 let client = Client::open(&self.client)?;
                 client.connection.delete(&format!("/v1/modules/{}/{}", encoded(name), encoded(version)))?;

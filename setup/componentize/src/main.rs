@@ -1,6 +1,7 @@
 //! Makes a component of a core module that was built with `wit-bindgen`: `componentize IN.wasm OUT.wasm`.
 //!
-//! A tool of the build, used by `setup/build-guests.sh`. It adds nothing but what the core module says it needs.
+//! A tool of the build, used by `setup/build-guests.sh`, and by `farwatch module build` in projects that are written in
+//! Rust, of which it is a part. It adds nothing but what the core module says it needs.
 
 use std::path::PathBuf;
 
