@@ -15,11 +15,12 @@ CARGO_DENY := $(CARGO_TARGET_DIR)/tools/bin/cargo-deny --locked
 # The small workspaces are held to the rules of the whole, and need only a part of what those allow.
 PART := --allow license-not-encountered --allow unmatched-skip
 
-.PHONY: help setup guests build up demo test sim lab lab-full another-version mutants upgrade servers compare fuzz lint api docs bench crash follower fresh clean
+.PHONY: help setup guests build up demo test sdk sim lab lab-full another-version mutants upgrade servers compare fuzz lint api docs bench crash follower fresh clean
 
 help:
 	@echo 'make demo   watch an outage being seen, confirmed and told, in three minutes'
 	@echo 'make test   what CI runs but the lints and the lab'
+	@echo 'make sdk    a module of each language as its author makes it, from nothing to an outage that it tells'
 	@echo 'make sim    the fleet in simulated worlds where anything may fail (SEEDS=n)'
 	@echo 'make lab    as root: hosts on machines of their own whose links are cut for real, in six minutes'
 	@echo 'make lab-full  the same with 200 kills, ten minutes without control and a rolling upgrade (two hours; KILLS=n)'
@@ -61,6 +62,12 @@ test: build
 	$(CARGO_TARGET_DIR)/ci/farwatch-sim
 	$(CARGO_TARGET_DIR)/ci/fuzz test
 
+sdk: build
+	@setup/debian.sh sdk
+	@setup/sdk.sh
+	cd sdk/rust && $(CARGO) test --locked --target-dir $(CARGO_TARGET_DIR)/sdk/rust
+	$(CARGO) test $(CI_PROFILE) --workspace --test sdk
+
 sim: build
 	$(CARGO_TARGET_DIR)/ci/farwatch-sim $(SEEDS)
 
@@ -96,11 +103,13 @@ fuzz: guests
 lint: guests
 	$(CARGO) fmt --all --check
 	cd checks-wasm && $(CARGO) fmt --all --check
+	cd sdk/rust && $(CARGO) fmt --all --check
 	cd setup/componentize && $(CARGO) fmt --all --check
 	$(CARGO) clippy $(CI_PROFILE) --workspace --all-targets -- -D warnings
 	@setup/cargo-deny.sh
 	$(CARGO_DENY) check bans licenses sources
 	$(CARGO_DENY) --manifest-path checks-wasm/Cargo.toml check $(PART) bans licenses sources
+	$(CARGO_DENY) --manifest-path sdk/rust/Cargo.toml check $(PART) bans licenses sources
 	$(CARGO_DENY) --manifest-path setup/componentize/Cargo.toml check $(PART) bans licenses sources
 
 crash: build

@@ -43,6 +43,10 @@ compare_packages=(
 api_packages=(
   prometheus                      # promtool
 )
+# What modules in JavaScript are built with. Whoever has another Node keeps it.
+sdk_packages=()
+command -v npm >/dev/null || sdk_packages=(nodejs npm)
+[ "${1:-}" = sdk ] && packages+=("${sdk_packages[@]}")
 [ "${1:-}" = api ] && packages+=("${api_packages[@]}")
 [ "${1:-}" = compare ] && packages+=("${compare_packages[@]}")
 [ "${1:-}" = bench ] && packages+=("${bench_packages[@]}")
