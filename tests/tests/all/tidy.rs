@@ -74,8 +74,20 @@ fn only_the_compile_child_compiles() {
 
 #[test]
 fn every_file_says_what_it_is_for_and_holds_one_idea() {
-    let folders =
-        ["proto", "core", "identity", "sandbox", "host", "control", "cli", "tests", "bench", "checks-wasm", "setup"];
+    let folders = [
+        "proto",
+        "core",
+        "identity",
+        "sandbox",
+        "host",
+        "control",
+        "cli",
+        "tests",
+        "bench",
+        "checks-wasm",
+        "sdk",
+        "setup",
+    ];
     let mut all: Vec<Source> = folders.into_iter().flat_map(sources).collect();
     all.retain(|source| !source.path.contains("/target/"));
     all_keep("every file opens with its purpose", &all, |source| {

@@ -38,7 +38,7 @@ const RUST: &[Embedded] = embedded!("sdk/rust/template":
     ".gitignore", "Cargo.lock", "Cargo.toml", "README.md", "src/lib.rs",
 );
 const JAVASCRIPT: &[Embedded] = embedded!("sdk/javascript":
-    ".gitignore", "README.md", "farwatch/build.js", "farwatch/module.js", "package-lock.json", "package.json",
+    ".gitignore", "README.md", "farwatch/build.js", "farwatch/http.js", "farwatch/module.js", "package-lock.json", "package.json",
     "src/check.js", "test/check.test.js", "wit/world.wit",
 );
 const PYTHON: &[Embedded] = embedded!("sdk/python":

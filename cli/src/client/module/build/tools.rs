@@ -25,7 +25,7 @@ pub(super) fn say(what: &str) {
 /// Runs a tool to its end, and lets it say what it likes.
 pub(super) fn run(step: &Step<'_>, command: &mut Command) -> Result<(), Failure> {
     say(step.what);
-    let status = command.stdin(Stdio::null()).stdout(io::stderr()).status();
+    let status = command.stdin(Stdio::null()).stdout(stderr()).status();
     let status = status.map_err(|error| not_started(step, command, &error))?;
     if status.success() {
         return Ok(());
