@@ -118,6 +118,15 @@ fn become_chosen(data: &Path) -> Result<(), Failure> {
     Err(Failure::new(UNAVAILABLE, format_args!("cannot run the release {}: {error}", program.display())))
 }
 
+/// The networks that are opted in.
+pub(crate) fn networks(said: &[String]) -> Result<Vec<IpNet>, Failure> {
+    let network = |text: &String| -> Result<IpNet, Failure> {
+        let why = || Failure::new(USAGE, format_args!("--allow-net {text}: write a network as 192.168.1.0/24"));
+        text.parse().map_err(|_| why())
+    };
+    said.iter().map(network).collect()
+}
+
 fn serve(args: RunArgs) -> Result<(), Failure> {
     if successor_words().is_some() && !args.succeed {
         become_chosen(&args.data)?;
@@ -127,10 +136,6 @@ fn serve(args: RunArgs) -> Result<(), Failure> {
     if let Err(error) = farwatch_host::wall::raise() {
         warn!(%error, "this host runs guests without its second wall; `host show` says wall: off");
     }
-    let network = |text: &String| -> Result<IpNet, Failure> {
-        let why = || Failure::new(USAGE, format_args!("--allow-net {text}: write a network as 192.168.1.0/24"));
-        text.parse().map_err(|_| why())
-    };
     let identity = args.identity.unwrap_or_else(|| args.data.join("identity"));
     let joined = remembered(&identity);
     let controls = if args.control.is_empty() {
@@ -146,7 +151,7 @@ fn serve(args: RunArgs) -> Result<(), Failure> {
         peer_address: args.peer_address.or(joined.and_then(|joined| joined.peer_address)),
         run_places: args.run_places,
         guest_threads: args.guest_threads,
-        allow_nets: args.allow_net.iter().map(network).collect::<Result<_, _>>()?,
+        allow_nets: networks(&args.allow_net)?,
         probe_bind: args.probe_bind,
         extra_roots: args.probe_ca_file,
         compile: compile_command()?,

@@ -226,6 +226,7 @@ mod tests {
             "farwatch restore f --database postgres://h/n",
             "farwatch delivery release --all",
             "farwatch delivery drop dlv_1 dlv_2",
+            "farwatch module test a.wasm --url https://a.example --secret a=b --record f --allow-net ::1/128 --json",
         ] {
             assert!(is_taken(line), "{line}");
         }
@@ -247,6 +248,7 @@ mod tests {
             "farwatch backup",
             "farwatch fleet upgrade",
             "farwatch fleet upgrade --to 1.4.0 --stop",
+            "farwatch module test a.wasm --record f --replay f",
             "farwatch sing",
         ] {
             assert!(!is_taken(line), "{line}");

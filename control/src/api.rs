@@ -74,6 +74,7 @@ use problem::ApiError;
 use routes::Routes;
 use uploads::Uploads;
 
+pub use checks::TryRunView;
 pub use judge::ModuleJudge;
 pub use limits::ApiLimits;
 pub use routes::Route;

@@ -4,6 +4,7 @@
 //! Plain functions of what it says and what it imports. Whether its bytes are acceptable and whether it answers at all is
 //! the sandbox's judgment, made before; whether the name and version are free is the store's, made after.
 
+pub mod config;
 mod schema;
 
 use farwatch_sandbox::Description;

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod join;
 pub mod probe;
+pub mod recording;
 pub mod secrets;
 pub mod spool;
 mod tries;

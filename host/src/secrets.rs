@@ -20,7 +20,7 @@ use crate::{entropy, private_file};
 const SEED_FILE: &str = "sealing.seed";
 
 /// Shorter values are not looked for: they would be found in every other word, and are no secrets.
-const REDACTED_MIN_BYTES: usize = 4;
+pub const REDACTED_MIN_BYTES: usize = 4;
 
 /// The secrets of one check, by the names that its config has for them.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -30,6 +30,11 @@ impl fmt::Debug for Secrets {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_set().entries(self.0.keys()).finish()
     }
+}
+
+/// What stands where the value of this secret was.
+pub fn stand_in(name: &str) -> String {
+    format!("[secret {name}]")
 }
 
 /// Opens what was sealed for this host.
@@ -91,6 +96,11 @@ impl Secrets {
         self.0.len()
     }
 
+    /// Their names and values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The value of one.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
@@ -100,7 +110,7 @@ impl Secrets {
     pub(crate) fn redact(&self, text: &mut String) {
         for (name, value) in self.0.iter().filter(|(_, value)| value.len() >= REDACTED_MIN_BYTES) {
             if text.contains(value.as_str()) {
-                *text = text.replace(value.as_str(), &format!("[secret {name}]"));
+                *text = text.replace(value.as_str(), &stand_in(name));
             }
         }
     }

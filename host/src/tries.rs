@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farwatch_proto::link::FromHost;
-use farwatch_proto::outcome::Outcome;
 use farwatch_proto::time::UnixMs;
-use farwatch_proto::trying::{LogLevel, LogLine, TRY_LOAD_MAX_MS, TryEnd, TryOrder, TryRun, Untried};
-use farwatch_sandbox::{Level, Module, RunContext};
+use farwatch_proto::trying::{TRY_LOAD_MAX_MS, TryEnd, TryOrder, Untried};
+use farwatch_sandbox::{Module, RunContext};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tracing::info;
@@ -23,7 +22,7 @@ use crate::probe::Prober;
 use crate::runner::Shared;
 use crate::secrets::{Opener, Secrets};
 use crate::shard::Asked;
-use crate::tryout::{self, Found};
+use crate::tryout;
 
 /// Tries at once. Each may have a module compiled, which takes a core for some seconds, and nobody's promise depends on
 /// one: a second and a third person may wait for theirs, more would slow down what is due.
@@ -129,7 +128,7 @@ impl Trial {
             found.outcome = outcome::paused();
         }
         // Whoever waited may have gone.
-        let _ = end.send(TryEnd::Ran(Box::new(told(found, started, took).fitting())));
+        let _ = end.send(TryEnd::Ran(Box::new(found.told(started, took).fitting())));
     }
 }
 
@@ -145,28 +144,6 @@ fn context_of(order: &TryOrder) -> RunContext {
         attempt: 0,
         timeout_ms: order.timeout_ms,
         config: order.prepared.clone(),
-    }
-}
-
-fn told(found: Found, started: UnixMs, took: Duration) -> TryRun {
-    let Found { outcome: Outcome { status, latency_us, detail }, log, cpu_us, memory_bytes } = found;
-    let level = |level: Level| match level {
-        Level::Debug => LogLevel::Debug,
-        Level::Info => LogLevel::Info,
-        Level::Warn => LogLevel::Warn,
-        Level::Error => LogLevel::Error,
-    };
-    TryRun {
-        status,
-        latency_us,
-        detail: detail.map_or_else(Default::default, |detail| *detail),
-        log: log.lines.into_iter().map(|line| LogLine { level: level(line.level), message: line.message }).collect(),
-        log_dropped: log.dropped,
-        is_cut: false,
-        started,
-        duration_us: u32::try_from(took.as_micros()).unwrap_or(u32::MAX),
-        cpu_us,
-        memory_bytes: memory_bytes as u64,
     }
 }
 

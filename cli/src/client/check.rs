@@ -1,13 +1,13 @@
 //! `farwatch check`: what is watched.
 
-mod config;
+pub(super) mod config;
 mod create;
 mod evidence;
 mod job;
 mod latency;
 mod results;
 mod test;
-mod tried;
+pub(super) mod tried;
 mod uptime;
 mod wish;
 

@@ -5,6 +5,7 @@ mod described;
 mod manual;
 mod new;
 mod project;
+mod test;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,8 @@ Tools: Rust needs cargo with the target wasm32-unknown-unknown; JavaScript node 
         #[arg(long, value_name = "DIR", default_value = ".")]
         path: PathBuf,
     },
+    /// Run a component here as a host would, and show all that it saw; needs no Farwatch running
+    Test(Box<test::TestArgs>),
     /// Hand a module to Farwatch: a component for the world `check-module`, which is judged and asked what it is
     #[command(after_help = "Examples:
   farwatch module push my-check.wasm
@@ -141,16 +144,11 @@ impl ModuleArgs {
                 output::print(&new::next(name, *lang, &folder))
             }
             Verb::Build { path } => build::print(&build::build(path)?, self.client.json),
+            Verb::Test(args) => test::run(args, self.client.json),
             Verb::Push { file: Some(file), .. } => push(&Client::open(&self.client)?, file),
             Verb::Push { path, .. } => {
-                let project = Project::read(path)?;
-                if !project.component.exists() {
-                    let (name, lang) = (project.name, project.lang.as_str());
-                    let unbuilt =
-                        format!("{name} is not built yet; do that by `farwatch module build`, which needs {lang}");
-                    return Err(Failure::new(NO_INPUT, unbuilt));
-                }
-                push(&Client::open(&self.client)?, &project.component)
+                let component = built(path)?;
+                push(&Client::open(&self.client)?, &component)
             }
             Verb::Delete { name, version } => {
                 let client = Client::open(&self.client)?;
@@ -172,6 +170,17 @@ impl ModuleArgs {
     fn page(&self, described: &Value) -> Result<(), Failure> {
         output::print(&if self.client.json { output::json(described) } else { manual::page(described) })
     }
+}
+
+/// The component of the project in this folder.
+fn built(folder: &Path) -> Result<PathBuf, Failure> {
+    let Project { name, lang, component } = Project::read(folder)?;
+    if component.exists() {
+        return Ok(component);
+    }
+    let lang = lang.as_str();
+    let unbuilt = format!("{name} is not built yet; do that by `farwatch module build`, which needs {lang}");
+    Err(Failure::new(NO_INPUT, unbuilt))
 }
 
 /// What is too large is not sent: the API would hang up in the middle of it.

@@ -31,6 +31,7 @@ use serde::Serialize;
 use self::confirmation::PlaceView;
 pub(super) use self::heartbeat::hash_of;
 use self::heartbeat::{HeartbeatView, Jobs};
+pub use self::trying::TryRunView;
 use super::Api;
 use super::auth::Reader;
 use super::extract::{Id, PageView, Params, page_of};

@@ -64,6 +64,16 @@ impl<'a> RunProbes<'a> {
         (self.trouble.or_else(capped), self.seen)
     }
 
+    /// What came from the target since this was asked last.
+    pub(crate) fn take_seen(&mut self) -> Seen {
+        let nothing = if self.is_whole { Seen::whole() } else { Seen::new() };
+        std::mem::replace(&mut self.seen, nothing)
+    }
+
+    pub(crate) const fn secrets(&self) -> &'a Secrets {
+        self.secrets
+    }
+
     fn connection(&mut self, number: u32) -> &mut Connection<'a> {
         self.connections.get_mut(&number).expect("a guest holds the numbers of connections that were opened alone")
     }

@@ -16,6 +16,7 @@ mod heartbeats;
 mod hosts_fail;
 mod joining;
 mod links;
+mod on_trial;
 mod outages;
 mod protocols;
 mod restored;

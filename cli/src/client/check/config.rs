@@ -144,7 +144,8 @@ pub(super) fn put(map: &mut Map<String, Value>, key: &str, value: Option<Value>)
     }
 }
 
-fn object_in(said: &str) -> Result<Map<String, Value>, Failure> {
+/// The object that was said: as JSON, in a file, or on standard input.
+pub(in crate::client) fn object_in(said: &str) -> Result<Map<String, Value>, Failure> {
     let text = if said.trim_start().starts_with('{') { said.to_owned() } else { text_in(said)? };
     serde_json::from_str(&text)
         .map_err(|error| Failure::new(USAGE, format_args!("--config is no JSON object: {error}")))

@@ -28,8 +28,14 @@ fn block(host: &Value, look: Look) -> String {
         let said = [text(host, "host_name").into(), Cell::word("not_run"), text(host, "reason").into()];
         return line_of(&said, look);
     }
+    let cost = format!("  {}\n", cost(run));
+    run_lines(&text(host, "host_name"), run, look) + &cost
+}
+
+/// What one run showed, under the name of where it was made; all but what it took.
+pub(in crate::client) fn run_lines(place: &str, run: &Value, look: Look) -> String {
     let head = [
-        text(host, "host_name").into(),
+        Cell::plain(place),
         Cell::word(run["status"].as_str().unwrap_or_default()),
         micros(run, "latency_us").into(),
         text(run, "code").into(),
@@ -43,13 +49,12 @@ fn block(host: &Value, look: Look) -> String {
         measured(run),
         came(run),
         log(run),
-        format!("  {}\n", cost(run)),
     ];
     parts.concat()
 }
 
 /// One bar for each step, in relation to the longest.
-fn steps(run: &Value, look: Look) -> String {
+pub(in crate::client) fn steps(run: &Value, look: Look) -> String {
     let steps = || run["phases"].as_array().into_iter().flatten();
     let longest = steps().filter_map(|step| step["took_us"].as_u64()).max().unwrap_or(0).max(1);
     let mut table = Table::new(&["step", "took", ""]);
@@ -70,7 +75,7 @@ fn measured(run: &Value) -> String {
 }
 
 /// What came from the target.
-fn came(run: &Value) -> String {
+pub(in crate::client) fn came(run: &Value) -> String {
     let shown = run["shown"].as_array().into_iter().flatten();
     shown.map(|shown| format!("  {}:\n{}", text(shown, "what"), lines(&text(shown, "text")))).collect()
 }
@@ -95,7 +100,7 @@ fn lines(text: &str) -> String {
     text.lines().map(|line| format!("    {}\n", printable(line))).collect()
 }
 
-fn indented(line: &str) -> String {
+pub(in crate::client) fn indented(line: &str) -> String {
     format!("  {}\n", printable(line))
 }
 

@@ -59,7 +59,7 @@ struct TriedView {
 
 /// All that one run showed.
 #[derive(Serialize, JsonSchema)]
-struct TryRunView {
+pub struct TryRunView {
     status: &'static str,
     /// Who is to blame that a run could not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,7 +215,8 @@ impl TriedView {
 }
 
 impl TryRunView {
-    fn of(run: TryRun) -> Self {
+    /// The same with its steps and the address that answered told apart from what else was measured.
+    pub fn of(run: TryRun) -> Self {
         let (mut phases, mut address, mut attributes) = (Vec::new(), None, Vec::new());
         for attribute in run.detail.attributes {
             match (phase_of(&attribute.key), attribute.value) {
