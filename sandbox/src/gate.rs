@@ -2,10 +2,10 @@
 //!
 //! It reads bytes and compiles nothing. It is a pure function, so the same bytes are always answered alike.
 
-use wasmparser::{Encoding, Parser, Payload, Validator};
+use wasmparser::{Encoding, FunctionBody, Operator, Parser, Payload, Validator};
 
 use crate::engine;
-use crate::limits::{CORE_INSTANCES_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, MODULE_BYTES_MAX, Tier};
+use crate::limits::{BLOCK_DEPTH_MAX, CORE_INSTANCES_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, MODULE_BYTES_MAX, Tier};
 use crate::state::LINKED;
 use crate::wasi;
 
@@ -14,6 +14,9 @@ pub(crate) const EXPORT: &str = "farwatch:check/check@0.1.0";
 
 /// What the names of all interfaces of WASI begin with.
 const WASI: &str = "wasi:";
+
+/// The least bytes of a block: its beginning, its type and its end.
+const BLOCK_BYTES: usize = 3;
 
 /// Why a module is not accepted. The same bytes are refused for the same reason everywhere.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +82,7 @@ struct Shape {
     core_modules: u32,
     functions: u32,
     largest_function: usize,
+    deepest_blocks: u32,
 }
 
 impl Shape {
@@ -99,6 +103,7 @@ impl Shape {
                 Payload::CodeSectionStart { count, .. } => shape.functions = shape.functions.saturating_add(count),
                 Payload::CodeSectionEntry(body) => {
                     shape.largest_function = shape.largest_function.max(body.range().len());
+                    shape.deepest_blocks = shape.deepest_blocks.max(depth_of_blocks(&body)?);
                 }
                 Payload::ComponentImportSection(imports) if depth == 1 => {
                     for import in imports {
@@ -123,6 +128,11 @@ impl Shape {
             format!("the module has {} functions; at most {FUNCTIONS_MAX} are allowed", self.functions)
         } else if self.largest_function > FUNCTION_BYTES_MAX {
             format!("a function has {} bytes; at most {FUNCTION_BYTES_MAX} are allowed", self.largest_function)
+        } else if self.deepest_blocks > BLOCK_DEPTH_MAX {
+            format!(
+                "a function has {} blocks within blocks; at most {BLOCK_DEPTH_MAX} are allowed",
+                self.deepest_blocks
+            )
         } else {
             return Ok(());
         };
@@ -145,6 +155,24 @@ impl Shape {
         }
         Ok(())
     }
+}
+
+/// How deep the blocks of a function lie within each other. One that has not the bytes for too many is not read.
+fn depth_of_blocks(body: &FunctionBody<'_>) -> Result<u32, Refusal> {
+    if body.range().len() < BLOCK_BYTES * BLOCK_DEPTH_MAX as usize {
+        return Ok(0);
+    }
+    let (mut depth, mut deepest) = (0_u32, 0);
+    for operator in body.get_operators_reader().map_err(|error| invalid(&error))? {
+        match operator.map_err(|error| invalid(&error))? {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => depth += 1,
+            // The last one ends the function itself.
+            Operator::End => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    Ok(deepest)
 }
 
 #[cfg(test)]

@@ -66,6 +66,9 @@ pub(crate) const FUNCTIONS_MAX: u32 = 100_000;
 /// One function's code, in bytes. Compilers take memory and time that grow faster than this. The loop of an interpreter
 /// has a fifth of it.
 pub(crate) const FUNCTION_BYTES_MAX: usize = 1 << 20;
+/// Blocks within blocks in one function. The compiler's time grows with the square of it: 10,000 take a quarter of a
+/// second, and 100,000, at that rate, twenty-five. The loop of an interpreter has some hundreds.
+pub(crate) const BLOCK_DEPTH_MAX: u32 = 10_000;
 /// Compiled code, in bytes. It is two or three times as large as its module.
 pub(crate) const CODE_BYTES_MAX: u64 = 256 << 20;
 
