@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -83,6 +83,10 @@ pub(crate) struct Exchange {
     unseen: AtomicU64,
     /// When the present poll began, in nanoseconds after `start`.
     poll_began: AtomicU64,
+    /// Whether a tick has seen the guest compute, which most never do.
+    is_seen: AtomicBool,
+    /// What this thread had computed when the present poll began, in nanoseconds; only of a guest that was seen.
+    thread_began: AtomicU64,
 }
 
 impl Exchange {
@@ -96,6 +100,8 @@ impl Exchange {
             spent: AtomicU64::new(0),
             unseen: AtomicU64::new(0),
             poll_began: AtomicU64::new(0),
+            is_seen: AtomicBool::new(false),
+            thread_began: AtomicU64::new(0),
         }
     }
 
@@ -138,6 +144,16 @@ impl Exchange {
         Duration::from_nanos(self.elapsed().saturating_sub(self.poll_began.load(Ordering::Relaxed)))
     }
 
+    /// A tick has seen the guest compute. Returns what that costs it: the tick, or what the thread has computed in this poll
+    /// where that is more, for nothing interrupts one long instruction. Only for use within a poll.
+    pub(crate) fn seen_computing(&self) -> Duration {
+        if !self.is_seen.swap(true, Ordering::Relaxed) {
+            return TICK;
+        }
+        let began = Duration::from_nanos(self.thread_began.load(Ordering::Relaxed));
+        clock::of_thread().saturating_sub(began).max(TICK)
+    }
+
     /// The run's side: polls the guest until it is over or waits for a probe.
     pub(crate) async fn next<F: Future>(&self, mut guest: Pin<&mut F>) -> Step<F::Output> {
         poll_fn(|context| match self.poll(guest.as_mut(), context) {
@@ -160,6 +176,10 @@ impl Exchange {
     fn poll<F: Future>(&self, guest: Pin<&mut F>, context: &mut Context<'_>) -> Poll<Over<F::Output>> {
         let began = self.elapsed();
         self.poll_began.store(began, Ordering::Relaxed);
+        // The clock of a thread costs a call of the system, which most guests need not pay for.
+        if self.is_seen.load(Ordering::Relaxed) {
+            self.thread_began.store(nanoseconds(clock::of_thread()), Ordering::Relaxed);
+        }
         let polled = catch_unwind(AssertUnwindSafe(|| guest.poll(context)));
         let took = self.elapsed().saturating_sub(began);
         self.spent.fetch_add(took, Ordering::Relaxed);
@@ -173,8 +193,12 @@ impl Exchange {
     }
 
     fn elapsed(&self) -> u64 {
-        u64::try_from(clock::now().duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
+        nanoseconds(clock::now().duration_since(self.start))
     }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn lock<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -129,8 +129,8 @@ pub struct Limits {
     /// From its start to its end. When it is too short, slow targets come out as unknown instead of down.
     pub wall: Duration,
     /// Of the guest alone, without the probes that the host makes for it. Counted in steps of 10 ms in which the guest
-    /// was seen to compute, so that a pause of the whole machine does not count, and of those times of computing that
-    /// are too short to be seen so, all.
+    /// was seen to compute, or longer ones where one instruction takes longer, so that a pause of the whole machine
+    /// does not count; and of those times of computing that are too short to be seen so, all.
     pub cpu: Duration,
     /// All memories of the guest together, in bytes; at most 128 MiB.
     pub memory_bytes: usize,

@@ -308,7 +308,7 @@ impl Cell {
             if exchange.present_poll() < TICK / 2 {
                 return Ok(UpdateDeadline::Continue(1));
             }
-            seen += TICK;
+            seen += exchange.seen_computing();
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         Self { store, exchange, wall_ms: limits.wall.as_millis() }
