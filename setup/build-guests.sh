@@ -28,8 +28,9 @@ answers=$("$root/setup/guest-toolchain.sh" --print)
 eval "$answers"
 
 sources() {
-    find "$root/wit" "$root/checks-wasm" "$root/tests/hostile" "$root/tests/hostile-wasi" "$root/tests/brought" \
-        "$root/setup/componentize" "$root/setup/build-guests.sh" "$root/setup/guest-rustc.sh" -type f ! -path '*/target/*' | LC_ALL=C sort
+    find "$root/wit" "$root/checks-wasm" "$root/tests/hostile/src" "$root/tests/hostile/Cargo.toml" \
+        "$root/tests/hostile-wasi" "$root/tests/brought" "$root/setup/componentize" \
+        "$root/setup/build-guests.sh" "$root/setup/guest-rustc.sh" -type f ! -path '*/target/*' | LC_ALL=C sort
 }
 
 # The names and contents of the sources, and the tools.

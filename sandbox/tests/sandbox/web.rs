@@ -130,5 +130,6 @@ async fn the_host_header_is_the_probes_own() {
 async fn a_module_that_imports_it_says_so() {
     let (sandbox, module) = shared("hostile-wasi").await;
     let described = sandbox.describe(&module).await.expect("it names what it imports");
-    assert_eq!(described.capabilities, ["http", "sockets"]);
+    assert!(module.imports().any(|import| import == "http"));
+    assert!(["http", "sockets"].iter().all(|named| described.capabilities.iter().any(|told| told == named)));
 }

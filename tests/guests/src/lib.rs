@@ -6,6 +6,7 @@
 pub mod beside;
 pub mod case;
 pub mod fuzz;
+pub mod hostile;
 pub mod relay;
 pub mod server;
 pub mod stage;

@@ -14,6 +14,7 @@ mod wit {
 }
 
 mod inert;
+mod reach;
 mod sockets;
 mod web;
 
@@ -30,7 +31,7 @@ impl Guest for Hostile {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             summary: "Misuses WASI as its config says.".to_owned(),
             config_schema: r#"{"type": "object", "required": ["behaviour"]}"#.to_owned(),
-            capabilities: vec!["http".to_owned(), "sockets".to_owned()],
+            capabilities: ["http", "tcp", "udp", "dns", "tls", "icmp", "sockets"].map(str::to_owned).to_vec(),
         }
     }
 
@@ -41,6 +42,7 @@ impl Guest for Hostile {
     fn run(context: RunContext) -> Result<Outcome, Problem> {
         let (behaviour, url) = words(&context.config);
         let found = match behaviour.split_once('-') {
+            Some(("reach", what)) => reach::misuse(what),
             Some(("socket", what)) => sockets::misuse(what, url),
             Some(("web", what)) => web::misuse(what, url),
             _ => inert::misuse(behaviour),

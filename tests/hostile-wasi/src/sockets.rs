@@ -1,8 +1,10 @@
 //! Sockets by every route: to connect, to listen, to send, to look up a name.
 
+use std::net::SocketAddr;
+
 use crate::wit::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use crate::wit::wasi::sockets::network::{
-    ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Network,
+    ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Ipv6SocketAddress, Network,
 };
 use crate::wit::wasi::sockets::tcp::TcpSocket;
 use crate::wit::wasi::sockets::udp::{OutgoingDatagram, UdpSocket};
@@ -19,8 +21,8 @@ pub(crate) fn misuse(what: &str, target: &str) -> Option<String> {
         "tcp6" => tcp_create_socket::create_tcp_socket(IpAddressFamily::Ipv6).err(),
         "udp4" => udp_create_socket::create_udp_socket(IpAddressFamily::Ipv4).err(),
         "udp6" => udp_create_socket::create_udp_socket(IpAddressFamily::Ipv6).err(),
-        "lookup" => ip_name_lookup::resolve_addresses(&network, "localhost").err(),
-        "lookup-address" => ip_name_lookup::resolve_addresses(&network, "169.254.169.254").err(),
+        "lookup" => return Some(told(find(&network, "localhost"))),
+        "lookup-address" => return Some(told(find(&network, "169.254.169.254"))),
         // A number is all that a handle is to a guest; the host must know that it gave none out.
         "connect-forged" => unsafe { TcpSocket::from_handle(1) }.start_connect(&network, loopback()).err(),
         "listen-forged" => unsafe { TcpSocket::from_handle(1) }.start_listen().err(),
@@ -46,12 +48,23 @@ fn loopback() -> IpSocketAddress {
     IpSocketAddress::Ipv4(Ipv4SocketAddress { port: 80, address: (127, 0, 0, 1) })
 }
 
-/// An address of IPv4 with a port, as a config writes it.
+/// An address with a port, as a config writes it.
 fn address(text: &str) -> IpSocketAddress {
-    let mut numbers = text.split(['.', ':']).map(|number| number.parse::<u16>().unwrap());
-    let mut next = || numbers.next().unwrap();
-    let address = (next() as u8, next() as u8, next() as u8, next() as u8);
-    IpSocketAddress::Ipv4(Ipv4SocketAddress { port: next(), address })
+    of_std(text.parse().unwrap())
+}
+
+fn of_std(address: SocketAddr) -> IpSocketAddress {
+    match address {
+        SocketAddr::V4(address) => {
+            let [a, b, c, d] = address.ip().octets();
+            IpSocketAddress::Ipv4(Ipv4SocketAddress { port: address.port(), address: (a, b, c, d) })
+        }
+        SocketAddr::V6(address) => {
+            let [a, b, c, d, e, f, g, h] = address.ip().segments();
+            let (port, address) = (address.port(), (a, b, c, d, e, f, g, h));
+            IpSocketAddress::Ipv6(Ipv6SocketAddress { port, flow_info: 0, address, scope_id: 0 })
+        }
+    }
 }
 
 fn bind(network: &Network, local: IpSocketAddress) -> Result<TcpSocket, ErrorCode> {
@@ -75,8 +88,13 @@ struct Connection {
 }
 
 fn connect(network: &Network, target: &str) -> Result<Connection, ErrorCode> {
-    let socket = tcp_create_socket::create_tcp_socket(IpAddressFamily::Ipv4)?;
-    socket.start_connect(network, address(target))?;
+    connect_to(network, target.parse().unwrap())
+}
+
+fn connect_to(network: &Network, target: SocketAddr) -> Result<Connection, ErrorCode> {
+    let family = if target.is_ipv4() { IpAddressFamily::Ipv4 } else { IpAddressFamily::Ipv6 };
+    let socket = tcp_create_socket::create_tcp_socket(family)?;
+    socket.start_connect(network, of_std(target))?;
     loop {
         match socket.finish_connect() {
             Err(ErrorCode::WouldBlock) => socket.subscribe().block(),
@@ -126,6 +144,31 @@ fn find(network: &Network, name: &str) -> Result<String, ErrorCode> {
             Ok(Some(IpAddress::Ipv6(_))) => found.push("v6".to_owned()),
         }
     }
+}
+
+/// Connects, and hangs up.
+pub(crate) fn reach(target: SocketAddr) -> Result<(), ErrorCode> {
+    connect_to(&instance_network::instance_network(), target).map(drop)
+}
+
+/// Sends a datagram, and waits for nothing.
+pub(crate) fn send(target: SocketAddr) -> Result<(), ErrorCode> {
+    let (family, any) = match target {
+        SocketAddr::V4(_) => (IpAddressFamily::Ipv4, SocketAddr::from(([0; 4], 0))),
+        SocketAddr::V6(_) => (IpAddressFamily::Ipv6, SocketAddr::from(([0_u16; 8], 0))),
+    };
+    let socket = udp_create_socket::create_udp_socket(family)?;
+    socket.start_bind(&instance_network::instance_network(), of_std(any))?;
+    socket.finish_bind()?;
+    let (_incoming, outgoing) = socket.stream(None)?;
+    outgoing.check_send()?;
+    outgoing.send(&[OutgoingDatagram { data: b"hello".to_vec(), remote_address: Some(of_std(target)) }])?;
+    Ok(())
+}
+
+/// The addresses of a name.
+pub(crate) fn look_up(name: &str) -> Result<String, ErrorCode> {
+    find(&instance_network::instance_network(), name)
 }
 
 /// How many connections are granted of many.

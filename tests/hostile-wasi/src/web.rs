@@ -43,7 +43,7 @@ fn request(url: &str) -> OutgoingRequest {
     request
 }
 
-fn get(url: &str) -> Result<FutureIncomingResponse, ErrorCode> {
+pub(crate) fn get(url: &str) -> Result<FutureIncomingResponse, ErrorCode> {
     handle(request(url), None)
 }
 
@@ -70,7 +70,7 @@ fn with_options(url: &str) -> Result<IncomingResponse, ErrorCode> {
     response(&handle(request(url), Some(options))?)
 }
 
-fn response(started: &FutureIncomingResponse) -> Result<IncomingResponse, ErrorCode> {
+pub(crate) fn response(started: &FutureIncomingResponse) -> Result<IncomingResponse, ErrorCode> {
     started.subscribe().block();
     started.get().expect("it is ready").expect("nobody took it")
 }

@@ -53,6 +53,7 @@ impl Guest for Hostile {
             "loop-with-calls" => endless_with_calls(),
             "memory" => memory(),
             "recursion" => return Ok(outcome(&deep(u64::from(context.timeout_ms) + (1 << 40)).to_string())),
+            "fetch" => return Ok(outcome(&told(fetch(url, context.timeout_ms)))),
             "fetch-forever" => drop(fetch(url, u32::MAX)),
             "fetch-without-end" => return Ok(outcome(&fetch_without_end(url))),
             "log-flood" => (0..100_000).for_each(|_| log::emit(log::Level::Info, &"x".repeat(1_000))),
@@ -133,6 +134,14 @@ fn fetch(url: &str, timeout_ms: u32) -> Result<http::Response, Failure> {
         timeout_ms,
         want: Want::all(),
     })
+}
+
+/// What came of a request: the status, and how much of a body; or why there is no answer.
+fn told(fetched: Result<http::Response, Failure>) -> String {
+    match fetched {
+        Ok(answer) => format!("{} {} {}", answer.status, answer.body.len(), answer.body_truncated),
+        Err(failure) => failure.code,
+    }
 }
 
 /// Fetches until the host has had enough, and returns the code by which it said so.

@@ -1,0 +1,5 @@
+(import "farwatch:check/tcp@0.1.0" "[resource-drop]connection" (func $close (param i32)))
+(func (export "farwatch:check/check@0.1.0#run")
+  (param i32 i32 i64 i64 i32 i32 i32 i32) (result i32)
+  (call $close (i32.const 7))
+  (i32.const 1600))

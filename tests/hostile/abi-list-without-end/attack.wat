@@ -1,0 +1,5 @@
+(func (export "farwatch:check/check@0.1.0#run")
+  (param i32 i32 i64 i64 i32 i32 i32 i32) (result i32)
+  (i32.store (i32.const 1640) (i32.const 0))
+  (i32.store (i32.const 1644) (i32.const -1))
+  (i32.const 1600))

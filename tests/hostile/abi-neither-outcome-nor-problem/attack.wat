@@ -1,0 +1,4 @@
+(func (export "farwatch:check/check@0.1.0#run")
+  (param i32 i32 i64 i64 i32 i32 i32 i32) (result i32)
+  (i32.store8 (i32.const 1600) (i32.const 2))
+  (i32.const 1600))

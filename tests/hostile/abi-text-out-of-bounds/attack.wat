@@ -1,0 +1,5 @@
+(func (export "farwatch:check/check@0.1.0#run")
+  (param i32 i32 i64 i64 i32 i32 i32 i32) (result i32)
+  (i32.store (i32.const 1612) (i32.const 65535))
+  (i32.store (i32.const 1616) (i32.const 9))
+  (i32.const 1600))

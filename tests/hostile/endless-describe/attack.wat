@@ -1,0 +1,3 @@
+(func (export "farwatch:check/check@0.1.0#describe") (result i32)
+  (loop $again (br $again))
+  unreachable)

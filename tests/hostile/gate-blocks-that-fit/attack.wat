@@ -1,0 +1,4 @@
+(func
+;; 10000 times: block 
+;; 10000 times: end 
+)

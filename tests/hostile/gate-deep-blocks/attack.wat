@@ -1,0 +1,4 @@
+(func
+;; 100000 times: block 
+;; 100000 times: end 
+)

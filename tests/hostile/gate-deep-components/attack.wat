@@ -1,0 +1,4 @@
+(component
+;; 90 times: (component 
+;; 90 times: )
+)

@@ -1,0 +1,3 @@
+(func
+;; 360000 times:   i32.const 1 drop
+)

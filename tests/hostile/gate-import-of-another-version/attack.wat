@@ -1,0 +1,1 @@
+(component (import "farwatch:check/http@9.9.9" (instance)))

@@ -1,0 +1,3 @@
+(component
+;; 30 times:   (core module)
+)

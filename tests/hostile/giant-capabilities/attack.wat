@@ -1,0 +1,5 @@
+(memory (export "memory") 256)
+(func (export "farwatch:check/check@0.1.0#describe") (result i32)
+  (i32.store (i32.const 1056) (i32.const 65536))
+  (i32.store (i32.const 1060) (i32.const 1000000))
+  (i32.const 1024))

@@ -1,0 +1,6 @@
+(memory (export "memory") 64)
+(func (export "farwatch:check/check@0.1.0#describe") (result i32)
+  (memory.fill (i32.const 65536) (i32.const 120) (i32.const 1000000))
+  (i32.store (i32.const 1040) (i32.const 65536))
+  (i32.store (i32.const 1044) (i32.const 1000000))
+  (i32.const 1024))

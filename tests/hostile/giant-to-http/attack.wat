@@ -1,0 +1,8 @@
+(import "farwatch:check/http@0.1.0" "fetch" (func $probe (param i32 i32)))
+(memory (export "memory") 64)
+(func (export "farwatch:check/check@0.1.0#run")
+  (param i32 i32 i64 i64 i32 i32 i32 i32) (result i32)
+  (i32.store (i32.const 30008) (i32.const 65536))
+  (i32.store (i32.const 30012) (i32.const 3000000))
+  (call $probe (i32.const 30000) (i32.const 20000))
+  (i32.const 1600))

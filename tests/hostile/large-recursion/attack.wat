@@ -1,0 +1,6 @@
+(import "wasi:cli/environment@0.2.6" "get-arguments" (func (param i32)))
+(func $deep (call $deep))
+(func (export "farwatch:check/check@0.1.0#run")
+  (param i32 i32 i64 i64 i32 i32 i32 i32) (result i32)
+  (call $deep)
+  unreachable)

@@ -1,0 +1,5 @@
+(import "farwatch:check/http@0.1.0" "fetch" (func $fetch (param i32 i32)))
+(func (export "farwatch:check/check@0.1.0#run")
+  (param i32 i32 i64 i64 i32 i32 i32 i32) (result i32)
+  (call $fetch (i32.const 1024) (i32.const 20000))
+  (i32.const 1600))

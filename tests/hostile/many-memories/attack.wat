@@ -1,0 +1,2 @@
+(memory (export "memory") 1)
+(memory 1)

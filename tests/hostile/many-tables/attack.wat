@@ -1,0 +1,1 @@
+;; 9 times: (table 1 funcref)

@@ -1,0 +1,6 @@
+(memory (export "memory") 8)
+(func (export "farwatch:check/check@0.1.0#describe") (result i32)
+  (memory.fill (i32.const 65536) (i32.const 91) (i32.const 60000))
+  (i32.store (i32.const 1048) (i32.const 65536))
+  (i32.store (i32.const 1052) (i32.const 60000))
+  (i32.const 1024))

@@ -1,0 +1,1 @@
+(table 20001 funcref)

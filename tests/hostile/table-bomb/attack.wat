@@ -1,0 +1,6 @@
+(table $bomb 1 funcref)
+(func (export "farwatch:check/check@0.1.0#run")
+  (param i32 i32 i64 i64 i32 i32 i32 i32) (result i32)
+  (loop $again
+    (br_if $again (i32.ne (i32.const -1) (table.grow $bomb (ref.null func) (i32.const 1000)))))
+  unreachable)

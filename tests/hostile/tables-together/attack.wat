@@ -1,0 +1,2 @@
+(table 15000 funcref)
+(table 15000 funcref)

@@ -1,0 +1,6 @@
+(table 1 funcref)
+(func $other)
+(elem (i32.const 0) $other)
+(func (export "farwatch:check/check@0.1.0#run")
+  (param i32 i32 i64 i64 i32 i32 i32 i32) (result i32)
+  (call_indirect (result i32) (i32.const 0)))

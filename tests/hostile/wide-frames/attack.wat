@@ -1,0 +1,8 @@
+(func $deep (param v128)
+;; 1000 times:   (local v128)
+  (call $deep (local.get 0))
+  (call $deep (local.get 999)))
+(func (export "farwatch:check/check@0.1.0#run")
+  (param i32 i32 i64 i64 i32 i32 i32 i32) (result i32)
+  (call $deep (v128.const i64x2 1 2))
+  unreachable)
