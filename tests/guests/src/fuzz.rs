@@ -10,6 +10,7 @@ pub mod host;
 pub mod module;
 pub mod mutate;
 pub mod scripted;
+pub mod upload;
 
 use std::any::Any;
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! `make fuzz SECONDS=n`: strikes everything that reads the bytes of peers, each for so long. `fuzz test` does it as briefly
+//! `make fuzz SECONDS=n`: strikes everything that reads the bytes of peers and of uploads, each for so long. `fuzz test` does it as briefly
 //! as `make test` can bear.
 
 use std::io::Write;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use farwatch_guest_cases::fuzz::host::{HttpTarget, PARSERS};
 use farwatch_guest_cases::fuzz::module::ModuleTarget;
+use farwatch_guest_cases::fuzz::upload::UploadTarget;
 use farwatch_guest_cases::fuzz::{Tally, Target, strike};
 use farwatch_guest_cases::stage::{COMPILE, Stage};
 
@@ -40,6 +41,7 @@ fn run(time: Option<&str>, seed: Option<&str>) -> anyhow::Result<()> {
     for parser in PARSERS {
         targets.push(Box::new(parser));
     }
+    targets.push(Box::new(UploadTarget::new(&stage)?));
     targets.push(Box::new(HttpTarget::http1(&stage)?));
     targets.push(Box::new(HttpTarget::http2(&stage)?));
     for module in stage.modules()? {
