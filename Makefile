@@ -15,7 +15,7 @@ CARGO_DENY := $(CARGO_TARGET_DIR)/tools/bin/cargo-deny --locked
 # The small workspaces are held to the rules of the whole, and need only a part of what those allow.
 PART := --allow license-not-encountered --allow unmatched-skip
 
-.PHONY: help setup guests build up demo test sdk sim lab lab-full another-version mutants upgrade servers compare fuzz lint api docs bench crash follower fresh clean
+.PHONY: help setup guests build up demo test sdk sim lab lab-full another-version mutants upgrade servers compare hostile fuzz lint api docs bench crash follower fresh clean
 
 help:
 	@echo 'make demo   watch an outage being seen, confirmed and told, in three minutes'
@@ -27,7 +27,8 @@ help:
 	@echo 'make mutants  rules broken on purpose: the simulation must notice each'
 	@echo 'make servers  which module is played against which servers, and in how many cases'
 	@echo 'make compare  the same targets judged by this and by what you would use instead'
-	@echo 'make fuzz   what reads the bytes of peers, against bytes that nobody sends (SECONDS=n for each)'
+	@echo 'make hostile  modules that attack: how each ends, and what it costs 500 good checks on its host'
+	@echo 'make fuzz   what reads the bytes of peers and uploads, against bytes that nobody sends (SECONDS=n for each)'
 	@echo 'make lint   formatting, lints, licences'
 	@echo 'make up     run Farwatch on this machine'
 	@echo 'make api    question the API by its own OpenAPI document, and its metrics by promtool'
@@ -95,6 +96,9 @@ compare: guests
 	@setup/debian.sh compare
 	$(CARGO) build $(CI_PROFILE) -p farwatch-guest-cases --bins
 	$(CARGO_TARGET_DIR)/ci/compare
+
+hostile: build
+	$(CARGO_TARGET_DIR)/ci/hostile
 
 fuzz: guests
 	$(CARGO) build $(CI_PROFILE) -p farwatch-guest-cases --bins
