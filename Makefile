@@ -131,6 +131,8 @@ docs: build
 
 bench: guests
 	@setup/debian.sh bench
+	@setup/debian.sh sdk
+	@setup/sdk.sh
 	$(CARGO) build --release --locked -p farwatch -p farwatch-bench
 	$(CARGO_TARGET_DIR)/release/bench
 

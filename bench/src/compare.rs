@@ -55,9 +55,9 @@ pub(crate) fn plain_probe(url: &str, per_second: Option<u32>) -> anyhow::Result<
     Ok(figure.context("plain_probe told no figure")?.parse()?)
 }
 
-/// What the sandbox alone costs, by kind of config.
-pub(crate) fn sandbox_overhead() -> anyhow::Result<Vec<Figure>> {
-    let output = Command::new(beside("sandbox_overhead")?).arg("--json").output()?;
+/// What the sandbox alone costs: of the `http` module by kind of config, or of what these arguments say.
+pub(crate) fn sandbox_overhead(arguments: &[&str]) -> anyhow::Result<Vec<Figure>> {
+    let output = Command::new(beside("sandbox_overhead")?).arg("--json").args(arguments).output()?;
     ensure!(output.status.success(), "sandbox_overhead: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout)?;
     let rows = text.lines().filter(|line| line.starts_with('{')).map(serde_json::from_str);

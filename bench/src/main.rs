@@ -1,5 +1,5 @@
 //! What a check costs, side by side in one run with what a user would pick instead, what every built-in module costs,
-//! what it takes to bring one, and what a control plane bears.
+//! what those cost that customers bring, and what a control plane bears.
 //!
 //! Every figure also goes to `bench/out/latest.json` as `{name, value, unit, bar, holds}`; `bench probe`, `bench modules`,
 //! `bench brought`, `bench record` and `bench cell` measure a part alone and keep nothing. A bar that is missed makes it
@@ -59,7 +59,6 @@ fn measure(wanted: Option<&str>, table: &mut Table) -> anyhow::Result<()> {
         modules::measure(table)?;
     }
     if wants("brought") {
-        progress("modules are pushed and run by a host that does not know them");
         brought::measure(table, &nginx)?;
     }
     if wants("record") {
@@ -98,7 +97,7 @@ fn probe_rows(table: &mut Table, nginx: &Nginx) -> anyhow::Result<()> {
     table.add("probe/farwatch_host/of_check_http", plain.host_us / check_http_us, "ratio", None);
     let over_us = plain.host_us - plain.other_us;
     table.add("probe/farwatch_host/over_plain", over_us, "us", Some(Bar::AtMost(OVER_PLAIN_MAX_US)));
-    for row in compare::sandbox_overhead()? {
+    for row in compare::sandbox_overhead(&[])? {
         table.add(&row.name, row.value, &row.unit, None);
     }
     Ok(())

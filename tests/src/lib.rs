@@ -5,10 +5,13 @@
 pub mod postgres;
 
 pub mod api;
+pub mod authored;
+pub mod brought;
 pub mod certificate;
 pub mod clock;
 pub mod host_apart;
 pub mod lab;
+pub mod lateness;
 pub mod link;
 pub mod mail_server;
 pub mod nginx;

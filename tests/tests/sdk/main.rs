@@ -5,14 +5,13 @@
 
 #![allow(clippy::unwrap_used, reason = "an error fails the test that meets it")]
 
-use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use farwatch_tests::authored::{self, LANGS, Lang};
 use farwatch_tests::scene::{Scene, text};
-use farwatch_tests::system::{System, farwatch};
+use farwatch_tests::system::System;
 use farwatch_tests::wait::eventually;
 use serde_json::{Value, json};
 
@@ -20,69 +19,30 @@ use serde_json::{Value, json};
 const LIMIT: Duration = Duration::from_secs(600);
 /// What a module in Rust may have, in bytes: every host fetches it.
 const RUST_BYTES_MAX: u64 = 150_000;
-/// The languages, each with its own test and with what is fetched for it once.
-const LANGS: [Lang; 3] = [
-    Lang { name: "rust", tier: "small", needs: &["http"], fetched: None, test: &["cargo", "test"] },
-    Lang { name: "javascript", tier: "large", needs: &["http"], fetched: Some("node_modules"), test: &["npm", "test"] },
-    Lang {
-        name: "python",
-        tier: "large",
-        needs: &["http", "sockets"],
-        fetched: Some(".venv"),
-        test: &["python3", "-m", "unittest"],
-    },
+/// What is wanted of the languages, in the order in which there are any.
+const WANTED: [Wanted; 3] = [
+    Wanted { tier: "small", needs: &["http"], test: &["cargo", "test"] },
+    Wanted { tier: "large", needs: &["http"], test: &["npm", "test"] },
+    Wanted { tier: "large", needs: &["http", "sockets"], test: &["python3", "-m", "unittest"] },
 ];
 
-struct Lang {
-    name: &'static str,
+/// What a module of a language is to be, and how its project tests itself.
+struct Wanted {
     tier: &'static str,
     needs: &'static [&'static str],
-    fetched: Option<&'static str>,
     test: &'static [&'static str],
 }
 
-/// Where `setup/sdk.sh` has put what it fetched: above this program, in the target directory.
-fn fetched() -> PathBuf {
-    let me = std::env::current_exe().unwrap();
-    let found = me.ancestors().map(|above| above.join("sdk")).find(|folder| folder.join("rust.env").exists());
-    found.expect("the tools are not there; run make sdk")
-}
-
-/// A command with the compiler for guests, as an author has it who has read what to install.
-fn with_tools(mut command: Command, fetched: &Path) -> Command {
-    let set = fs::read_to_string(fetched.join("rust.env")).unwrap();
-    command.envs(set.lines().filter_map(|line| line.split_once('=')));
-    command.env("CARGO_TARGET_DIR", fetched.join("rust")).env("FARWATCH_SETTINGS", "/dev/null");
-    command
-}
-
-fn done(mut command: Command) -> Vec<u8> {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
-}
-
 /// Begins a project, runs its own test, and builds it.
-fn built(lang: &Lang, above: &Path) -> Value {
-    let fetched = fetched();
-    let folder = above.join(lang.name);
-    let name = format!("page-{}", lang.name);
-    let new = ["module", "new", &name, "--lang", lang.name, "--path"];
-    let mut command = Command::new(farwatch().unwrap());
-    command.args(new).arg(&folder);
-    done(with_tools(command, &fetched));
-    if let Some(wanted) = lang.fetched {
-        symlink(fetched.join(lang.name).join(wanted), folder.join(wanted)).unwrap();
-    }
-    let mut test = Command::new(lang.test[0]);
-    test.args(&lang.test[1..]).current_dir(&folder);
-    let mut test = with_tools(test, &fetched);
+fn built(lang: Lang, wanted: &Wanted, above: &Path) -> Value {
+    let folder = authored::begin(lang, above).unwrap();
+    let mut test = Command::new(wanted.test[0]);
+    test.args(&wanted.test[1..]).current_dir(&folder);
+    let mut test = authored::with_tools(test).unwrap();
     // It is for this machine, whose standard library is there.
     test.env_remove("CARGO_UNSTABLE_BUILD_STD");
-    done(test);
-    let mut command = Command::new(farwatch().unwrap());
-    command.args(["module", "build", "--json", "--path"]).arg(&folder);
-    serde_json::from_slice(&done(with_tools(command, &fetched))).unwrap()
+    authored::done(test).unwrap();
+    authored::build(&folder).unwrap()
 }
 
 /// What the command line says in JSON.
@@ -113,9 +73,10 @@ fn await_verdict(scene: &Scene, check: &str, wanted: &str) {
 #[test]
 fn a_module_of_each_language_is_begun_built_pushed_and_tells_an_outage() {
     let above = tempfile::tempdir().unwrap();
-    let built: Vec<Value> = LANGS.iter().map(|lang| built(lang, above.path())).collect();
-    for (lang, built) in LANGS.iter().zip(&built) {
-        assert_eq!((&built["tier"], &built["capabilities"]), (&json!(lang.tier), &json!(lang.needs)), "{}", lang.name);
+    let each = LANGS.iter().zip(&WANTED);
+    let built: Vec<Value> = each.map(|(lang, wanted)| built(*lang, wanted, above.path())).collect();
+    for (wanted, built) in WANTED.iter().zip(&built) {
+        assert_eq!((&built["tier"], &built["capabilities"]), (&json!(wanted.tier), &json!(wanted.needs)), "{built}");
     }
     assert!(built[0]["bytes"].as_u64().unwrap() < RUST_BYTES_MAX, "{}", built[0]["bytes"]);
 

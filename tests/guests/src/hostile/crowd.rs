@@ -6,8 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use farwatch_proto::time::UnixMs;
-use farwatch_tests::clock::now;
+use farwatch_tests::lateness::{self, Lateness};
 use farwatch_tests::nginx::{Nginx, Server};
 use farwatch_tests::scene::text;
 use farwatch_tests::system::System;
@@ -24,6 +23,8 @@ pub const GOOD: usize = 500;
 pub const INTERVAL_MS: i64 = 10_000;
 /// The longest timeout that a check of this interval may have.
 const TIMEOUT_MAX_MS: u32 = 3_000;
+/// Runs of an attack that are asked for their codes: those of the time in which the good checks are watched.
+const CODES_MAX: usize = 3;
 /// Checks are in force, and have run, by then.
 const SETTLE_LIMIT: Duration = Duration::from_secs(120);
 
@@ -32,19 +33,6 @@ pub struct Crowd {
     system: System,
     _nginx: Nginx,
     good: Vec<String>,
-}
-
-/// How the good checks fared in a time.
-#[derive(Debug, Clone, Copy)]
-pub struct Fared {
-    /// Their slots that were due.
-    pub due: u64,
-    /// Those that were run late, or by nobody.
-    pub late: u64,
-    /// Between the moments at which their runs were due and began, in milliseconds: of a hundred, the second worst.
-    pub p99_ms: i64,
-    /// The worst.
-    pub worst_ms: i64,
 }
 
 impl Crowd {
@@ -129,42 +117,19 @@ impl Crowd {
     ///
     /// # Errors
     /// When the ledger does not decide, or the results cannot be had.
-    pub fn watch(&self, intervals: i64) -> anyhow::Result<Fared> {
-        let from = now();
-        let to = UnixMs(from.0 + intervals * INTERVAL_MS);
-        let (mut late, mut waits_ms) = (0, Vec::new());
-        let limit = Duration::from_millis((intervals * INTERVAL_MS).unsigned_abs()) + SETTLE_LIMIT;
-        eventually("the ledger to decide", limit, || {
-            ensure!(now() > to, "it is not over");
-            let ledger = self.system.api().get(&format!("/v1/ledger?from={}&to={}", from.0, to.0))?;
-            Ok((ledger["pending"] == 0).then_some(()))
-        })?;
-        let path = |check: &str| format!("/v1/checks/{check}/results?from={}&to={}&limit=50", from.0, to.0);
-        for check in &self.good {
-            let page = self.system.api().get(&path(check))?;
-            let results = page["items"].as_array().context("the results are no list")?;
-            ensure!(results.len() as i64 >= intervals, "{check} has {} results", results.len());
-            late += results.iter().filter(|result| result["timing"] != "on_time" || result["status"] != "up").count();
-            let moment = |value: &Value| value.as_i64().context("no moment");
-            for result in results {
-                waits_ms.push(moment(&result["started"])? - moment(&result["slot"])?);
-            }
-        }
-        waits_ms.sort_unstable();
-        let p99_ms = waits_ms[waits_ms.len() * 99 / 100];
-        let worst_ms = *waits_ms.last().context("there is no result")?;
-        Ok(Fared { due: waits_ms.len() as u64, late: late as u64, p99_ms, worst_ms })
+    pub fn watch(&self, intervals: i64) -> anyhow::Result<Lateness> {
+        lateness::watch(self.system.api(), &self.good, INTERVAL_MS, intervals)
     }
 
-    /// By which codes the last runs of these checks ended.
+    /// By which codes the last runs of each of these checks ended, the last first.
     ///
     /// # Errors
     /// When they cannot be had.
-    pub fn codes_of(&self, attackers: &[String]) -> anyhow::Result<Vec<String>> {
+    pub fn codes_of(&self, attackers: &[String]) -> anyhow::Result<Vec<Vec<String>>> {
+        let code = |result: &Value| result["code"].as_str().filter(|code| !code.is_empty()).unwrap_or("ok").to_owned();
         let newest = |check: &String| {
-            let page = self.system.api().get(&format!("/v1/checks/{check}/results?limit=1"))?;
-            let result = &page["items"][0];
-            Ok(result["code"].as_str().filter(|code| !code.is_empty()).unwrap_or("ok").to_owned())
+            let page = self.system.api().get(&format!("/v1/checks/{check}/results?limit={CODES_MAX}"))?;
+            Ok(page["items"].as_array().context("the results are no list")?.iter().map(code).collect())
         };
         attackers.iter().map(newest).collect()
     }

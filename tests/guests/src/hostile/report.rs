@@ -5,9 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use farwatch_tests::lateness::Lateness;
 
 use super::attack::{At, Attack};
-use super::crowd::Fared;
 use super::play::End;
 use crate::case;
 
@@ -20,19 +20,19 @@ const END: &str = "<!-- attacks: end -->";
 pub struct Row {
     attack: Attack,
     end: End,
-    fared: Option<Fared>,
+    fared: Option<Lateness>,
 }
 
 impl Row {
     /// Of an attack that ended so, and of the crowd beside it where it was made to run there.
-    pub const fn new(attack: Attack, end: End, fared: Option<Fared>) -> Self {
+    pub const fn new(attack: Attack, end: End, fared: Option<Lateness>) -> Self {
         Self { attack, end, fared }
     }
 
     /// As one line of a terminal.
     pub fn line(&self) -> String {
         let Self { attack, end, fared } = self;
-        let others = fared.map_or_else(String::new, |Fared { due, late, p99_ms, worst_ms }| {
+        let others = fared.map_or_else(String::new, |Lateness { due, late, p99_ms, worst_ms }| {
             format!("p99 {p99_ms:>4} ms  worst {worst_ms:>4} ms  late {late} of {due}")
         });
         format!("{:<36} {:<9} {:<24} {others}", attack.name, end.at.as_str(), end.code)
@@ -40,7 +40,7 @@ impl Row {
 }
 
 /// The table.
-pub fn table(alone: Fared, rows: &[Row]) -> String {
+pub fn table(alone: Lateness, rows: &[Row]) -> String {
     let mut text = format!(
         "Beside 500 good checks of 10 s on one host, {} slots of which were watched without anybody else: p99 of their \
          lateness {} ms, worst {} ms, late {}.\n\n\

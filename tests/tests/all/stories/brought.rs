@@ -1,8 +1,8 @@
 //! A module that a customer brings is run by every host like any other, and tells of an outage by its own words.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use farwatch_tests::brought;
 use farwatch_tests::scene::{Scene, text};
 use farwatch_tests::system::System;
 use farwatch_tests::wait::eventually;
@@ -11,11 +11,8 @@ use serde_json::{Value, json};
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// The component that is no built-in module.
-pub(super) fn component() -> String {
-    let me = std::env::current_exe().unwrap();
-    let found: Option<PathBuf> =
-        me.ancestors().map(|above| above.join("modules/brought.wasm")).find(|path| path.exists());
-    found.expect("the guests are not built; run make guests").display().to_string()
+fn component() -> String {
+    brought::component().unwrap().display().to_string()
 }
 
 /// What the command line says in JSON.

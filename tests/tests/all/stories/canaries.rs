@@ -3,26 +3,21 @@
 
 use std::time::Duration;
 
+use farwatch_tests::brought;
 use farwatch_tests::scene::{Scene, text};
 use farwatch_tests::system::System;
 use farwatch_tests::wait::eventually;
 use serde_json::{Value, json};
 
-use super::brought::{component, said};
+use super::brought::said;
 
 /// Five slots at ten seconds, and what begins and ends around them.
 const LIMIT: Duration = Duration::from_secs(150);
-/// The version as it lies in the component.
-const RELEASE: &[u8] = b"farwatch-brought 1.2.0";
 
 /// Pushes the module under another version.
 fn push(system: &System, version: &str) -> Value {
-    let mut bytes = std::fs::read(component()).unwrap();
-    let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(RELEASE)).collect();
-    let [place] = places[..] else { panic!("the version lies at {places:?}") };
-    bytes[place + RELEASE.len() - version.len()..place + RELEASE.len()].copy_from_slice(version.as_bytes());
     let path = system.data().join(format!("page-{version}.wasm"));
-    std::fs::write(&path, bytes).unwrap();
+    std::fs::write(&path, brought::under_version(version).unwrap()).unwrap();
     let pushed = said(system, &["module", "push", &path.display().to_string()]);
     assert_eq!(pushed["version"], version);
     pushed
