@@ -3,7 +3,7 @@
 mod join;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,13 +13,13 @@ use farwatch_host::config::{HostConfig, HostSettings};
 use farwatch_host::housekeeping_runtime;
 use farwatch_host::join::remembered;
 use farwatch_host::spool::SpoolLimits;
-use ipnet::IpNet;
 use tracing::warn;
 
 use crate::client::host::HostVerb;
 use crate::compile::compile_command;
 use crate::exit::{Failure, OrFail, UNAVAILABLE, USAGE, code_of};
 use crate::log::LogArgs;
+use crate::reach::Reach;
 use crate::stop::told_to_stop;
 use crate::up::EXIT_WITH_PARENT;
 use join::JoinArgs;
@@ -74,15 +74,8 @@ struct RunArgs {
     /// Threads that run guests; one for every two cores when absent.
     #[arg(long, env = "FARWATCH_GUEST_THREADS", value_name = "N")]
     guest_threads: Option<usize>,
-    /// Lets checks reach this private network; may be repeated.
-    #[arg(long, env = "FARWATCH_ALLOW_NET", value_delimiter = ',', value_name = "CIDR")]
-    allow_net: Vec<String>,
-    /// The local address that probes come from.
-    #[arg(long, env = "FARWATCH_PROBE_BIND", value_name = "ADDR")]
-    probe_bind: Option<IpAddr>,
-    /// PEM certificates that probes trust besides the system's.
-    #[arg(long, env = "FARWATCH_PROBE_CA_FILE", value_name = "FILE")]
-    probe_ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
     /// Take over from the process that runs on this data already: it finishes what it began, and nothing is missed.
     #[arg(long)]
     succeed: bool,
@@ -118,15 +111,6 @@ fn become_chosen(data: &Path) -> Result<(), Failure> {
     Err(Failure::new(UNAVAILABLE, format_args!("cannot run the release {}: {error}", program.display())))
 }
 
-/// The networks that are opted in.
-pub(crate) fn networks(said: &[String]) -> Result<Vec<IpNet>, Failure> {
-    let network = |text: &String| -> Result<IpNet, Failure> {
-        let why = || Failure::new(USAGE, format_args!("--allow-net {text}: write a network as 192.168.1.0/24"));
-        text.parse().map_err(|_| why())
-    };
-    said.iter().map(network).collect()
-}
-
 fn serve(args: RunArgs) -> Result<(), Failure> {
     if successor_words().is_some() && !args.succeed {
         become_chosen(&args.data)?;
@@ -151,9 +135,9 @@ fn serve(args: RunArgs) -> Result<(), Failure> {
         peer_address: args.peer_address.or(joined.and_then(|joined| joined.peer_address)),
         run_places: args.run_places,
         guest_threads: args.guest_threads,
-        allow_nets: networks(&args.allow_net)?,
-        probe_bind: args.probe_bind,
-        extra_roots: args.probe_ca_file,
+        allow_nets: args.reach.networks()?,
+        probe_bind: args.reach.probe_bind,
+        extra_roots: args.reach.probe_ca_file,
         compile: compile_command()?,
         spool: SpoolLimits::USUAL,
         successor: successor_words(),

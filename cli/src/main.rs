@@ -11,6 +11,7 @@ mod host;
 mod log;
 mod otlp_args;
 mod output;
+mod reach;
 mod register;
 mod restore;
 mod settings;

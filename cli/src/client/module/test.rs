@@ -9,7 +9,6 @@ mod recording;
 mod secrets;
 mod shown;
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,8 +30,8 @@ use tokio::runtime::Builder;
 
 use crate::duration::seconds;
 use crate::exit::{FAILED, Failure, OrFail, REFUSED, UNAVAILABLE, USAGE};
-use crate::host::networks;
 use crate::output::{self, Look};
+use crate::reach::Reach;
 use config::Chosen;
 use opened::Opened;
 use recording::Recording;
@@ -94,20 +93,6 @@ pub(super) struct TestArgs {
     reach: Reach,
 }
 
-/// What the probes may reach, by the flags of a host.
-#[derive(Args, Debug)]
-struct Reach {
-    /// Lets the module reach this private network, such as 127.0.0.0/8; may be repeated
-    #[arg(long, env = "FARWATCH_ALLOW_NET", value_delimiter = ',', value_name = "CIDR")]
-    allow_net: Vec<String>,
-    /// The local address that probes come from
-    #[arg(long, env = "FARWATCH_PROBE_BIND", value_name = "ADDR")]
-    probe_bind: Option<IpAddr>,
-    /// PEM certificates that probes trust besides the system's
-    #[arg(long, env = "FARWATCH_PROBE_CA_FILE", value_name = "FILE")]
-    probe_ca_file: Option<PathBuf>,
-}
-
 /// What a run came to.
 struct Ran {
     found: Found,
@@ -118,7 +103,7 @@ struct Ran {
 
 /// Tests it, and shows what came of that.
 pub(super) fn run(args: &TestArgs, is_json: bool) -> Result<(), Failure> {
-    let networks = networks(&args.reach.allow_net)?;
+    let networks = args.reach.networks()?;
     let replayed = args.replay.as_deref().map(Recording::read).transpose()?;
     let given = secrets::given(&args.secrets, &args.secret_files)?;
     // A guest is run as on a host, behind its second wall, where the kernel has one. No thread but this one runs yet.
