@@ -9,7 +9,7 @@
 mod beside;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use farwatch_proto::id::{CheckId, ModuleHash, TenantId};
@@ -43,7 +43,37 @@ struct House {
     leader: LeaderHandle,
     clock: Clock,
     spawner: Spawner,
-    under_way: Arc<Mutex<BTreeSet<CheckId>>>,
+    places: Places,
+}
+
+/// The checks that have a canary.
+#[derive(Clone, Default)]
+struct Places {
+    taken: Arc<Mutex<BTreeSet<CheckId>>>,
+}
+
+/// The canary of one check, until it is dropped, which it also is where its task panics.
+struct Place {
+    check: CheckId,
+    places: Places,
+}
+
+impl Places {
+    /// The place of this check, unless it has one or there are enough.
+    fn take(&self, check: CheckId) -> Option<Place> {
+        let mut taken = self.taken();
+        (taken.len() < CANARIES_MAX && taken.insert(check)).then(|| Place { check, places: self.clone() })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, BTreeSet<CheckId>> {
+        self.taken.lock().expect("no holder of this lock panics")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.taken().remove(&self.check);
+    }
 }
 
 /// What a name of a tenant stands for.
@@ -61,7 +91,7 @@ pub(crate) fn start(
     clock: Clock,
 ) {
     let about = ("rollout", "Runs newer versions of modules beside the older, and moves checks to them.", PERIOD);
-    let house = House { store, modules, tail, leader, clock, spawner: spawner.clone(), under_way: Arc::default() };
+    let house = House { store, modules, tail, leader, clock, spawner: spawner.clone(), places: Places::default() };
     let reached: Arc<Mutex<Option<CheckId>>> = Arc::default();
     tasks.run(spawner, about, Arc::new(Notify::new()), move || {
         let (house, reached) = (house.clone(), reached.clone());
@@ -102,15 +132,11 @@ impl House {
     /// Begins a canary, unless the check has one or there are enough.
     fn begin(&self, revision: Revision, older: Module, newer: Module) {
         let check = revision.check;
-        {
-            let mut under_way = self.under_way.lock().expect("no holder of this lock panics");
-            if under_way.len() >= CANARIES_MAX || !under_way.insert(check) {
-                return;
-            }
-        }
+        let Some(place) = self.places.take(check) else { return };
         info!(%check, module = newer.name, from = older.version, to = newer.version, "a canary begins");
         let house = self.clone();
         self.spawner.spawn("canary", async move {
+            let _place = place;
             let (from, to, module) = (older.version.clone(), newer.version.clone(), newer.name.clone());
             match Beside::new(&house, revision, older, newer).run().await {
                 Ok(End::Moved) => info!(%check, module, from, to, "a check is moved to a newer version of its module"),
@@ -118,7 +144,6 @@ impl House {
                 Ok(End::Overtaken) => {}
                 Err(error) => warn!(%check, module, to, error = format!("{error:#}"), "a canary could not go on"),
             }
-            house.under_way.lock().expect("no holder of this lock panics").remove(&check);
         });
     }
 }
@@ -179,6 +204,17 @@ mod tests {
         assert_eq!(moved("page@1.2.0", "1.2.0", &[]), None);
         assert_eq!(moved("page", "2.0.0", &["2.0.0"]), None, "it was made with it");
         assert_eq!(moved("page@^1", "1.3.0", &[]), None);
+    }
+
+    #[test]
+    fn a_check_has_one_canary_at_a_time_and_there_are_so_many_and_no_more() {
+        let places = Places::default();
+        let check = |number: usize| CheckId::from_bytes((number as u128).to_be_bytes());
+        let mut taken: Vec<_> = (0..CANARIES_MAX).map(|number| places.take(check(number)).unwrap()).collect();
+        assert!(places.take(check(CANARIES_MAX)).is_none());
+        taken.pop();
+        assert!(places.take(check(0)).is_none());
+        assert!(places.take(check(CANARIES_MAX)).is_some());
     }
 
     #[test]

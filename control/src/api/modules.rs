@@ -3,6 +3,7 @@
 mod delete;
 mod hold;
 mod push;
+mod version;
 
 use axum::Json;
 use axum::extract::State;

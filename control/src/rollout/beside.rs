@@ -207,22 +207,8 @@ impl<'h> Beside<'h> {
     }
 
     async fn move_check(&self, check: Check, told: &Spec, prepared: Vec<u8>) -> anyhow::Result<End> {
-        let Revision { activity, spec, interval, timeout_ms, streams, repeat, secrets, .. } = check.latest;
-        let secrets = secrets.into_iter().map(|(name, _)| name).collect();
-        let (name, module, target) = (check.name, self.newer.hash, watched_host(&told.wish.config));
-        let new = NewRevision {
-            name,
-            activity,
-            spec,
-            prepared,
-            module,
-            interval,
-            timeout_ms,
-            streams,
-            repeat,
-            secrets,
-            target,
-        };
+        let target = watched_host(&told.wish.config);
+        let new = NewRevision { module: self.newer.hash, prepared, target, ..NewRevision::again(check) };
         let (tenant, id, seen) = (self.revision.tenant, self.revision.check, self.revision.revision);
         let now = self.house.clock.wall();
         let store = self.house.store.signed(self.entry("check.move", id.to_string(), now));

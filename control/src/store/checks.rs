@@ -55,6 +55,17 @@ pub struct NewRevision {
     pub target: Option<String>,
 }
 
+impl NewRevision {
+    /// The same as the latest of this check, with nothing known of a target.
+    pub(crate) fn again(check: Check) -> Self {
+        let Revision { activity, spec, prepared, module, interval, timeout_ms, streams, repeat, secrets, .. } =
+            check.latest;
+        let secrets = secrets.into_iter().map(|(name, _)| name).collect();
+        let name = check.name;
+        Self { name, activity, spec, prepared, module, interval, timeout_ms, streams, repeat, secrets, target: None }
+    }
+}
+
 /// A check with its latest wording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {

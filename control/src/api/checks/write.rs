@@ -128,20 +128,7 @@ fn is_unchanged(check: &Check, new: &NewRevision) -> bool {
 }
 
 fn deletion_of(check: &Check) -> NewRevision {
-    let latest = check.latest.clone();
-    NewRevision {
-        name: check.name.clone(),
-        activity: Activity::Deleted,
-        spec: latest.spec,
-        prepared: latest.prepared,
-        module: latest.module,
-        interval: latest.interval,
-        timeout_ms: latest.timeout_ms,
-        streams: latest.streams,
-        repeat: latest.repeat,
-        secrets: Vec::new(),
-        target: None,
-    }
+    NewRevision { activity: Activity::Deleted, secrets: Vec::new(), ..NewRevision::again(check.clone()) }
 }
 
 async fn add_revision(

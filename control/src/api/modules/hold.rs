@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use super::super::auth::Writer;
 use super::super::problem::ApiError;
 use super::super::{Api, Deed};
-use super::delete::Version;
+use super::version::Version;
 use crate::store::Change;
 
 pub(super) async fn release(
