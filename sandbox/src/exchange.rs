@@ -17,6 +17,7 @@ use crate::bindings::farwatch::check::types::Failure;
 use crate::bindings::farwatch::check::{dns, http, icmp, tcp, tls, udp};
 use crate::clock;
 use crate::ticker::TICK;
+use crate::turn::Turn;
 use crate::wasi::Deferred;
 
 /// What a guest came to when it was polled.
@@ -87,6 +88,8 @@ pub(crate) struct Exchange {
     is_seen: AtomicBool,
     /// What this thread had computed when the present poll began, in nanoseconds; only of a guest that was seen.
     thread_began: AtomicU64,
+    /// The turn of a guest that was seen, for the present poll.
+    turn: Mutex<Option<Turn>>,
 }
 
 impl Exchange {
@@ -102,6 +105,7 @@ impl Exchange {
             poll_began: AtomicU64::new(0),
             is_seen: AtomicBool::new(false),
             thread_began: AtomicU64::new(0),
+            turn: Mutex::new(None),
         }
     }
 
@@ -154,6 +158,11 @@ impl Exchange {
         clock::of_thread().saturating_sub(began).max(TICK)
     }
 
+    /// The guest has the turn until the present poll is over.
+    pub(crate) fn hold(&self, turn: Turn) {
+        *lock(&self.turn) = Some(turn);
+    }
+
     /// The run's side: polls the guest until it is over or waits for a probe.
     pub(crate) async fn next<F: Future>(&self, mut guest: Pin<&mut F>) -> Step<F::Output> {
         poll_fn(|context| match self.poll(guest.as_mut(), context) {
@@ -181,6 +190,9 @@ impl Exchange {
             self.thread_began.store(nanoseconds(clock::of_thread()), Ordering::Relaxed);
         }
         let polled = catch_unwind(AssertUnwindSafe(|| guest.poll(context)));
+        if self.is_seen.load(Ordering::Relaxed) {
+            lock(&self.turn).take();
+        }
         let took = self.elapsed().saturating_sub(began);
         self.spent.fetch_add(took, Ordering::Relaxed);
         if Duration::from_nanos(took) < TICK / 2 {

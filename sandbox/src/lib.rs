@@ -33,6 +33,7 @@
 
 mod answer;
 mod bindings;
+mod budget;
 mod clock;
 pub mod compile_child;
 mod compiler;
@@ -50,13 +51,13 @@ mod spawn;
 mod state;
 mod stop;
 mod ticker;
+mod turn;
 mod wasi;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use farwatch_proto::id::ModuleHash;
-use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 pub use crate::compiler::CompileCommand;
@@ -101,8 +102,10 @@ pub mod types {
     };
 }
 
+use crate::budget::Budget;
 use crate::disk::Disk;
 use crate::modules::Modules;
+use crate::run::Room;
 
 /// The probes that a module may import, by the names of capabilities.
 pub fn probe_names() -> impl Iterator<Item = &'static str> {
@@ -162,7 +165,7 @@ pub enum StartError {
 /// See the crate's documentation. Cheap to clone; all clones are one sandbox.
 #[derive(Clone)]
 pub struct Sandbox {
-    engine: Engine,
+    room: Room,
     modules: Arc<Modules>,
 }
 
@@ -179,7 +182,16 @@ impl Sandbox {
             .map_err(|error| StartError::Directory { directory: config.directory, error })?;
         ticker::start(&engine).map_err(|error| StartError::Engine(error.to_string()))?;
         let modules = Modules::new(engine.clone(), linker, disk, config.compile, config.loaded_modules);
-        Ok(Self { engine, modules: Arc::new(modules) })
+        Ok(Self { room: Room { engine, budget: Arc::new(Budget::of_machine()) }, modules: Arc::new(modules) })
+    }
+
+    /// The same, whose runs may have so many bytes of memory together, instead of half of what the machine has, or of
+    /// what the control group has in which this process is. The first 2 MiB of each run are not counted. What comes beyond
+    /// is stopped as `no-run-memory`.
+    #[must_use]
+    pub fn with_memory(mut self, bytes: usize) -> Self {
+        self.room.budget = Arc::new(Budget::new(bytes));
+        self
     }
 
     /// Keeps the bytes of a module on disk.
@@ -238,7 +250,7 @@ impl Sandbox {
     /// # Errors
     /// When the call was stopped.
     pub async fn describe(&self, module: &Module) -> Result<Description, Stop> {
-        run::describe(&self.engine, module).await
+        run::describe(&self.room, module).await
     }
 
     /// Has a module judge a config, which is JSON text, and prepare it for its runs.
@@ -246,7 +258,7 @@ impl Sandbox {
     /// # Errors
     /// Outside: the call was stopped. Inside: what the module finds wrong with the config.
     pub async fn validate(&self, module: &Module, config: &str) -> Result<Result<Prepared, Vec<types::Problem>>, Stop> {
-        run::validate(&self.engine, module, config).await
+        run::validate(&self.room, module, config).await
     }
 
     /// Makes one run of a module. Dropping the future ends the run and its probes at once.
@@ -257,6 +269,6 @@ impl Sandbox {
         context: &RunContext,
         limits: &Limits,
     ) -> RunReport {
-        run::run(&self.engine, module, probes, context, limits).await
+        run::run(&self.room, module, probes, context, limits).await
     }
 }

@@ -81,9 +81,10 @@ pub(crate) const TABLES_MAX: u32 = 8;
 /// The host's own notes on one instance, in bytes.
 pub(crate) const INSTANCE_BYTES_MAX: usize = 1 << 20;
 
-/// The most memory that a run of any tier can have, in bytes. A pool that has room for it takes no more address space
-/// than one that has not, for every memory gets 4 GiB of that, and no more memory until a guest touches it.
-pub(crate) const MEMORY_MAX: usize = 128 << 20;
+/// The most memory that a run can have, in bytes: thirty times what the largest built-in module has, and five times what
+/// Python begins with. Of twice as much, one instruction that fills it, which nothing can interrupt, would take longer
+/// than the 50 ms by which a guest may delay another.
+pub(crate) const MEMORY_MAX: usize = 64 << 20;
 /// The most elements that a table of any tier can have, of 8 bytes each.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 100_000;
 /// How deep guests may call, in bytes of stack: wasmtime's own default. A runaway recursion ends quickly.
@@ -132,7 +133,7 @@ pub struct Limits {
     /// was seen to compute, or longer ones where one instruction takes longer, so that a pause of the whole machine
     /// does not count; and of those times of computing that are too short to be seen so, all.
     pub cpu: Duration,
-    /// All memories of the guest together, in bytes; at most 128 MiB.
+    /// All memories of the guest together, in bytes.
     pub memory_bytes: usize,
     /// The elements of all tables of the guest together.
     pub table_elements: usize,
@@ -149,8 +150,7 @@ impl Limits {
                 wall,
                 // Ten thousand times what the `http` module takes.
                 cpu: Duration::from_millis(200),
-                // Thirty times what the largest built-in module has.
-                memory_bytes: 64 << 20,
+                memory_bytes: MEMORY_MAX,
                 // wasmtime's own default for one table.
                 table_elements: 20_000,
                 fetches: FETCHES_MAX,
@@ -160,8 +160,6 @@ impl Limits {
                 // A hundred times slower than what is compiled, an interpreter does in it what the small tier does in a
                 // tenth of its own.
                 cpu: Duration::from_secs(2),
-                // Python begins with some 40 MiB. Twice as much again would take one instruction that fills it, which
-                // nothing can interrupt, longer than the 50 ms by which a guest may delay another.
                 memory_bytes: MEMORY_MAX,
                 // Spin gives as many to the interpreters that it runs.
                 table_elements: TABLE_ELEMENTS_MAX,

@@ -1,9 +1,13 @@
-//! Counts the memory and the tables of one store, over all of its instances, and refuses what is too much.
+//! Counts the memory and the tables of one store, over all of its instances, and refuses what is too much for it, or for
+//! all runs together.
 //!
 //! The engine's pool limits each by itself. Nothing here knows how much a run may have.
 
+use std::sync::Arc;
+
 use wasmtime::ResourceLimiter;
 
+use crate::budget::{Budget, counted};
 use crate::limits::Limits;
 
 /// See the file's documentation.
@@ -11,6 +15,8 @@ use crate::limits::Limits;
 pub(crate) struct Meter {
     memory_limit: usize,
     memory_used: usize,
+    /// What all runs have together.
+    budget: Arc<Budget>,
     table_limit: usize,
     table_used: usize,
     /// What the guest was refused. A guest that then traps did so for that reason.
@@ -21,14 +27,17 @@ pub(crate) struct Meter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
     Memory,
+    /// Memory that this run might have, had others less.
+    SharedMemory,
     Table,
 }
 
 impl Meter {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, budget: Arc<Budget>) -> Self {
         Self {
             memory_limit: limits.memory_bytes,
             memory_used: 0,
+            budget,
             table_limit: limits.table_elements,
             table_used: 0,
             refused: None,
@@ -48,6 +57,10 @@ impl ResourceLimiter for Meter {
             self.refused = Some(Refused::Memory);
             return Ok(false);
         }
+        if !self.budget.take(counted(used) - counted(self.memory_used)) {
+            self.refused = Some(Refused::SharedMemory);
+            return Ok(false);
+        }
         self.memory_used = used;
         Ok(true)
     }
@@ -63,16 +76,41 @@ impl ResourceLimiter for Meter {
     }
 }
 
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.budget.give_back(counted(self.memory_used));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::budget::FREE_BYTES;
     use crate::limits::Tier;
 
     fn meter() -> Meter {
+        meter_of(100, &Arc::new(Budget::new(0)))
+    }
+
+    fn meter_of(memory_bytes: usize, budget: &Arc<Budget>) -> Meter {
         let limits = Limits::for_run(Tier::Small, Duration::from_secs(1));
-        Meter::new(&Limits { memory_bytes: 100, table_elements: 10, ..limits })
+        Meter::new(&Limits { memory_bytes, table_elements: 10, ..limits }, Arc::clone(budget))
+    }
+
+    #[test]
+    fn what_runs_have_together_is_limited_until_one_is_over() {
+        let budget = Arc::new(Budget::new(100));
+        let grown = |meter: &mut Meter, to| meter.memory_growing(0, to, None).expect("it never fails");
+        let mut first = meter_of(usize::MAX, &budget);
+        assert!(grown(&mut first, FREE_BYTES) && grown(&mut first, 60));
+        let mut second = meter_of(usize::MAX, &budget);
+        assert!(grown(&mut second, FREE_BYTES) && !grown(&mut second, 41));
+        assert_eq!(second.refused, Some(Refused::SharedMemory));
+        drop(first);
+        assert!(grown(&mut second, 41));
+        assert_eq!(second.peak(), FREE_BYTES + 41);
     }
 
     #[test]

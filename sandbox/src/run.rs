@@ -15,6 +15,7 @@ use crate::answer;
 use crate::bindings::exports::farwatch::check::check::{Description, Prepared, RunContext};
 use crate::bindings::farwatch::check::types::{Failure, Outcome, Problem};
 use crate::bindings::farwatch::check::{dns, http, icmp, tcp, tls, udp};
+use crate::budget::Budget;
 use crate::exchange::{Exchange, Over, Question, Step};
 use crate::limits::{HANDLES_MAX, HOSTCALL_BYTES_MAX, Limits};
 use crate::log::Log;
@@ -22,6 +23,7 @@ use crate::module::Module;
 use crate::state::{GuestState, fetch_limit, not_supported, nothing_seen};
 use crate::stop::{Stop, StopCode};
 use crate::ticker::TICK;
+use crate::turn;
 use crate::wasi::sockets::SocketGate;
 
 /// The probes behind a guest's imports. The host makes them; the sandbox knows only their shape.
@@ -144,13 +146,13 @@ pub struct RunReport {
 
 /// Makes one run.
 pub(crate) async fn run<P: Probes>(
-    engine: &Engine,
+    room: &Room,
     module: &Module,
     probes: &mut P,
     context: &RunContext,
     limits: &Limits,
 ) -> RunReport {
-    let mut cell = Cell::new(engine, limits);
+    let mut cell = Cell::new(room, limits);
     let exchange = Arc::clone(&cell.exchange);
     if module.has_sockets() {
         cell.store.data_mut().open_gate(probes.gate());
@@ -177,9 +179,9 @@ pub(crate) async fn run<P: Probes>(
 }
 
 /// Asks a module what it is.
-pub(crate) async fn describe(engine: &Engine, module: &Module) -> Result<Description, Stop> {
+pub(crate) async fn describe(room: &Room, module: &Module) -> Result<Description, Stop> {
     let limits = Limits::for_inspection(module.tier());
-    let mut cell = Cell::new(engine, &limits);
+    let mut cell = Cell::new(room, &limits);
     let exchange = Arc::clone(&cell.exchange);
     let guest = async {
         let guest = module.pre().instantiate_async(&mut cell.store).await?;
@@ -191,12 +193,12 @@ pub(crate) async fn describe(engine: &Engine, module: &Module) -> Result<Descrip
 
 /// Has a module judge and prepare a config.
 pub(crate) async fn validate(
-    engine: &Engine,
+    room: &Room,
     module: &Module,
     config: &str,
 ) -> Result<Result<Prepared, Vec<Problem>>, Stop> {
     let limits = Limits::for_inspection(module.tier());
-    let mut cell = Cell::new(engine, &limits);
+    let mut cell = Cell::new(room, &limits);
     let exchange = Arc::clone(&cell.exchange);
     let guest = async {
         let guest = module.pre().instantiate_async(&mut cell.store).await?;
@@ -282,6 +284,13 @@ async fn answer_by<P: Probes>(probes: &mut P, question: Question) {
     }
 }
 
+/// What all calls share.
+#[derive(Clone)]
+pub(crate) struct Room {
+    pub(crate) engine: Engine,
+    pub(crate) budget: Arc<Budget>,
+}
+
 /// The store of one call, and what stands beside it.
 struct Cell {
     store: Store<GuestState>,
@@ -290,9 +299,10 @@ struct Cell {
 }
 
 impl Cell {
-    fn new(engine: &Engine, limits: &Limits) -> Self {
+    fn new(room: &Room, limits: &Limits) -> Self {
         let exchange = Arc::new(Exchange::new(limits.fetches));
-        let mut store = Store::new(engine, GuestState::new(limits, Arc::clone(&exchange)));
+        let mut store =
+            Store::new(&room.engine, GuestState::new(limits, Arc::clone(&room.budget), Arc::clone(&exchange)));
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(HANDLES_MAX);
@@ -309,7 +319,8 @@ impl Cell {
                 return Ok(UpdateDeadline::Continue(1));
             }
             seen += exchange.seen_computing();
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            let exchange = Arc::clone(exchange);
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(async move { exchange.hold(turn::wait().await) })))
         });
         Self { store, exchange, wall_ms: limits.wall.as_millis() }
     }

@@ -10,11 +10,12 @@ use wasmtime::component::{HasSelf, Linker, Resource};
 
 use crate::bindings::farwatch::check::types::{Failure, Phase, PhaseTimes, Problem};
 use crate::bindings::farwatch::check::{dns, entropy, http, icmp, log, secrets, tcp, tls, types, udp};
+use crate::budget::Budget;
 use crate::exchange::{ConnectionNumber, Exchange, Question};
 use crate::limits::{ENTROPY_MAX, Limits};
 use crate::log::{Level, Log, OpenLog};
 use crate::meter::Meter;
-use crate::stop::EntropyRefused;
+use crate::stop::TooMuch;
 use crate::wasi::sockets::SocketGate;
 use crate::wasi::{self, Wasi};
 
@@ -35,9 +36,9 @@ pub(crate) struct GuestState {
 }
 
 impl GuestState {
-    pub(crate) fn new(limits: &Limits, exchange: Arc<Exchange>) -> Self {
+    pub(crate) fn new(limits: &Limits, budget: Arc<Budget>, exchange: Arc<Exchange>) -> Self {
         Self {
-            meter: Meter::new(limits),
+            meter: Meter::new(limits, budget),
             exchange,
             log: OpenLog::default(),
             connections: 0,
@@ -67,7 +68,7 @@ impl GuestState {
     /// Randomness, from what is left of it for this call.
     pub(crate) fn entropy(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
         let len = usize::try_from(len)?;
-        self.entropy_left = self.entropy_left.checked_sub(len).ok_or(EntropyRefused)?;
+        self.entropy_left = self.entropy_left.checked_sub(len).ok_or(TooMuch::Entropy)?;
         let mut bytes = vec![0; len];
         let mut filled = 0;
         while filled < len {

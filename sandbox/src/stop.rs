@@ -3,11 +3,8 @@
 //! Each reason has one stable code, and says whose fault it is: a run that its module spoiled covers its slot, for
 //! running it again would end the same way; a run that the host spoiled covers nothing.
 
-use std::fmt;
-
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
-
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::FieldMapError;
 
@@ -51,6 +48,8 @@ pub enum StopCode {
     AnswerInvalid,
     /// All places for runs are taken.
     NoRunPlace,
+    /// The guest trapped, or could not start, because all runs of this host together have the memory that they may.
+    NoRunMemory,
     /// The host failed in a way that no guest should be able to bring about.
     HostFailed,
 }
@@ -72,6 +71,7 @@ impl StopCode {
             Self::SocketLimit => "socket-limit",
             Self::AnswerInvalid => "answer-invalid",
             Self::NoRunPlace => "no-run-place",
+            Self::NoRunMemory => "no-run-memory",
             Self::HostFailed => "host-failed",
         }
     }
@@ -79,7 +79,7 @@ impl StopCode {
     /// Whose fault it is.
     pub fn fault(self) -> Fault {
         match self {
-            Self::NoRunPlace | Self::HostFailed => Fault::Host,
+            Self::NoRunPlace | Self::NoRunMemory | Self::HostFailed => Fault::Host,
             _ => Fault::Module,
         }
     }
@@ -102,12 +102,8 @@ impl Stop {
 
     /// Reads the reason from the error by which wasmtime ended a call.
     pub(crate) fn from_error(error: &wasmtime::Error, refused: Option<Refused>) -> Self {
-        if let Some(EntropyRefused) = error.downcast_ref() {
-            return Self::new(StopCode::EntropyLimit, "the module asked for more than 64 KiB of randomness");
-        }
-        if let Some(TooMuchOverSocket) = error.downcast_ref() {
-            let message = "more went over one socket of the module than may: 64 KiB sent, 1 MiB received";
-            return Self::new(StopCode::SocketLimit, message);
+        if let Some(too_much) = error.downcast_ref::<TooMuch>() {
+            return Self::new(too_much.code(), too_much.to_string());
         }
         if let Some(I32Exit(status)) = error.downcast_ref() {
             let message = format!("the module called exit with status {status} instead of answering");
@@ -129,6 +125,10 @@ impl Stop {
             Some(Refused::Memory) => {
                 let message = format!("the module needs more memory than its limit: {error}");
                 return Self::new(StopCode::MemoryLimit, message);
+            }
+            Some(Refused::SharedMemory) => {
+                let message = "the runs of this host together have all the memory that they may; give the host more";
+                return Self::new(StopCode::NoRunMemory, message);
             }
             Some(Refused::Table) => {
                 let message = format!("the module needs larger tables than its limit: {error}");
@@ -165,26 +165,20 @@ pub(crate) fn is_of_system(error: &wasmtime::Error) -> bool {
     error.is::<std::io::Error>() || error.is::<rustix::io::Errno>()
 }
 
-/// Ends the call of a guest that asked for too much randomness.
-#[derive(Debug)]
-pub(crate) struct EntropyRefused;
-
-impl fmt::Display for EntropyRefused {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("too much randomness was asked for")
-    }
+/// Ends the call of a guest that did more by one of its imports than it may.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TooMuch {
+    #[error("the module asked for more than 64 KiB of randomness")]
+    Entropy,
+    #[error("more went over one socket of the module than may: 64 KiB sent, 1 MiB received")]
+    OverSocket,
 }
 
-impl std::error::Error for EntropyRefused {}
-
-/// Ends the call of a guest over one of whose sockets too much went.
-#[derive(Debug)]
-pub(crate) struct TooMuchOverSocket;
-
-impl fmt::Display for TooMuchOverSocket {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("too much went over a socket")
+impl TooMuch {
+    const fn code(&self) -> StopCode {
+        match self {
+            Self::Entropy => StopCode::EntropyLimit,
+            Self::OverSocket => StopCode::SocketLimit,
+        }
     }
 }
-
-impl std::error::Error for TooMuchOverSocket {}

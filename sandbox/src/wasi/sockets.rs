@@ -30,7 +30,7 @@ use crate::bindings::farwatch::check::types::Failure;
 use crate::exchange::Exchange;
 use crate::limits::{SOCKET_HEARD_MAX, SOCKET_SENT_MAX};
 use crate::state::GuestState;
-use crate::stop::TooMuchOverSocket;
+use crate::stop::TooMuch;
 
 /// Where the connections of one run may go.
 pub trait SocketGate: Send + Sync {
@@ -131,7 +131,7 @@ struct Counted<S> {
 impl<S> Counted<S> {
     fn count(&mut self, bytes: usize) -> StreamResult<()> {
         let left = self.left.checked_sub(bytes);
-        self.left = left.ok_or_else(|| StreamError::Trap(TooMuchOverSocket.into()))?;
+        self.left = left.ok_or_else(|| StreamError::Trap(TooMuch::OverSocket.into()))?;
         Ok(())
     }
 }

@@ -86,6 +86,20 @@ async fn memory_is_limited_as_asked_and_reported() {
     assert_eq!(stopped(&report), StopCode::MemoryLimit);
 }
 
+#[tokio::test]
+async fn runs_have_so_much_memory_together_until_they_are_over() {
+    let (sandbox, module) = shared("hostile").await;
+    let hostile = (&sandbox.clone().with_memory(8 << 20), module);
+    for _ in 0..2 {
+        let report = run_raw(&hostile, r#"{"behaviour": "memory"}"#, &mut Never, &patient()).await;
+        assert_eq!(stopped(&report), StopCode::NoRunMemory);
+        // The first two are not counted.
+        assert!((8 << 20..=10 << 20).contains(&report.memory_bytes), "{}", report.memory_bytes);
+    }
+    assert_eq!(StopCode::NoRunMemory.fault(), Fault::Host);
+    judged(misbehave(&hostile, "nothing").await);
+}
+
 /// One thread, one guest that hogs it, and others that have work to do: they are done before the hog is stopped.
 #[tokio::test(flavor = "current_thread")]
 async fn a_hog_does_not_keep_others_from_running() {

@@ -1,2 +1,2 @@
 (import "wasi:cli/environment@0.2.6" "get-arguments" (func (param i32)))
-(memory (export "memory") 2049)
+(memory (export "memory") 1025)
