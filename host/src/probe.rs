@@ -12,9 +12,9 @@ pub mod peer_bytes;
 pub mod tcp;
 pub mod udp;
 
+mod caps;
 mod dial;
 mod fault;
-mod gate;
 mod resolve;
 pub(crate) mod sockets;
 mod tls;
@@ -30,7 +30,7 @@ use farwatch_core::egress::Policy;
 use farwatch_proto::id::TenantId;
 
 use crate::clock::Clock;
-use gate::Gate;
+use caps::HostCaps;
 pub(crate) use resolve::LOOKUPS_MAX;
 use resolve::Resolver;
 use tls::TlsClient;
@@ -69,7 +69,7 @@ pub struct Prober {
 pub struct Gear {
     clock: Clock,
     policy: RwLock<Arc<Policy>>,
-    gate: Gate,
+    caps: HostCaps,
     bind: Option<IpAddr>,
     resolver: Resolver,
     tls: TlsClient,
@@ -87,8 +87,8 @@ impl Prober {
     /// Reads the trusted roots, once, and stands ready.
     pub fn new(clock: Clock, policy: Policy, settings: &ProbeSettings) -> Result<Self, TlsSetupError> {
         let tls = TlsClient::new(settings.extra_roots.as_deref())?;
-        let (policy, gate) = (RwLock::new(Arc::new(policy)), Gate::default());
-        let gear = Gear { clock, policy, gate, bind: settings.bind, resolver: Resolver::default(), tls };
+        let (policy, caps) = (RwLock::new(Arc::new(policy)), HostCaps::default());
+        let gear = Gear { clock, policy, caps, bind: settings.bind, resolver: Resolver::default(), tls };
         Ok(Self { gear: Arc::new(gear), payer: None })
     }
 
@@ -107,7 +107,7 @@ impl Gear {
 
     /// How many probes the caps have kept from being made.
     pub fn rate_capped(&self) -> u64 {
-        self.gate.capped()
+        self.caps.capped()
     }
 
     fn policy(&self) -> Arc<Policy> {

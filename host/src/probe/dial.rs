@@ -80,7 +80,7 @@ impl Prober {
     /// Counts what is sent to an address that was judged, where somebody pays and it is a third party's.
     pub(super) fn pass(&self, policy: &Policy, remote: SocketAddr, times: u32) -> Result<(), Mishap> {
         let Some(payer) = self.payer.filter(|_| !policy.is_opted_in(remote.ip())) else { return Ok(()) };
-        let passed = self.gate.pass(payer, remote.ip(), times, self.clock.boot());
+        let passed = self.caps.pass(payer, remote.ip(), times, self.clock.boot());
         // Nothing was sent, so it is not the step of any target.
         passed.map_err(|capped| Mishap::new(Phase::Prepare, RATE_CAPPED, capped.to_string()))
     }

@@ -1,4 +1,4 @@
-//! The caps of `core/egress` at the gate of every probe, for all threads of a host.
+//! The caps of `core/egress` for every probe, for all threads of a host.
 //!
 //! It sees an address that was judged, before anything is sent there. What nobody pays for, as the references of the
 //! operator, does not come here.
@@ -18,12 +18,12 @@ const PARTS: usize = 16;
 
 /// See the file's documentation.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
+pub(super) struct HostCaps {
     parts: [Mutex<Caps>; PARTS],
     capped: AtomicU64,
 }
 
-impl Gate {
+impl HostCaps {
     /// Lets so many connections of this tenant pass, or says which cap they would break.
     pub(super) fn pass(&self, tenant: TenantId, to: IpAddr, times: u32, now: BootMs) -> Result<(), Capped> {
         let part = &self.parts[(hash64(tenant.as_bytes()) % PARTS as u64) as usize];
