@@ -81,7 +81,7 @@ pub(crate) const TABLES_MAX: u32 = 8;
 /// The host's own notes on one instance, in bytes.
 pub(crate) const INSTANCE_BYTES_MAX: usize = 1 << 20;
 
-/// The most memory that a run can have, in bytes: thirty times what the largest built-in module has, and five times what
+/// The most memory that a run can have, in bytes: 256 times what the largest built-in module has, and five times what
 /// Python begins with. Of twice as much, one instruction that fills it, which nothing can interrupt, would take longer
 /// than the 50 ms by which a guest may delay another.
 pub(crate) const MEMORY_MAX: usize = 64 << 20;
