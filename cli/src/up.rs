@@ -193,5 +193,7 @@ fn tell_ready(args: &UpArgs, data: &Path) {
     println!("  API    {}", api.trim());
     println!("  token  {}", data.join("admin.token").display());
     println!("  logs   {}", data.join("log").display());
+    let away = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+    println!("  away   in another folder, first: export FARWATCH_DATA={}", away.display());
     println!("  next   farwatch check create http --name example --url https://example.com --every 60s");
 }

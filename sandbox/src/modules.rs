@@ -150,19 +150,25 @@ impl Modules {
         .await
     }
 
-    /// A module, loaded.
+    /// A module, loaded. It is made ready also where whoever asks does not wait for that: compiling an interpreter takes
+    /// longer than most have, and those who ask again would begin again.
     pub(crate) async fn get(self: &Arc<Self>, hash: ModuleHash) -> Result<Module, ModuleError> {
         let entry = self.entry(hash);
-        let verdict = entry
-            .get_or_try_init(|| async {
-                match self.load(hash).await {
+        if let Some(verdict) = entry.get() {
+            return verdict.clone().map_err(ModuleError::Refused);
+        }
+        let modules = Arc::clone(self);
+        let verdict = spawn::to_its_end(async move {
+            let verdict = entry.get_or_try_init(|| async {
+                match modules.load(hash).await {
                     Ok(module) => Ok(Ok(module)),
                     Err(ModuleError::Refused(refusal)) => Ok(Err(refusal)),
                     Err(passing) => Err(passing),
                 }
-            })
-            .await?;
-        verdict.clone().map_err(ModuleError::Refused)
+            });
+            verdict.await.cloned()
+        });
+        verdict.await?.map_err(ModuleError::Refused)
     }
 
     /// The place of a module among the loaded ones. The one that was not asked for longest makes room.

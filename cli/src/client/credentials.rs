@@ -87,7 +87,8 @@ fn api(args: &ClientArgs, environment: &Environment) -> Result<String, Failure> 
         None => {
             let file = environment.data().join(API_FILE);
             fs::read_to_string(&file).map_err(|_| {
-                let advice = "start `farwatch up` in this directory, or name the API with --api or FARWATCH_API";
+                let advice = "start `farwatch up` in this directory; or name the folder of one that is up in \
+                              FARWATCH_DATA, or an API with --api or FARWATCH_API";
                 Failure::new(NO_INPUT, format_args!("there is no {}; {advice}", file.display()))
             })?
         }

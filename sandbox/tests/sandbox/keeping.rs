@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use farwatch_proto::id::ModuleHash;
 use farwatch_sandbox::{Limits, MODULE_BYTES_MAX, ModuleError, SandboxConfig, Tier};
-use farwatch_tests::wait::eventually;
+use farwatch_tests::wait::{eventually, eventually_async};
 
 use crate::harness::{Bench, guest_bytes};
 
@@ -215,6 +215,22 @@ async fn a_compile_child_that_takes_too_long_is_killed() {
 
 fn starts(bench: &Bench) -> usize {
     fs::read_to_string(bench.directory.path().join("starts")).map_or(0, |text| text.lines().count())
+}
+
+#[tokio::test]
+async fn a_module_is_compiled_also_where_nobody_waits_for_it_any_more() {
+    let wait = "echo >> $0/starts; until [ -e $0/go ]; do sleep 0.05; done; exec $1";
+    let bench = Bench::with(|config| script(config, wait));
+    let hash = bench.save("http").await;
+    tokio::select! {
+        _ = bench.sandbox.load(hash) => panic!("it cannot be compiled yet"),
+        started = eventually_async("the child", PATIENCE, async || Ok((starts(&bench) == 1).then_some(()))) => {
+            started.unwrap();
+        }
+    }
+    fs::write(bench.directory.path().join("go"), "").expect("written");
+    assert_eq!(bench.sandbox.load(hash).await.expect("it is compiled").hash(), hash);
+    assert_eq!(starts(&bench), 1);
 }
 
 #[tokio::test]
