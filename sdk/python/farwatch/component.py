@@ -1,5 +1,7 @@
 """Makes of a `Check` what the treaty wants exported. Only a component can import it."""
 
+# By this, sockets look up names.
+import encodings.idna  # noqa: F401
 import json
 
 from componentize_py_types import Err
