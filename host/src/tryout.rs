@@ -27,6 +27,8 @@ pub struct Found {
     pub cpu_us: u64,
     /// The most memory that the guest had, in bytes.
     pub memory_bytes: usize,
+    /// The probes that it made, sockets of its own among them.
+    pub probes: u32,
 }
 
 /// What one run found, with every call of its probes.
@@ -116,7 +118,7 @@ fn found(
     of_end: impl FnOnce(RunEnd) -> Outcome,
     shown: impl FnOnce(&str) -> Vec<Shown>,
 ) -> Found {
-    let RunReport { end, cpu_us, memory_bytes, mut log } = report;
+    let RunReport { end, cpu_us, memory_bytes, probes, mut log } = report;
     let mut found = match trouble {
         Some(Trouble::Host(trouble)) => outcome::host_trouble(HOST_TROUBLE, &trouble),
         Some(Trouble::Capped(why)) => outcome::despite_cap(of_end(end), &why),
@@ -126,13 +128,13 @@ fn found(
         detail.shown = shown(&detail.code);
     }
     log.lines.iter_mut().for_each(|line| secrets.redact(&mut line.message));
-    Found { outcome: secrets.redacted(found), log, cpu_us, memory_bytes }
+    Found { outcome: secrets.redacted(found), log, cpu_us, memory_bytes, probes }
 }
 
 impl Found {
     /// All of it in the words that are told to people. When it began and how long it took is whoever made it to say.
     pub fn told(self, started: UnixMs, took: Duration) -> TryRun {
-        let Self { outcome: Outcome { status, latency_us, detail }, log, cpu_us, memory_bytes } = self;
+        let Self { outcome: Outcome { status, latency_us, detail }, log, cpu_us, memory_bytes, .. } = self;
         let level = |level: Level| match level {
             Level::Debug => LogLevel::Debug,
             Level::Info => LogLevel::Info,

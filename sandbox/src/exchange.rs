@@ -115,6 +115,11 @@ impl Exchange {
         self.probes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
     }
 
+    /// How many of its probes the call has left.
+    pub(crate) fn probes_left(&self) -> u32 {
+        self.probes_left.load(Ordering::Relaxed)
+    }
+
     /// The guest's side: lays down a question and waits for its answer.
     pub(crate) async fn ask<Q, A>(&self, question: Q, kind: impl FnOnce(Asked<Q, A>) -> Question) -> A {
         let answer = Arc::new(Mutex::new(None));

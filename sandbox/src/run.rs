@@ -140,6 +140,8 @@ pub struct RunReport {
     pub cpu_us: u64,
     /// The most memory that the guest had, in bytes.
     pub memory_bytes: usize,
+    /// The probes that the guest made, sockets of its own among them.
+    pub probes: u32,
     /// What the guest logged.
     pub log: Log,
 }
@@ -174,6 +176,7 @@ pub(crate) async fn run<P: Probes>(
         end: end.unwrap_or_else(RunEnd::Stopped),
         cpu_us: u64::try_from(exchange.cpu().as_micros()).unwrap_or(u64::MAX),
         memory_bytes: state.meter.peak(),
+        probes: limits.fetches - exchange.probes_left(),
         log: state.into_log(),
     }
 }

@@ -129,6 +129,7 @@ async fn every_connection_is_one_of_the_probes_of_a_run() {
     let here = echo().await;
     let limits = Limits { fetches: 5, ..patient() };
     let report = misuse("storm", &here.to_string(), here, &limits).await;
+    assert_eq!(report.probes, 5);
     assert_eq!(judged(report).message, "5");
 }
 

@@ -18,11 +18,6 @@ const STEPS: [(&str, &str); 5] = [
     ("transfer", "transfer"),
 ];
 
-/// Whether a call counts as one of the probes that a run may make. The others go on with one, or reach nothing.
-pub(super) fn is_counted(probe: &str) -> bool {
-    !matches!(probe, "tcp.send" | "tcp.receive" | "tcp.start-tls" | "tcp.evidence" | "secrets.get")
-}
-
 /// All of it.
 pub(super) fn lines(shown: &Value, look: Look) -> String {
     let mut blocks = vec![module(shown, look) + &config(shown, look)];
