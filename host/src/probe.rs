@@ -92,6 +92,11 @@ impl Prober {
         Ok(Self { gear: Arc::new(gear), payer: None })
     }
 
+    /// Who pays for its probes; nobody for those of the operator.
+    pub(crate) fn payer(&self) -> Option<TenantId> {
+        self.payer
+    }
+
     /// The same for the runs of one tenant, whose connections count for its caps.
     #[must_use]
     pub fn paid_by(&self, tenant: TenantId) -> Self {

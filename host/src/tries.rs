@@ -27,7 +27,7 @@ use crate::tryout;
 /// Tries at once. Each may have a module compiled, which takes a core for some seconds, and nobody's promise depends on
 /// one: a second and a third person may wait for theirs, more would slow down what is due.
 const TRIES_MAX: usize = 3;
-/// A module that is not ready by then is told of. It is made ready all the same, and whoever asks again finds it.
+/// A module that is not ready by then is told of. It is compiled all the same, and whoever asks again finds it.
 const LOAD_LIMIT: Duration = Duration::from_millis(TRY_LOAD_MAX_MS as u64);
 
 /// Carries out tries. Cheap to clone.
@@ -85,7 +85,8 @@ impl Tryer {
                 return Some(not_run(Untried::Module, reason));
             }
             Err(_) => {
-                let detail = "it is still being compiled, which each host does once; ask again in half a minute";
+                let detail =
+                    "it is not ready yet, for each host fetches and compiles it once; ask again in half a minute";
                 return Some(not_run(Untried::Module, detail.to_owned()));
             }
         };

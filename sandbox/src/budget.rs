@@ -1,11 +1,13 @@
 //! The memory that all runs of one sandbox may have together: half of the machine's, or of the control group's where that
-//! has less. What every run has for nothing, so that no plain one is ever refused, is not counted.
+//! has less. A quarter of it is never one payer's, so that nobody alone leaves others without. What every run has for
+//! nothing, so that no plain one is ever refused, is not counted.
 //!
 //! It counts what guests were given and not what they touched. It frees nothing: whoever took gives back.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What every run has for nothing, in bytes: twice what compiled modules have. All places of a host have 1 GiB of it at
 /// once, where guests of the plainest kind attack.
@@ -13,16 +15,21 @@ pub(crate) const FREE_BYTES: usize = 2 << 20;
 /// The machine's memory where the kernel does not tell, in bytes.
 const UNTOLD_BYTES: usize = 1 << 30;
 
+/// Who a run is for, as whoever asks for it numbers them.
+pub type Payer = u128;
+
 /// See the file's documentation.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    left: AtomicUsize,
+    bytes: usize,
+    /// What each payer has, where that is anything.
+    taken: Mutex<BTreeMap<Payer, usize>>,
 }
 
 impl Budget {
     /// Of so many bytes.
     pub(crate) const fn new(bytes: usize) -> Self {
-        Self { left: AtomicUsize::new(bytes) }
+        Self { bytes, taken: Mutex::new(BTreeMap::new()) }
     }
 
     /// Half of what there is here.
@@ -30,17 +37,38 @@ impl Budget {
         Self::new(machine_bytes() / 2)
     }
 
-    /// Takes so many bytes, all or none.
-    pub(crate) fn take(&self, bytes: usize) -> bool {
-        let less = |left: usize| left.checked_sub(bytes);
-        bytes == 0 || self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    /// Takes so many bytes for this payer, all or none.
+    pub(crate) fn take(&self, payer: Payer, bytes: usize) -> bool {
+        if bytes == 0 {
+            return true;
+        }
+        let mut taken = self.taken();
+        let in_all: usize = taken.values().sum();
+        let own = taken.get(&payer).copied().unwrap_or(0);
+        let is_held = own + bytes <= self.bytes / 4 * 3 && in_all + bytes <= self.bytes;
+        if is_held {
+            taken.insert(payer, own + bytes);
+        }
+        is_held
     }
 
-    /// Gives bytes back that were taken.
-    pub(crate) fn give_back(&self, bytes: usize) {
-        if bytes > 0 {
-            self.left.fetch_add(bytes, Ordering::Relaxed);
+    /// Gives bytes back that were taken for this payer.
+    pub(crate) fn give_back(&self, payer: Payer, bytes: usize) {
+        if bytes == 0 {
+            return;
         }
+        let mut taken = self.taken();
+        let own = taken.get(&payer).copied().unwrap_or(0).saturating_sub(bytes);
+        if own == 0 {
+            taken.remove(&payer);
+        } else {
+            taken.insert(payer, own);
+        }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, BTreeMap<Payer, usize>> {
+        // Every change of the map is one step, so a panic elsewhere cannot have left half of one.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -83,9 +111,18 @@ mod tests {
     #[test]
     fn what_is_taken_is_less_for_others_until_it_is_given_back() {
         let budget = Budget::new(100);
-        assert!(budget.take(60) && !budget.take(41) && budget.take(40) && budget.take(0));
-        budget.give_back(60);
-        assert!(budget.take(60) && !budget.take(1));
+        assert!(budget.take(1, 60) && !budget.take(2, 41) && budget.take(2, 40) && !budget.take(3, 1));
+        assert!(budget.take(3, 0));
+        budget.give_back(1, 60);
+        assert!(budget.take(3, 60) && !budget.take(1, 1));
+    }
+
+    #[test]
+    fn nobody_alone_leaves_the_others_without() {
+        let budget = Budget::new(100);
+        assert!(budget.take(1, 75) && !budget.take(1, 1) && budget.take(2, 25));
+        budget.give_back(1, 5);
+        assert!(budget.take(1, 5));
     }
 
     #[test]

@@ -10,14 +10,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use crate::bindings::farwatch::check::types::Failure;
 use crate::bindings::farwatch::check::{dns, http, icmp, tcp, tls, udp};
 use crate::clock;
 use crate::ticker::TICK;
-use crate::turn::Turn;
+use crate::turn::{self, Turn};
 use crate::wasi::Deferred;
 
 /// What a guest came to when it was polled.
@@ -88,8 +88,8 @@ pub(crate) struct Exchange {
     is_seen: AtomicBool,
     /// What this thread had computed when the present poll began, in nanoseconds; only of a guest that was seen.
     thread_began: AtomicU64,
-    /// The turn of a guest that was seen, for the present poll.
-    turn: Mutex<Option<Turn>>,
+    /// The wait for its turn of a guest that computes for long.
+    turn: Mutex<Option<Pin<Box<dyn Future<Output = Turn> + Send>>>>,
 }
 
 impl Exchange {
@@ -163,11 +163,6 @@ impl Exchange {
         clock::of_thread().saturating_sub(began).max(TICK)
     }
 
-    /// The guest has the turn until the present poll is over.
-    pub(crate) fn hold(&self, turn: Turn) {
-        *lock(&self.turn) = Some(turn);
-    }
-
     /// The run's side: polls the guest until it is over or waits for a probe.
     pub(crate) async fn next<F: Future>(&self, mut guest: Pin<&mut F>) -> Step<F::Output> {
         poll_fn(|context| match self.poll(guest.as_mut(), context) {
@@ -188,6 +183,7 @@ impl Exchange {
     }
 
     fn poll<F: Future>(&self, guest: Pin<&mut F>, context: &mut Context<'_>) -> Poll<Over<F::Output>> {
+        let _turn = if self.cpu() < TICK { None } else { Some(ready!(self.poll_turn(context))) };
         let began = self.elapsed();
         self.poll_began.store(began, Ordering::Relaxed);
         // The clock of a thread costs a call of the system, which most guests need not pay for.
@@ -195,9 +191,6 @@ impl Exchange {
             self.thread_began.store(nanoseconds(clock::of_thread()), Ordering::Relaxed);
         }
         let polled = catch_unwind(AssertUnwindSafe(|| guest.poll(context)));
-        if self.is_seen.load(Ordering::Relaxed) {
-            lock(&self.turn).take();
-        }
         let took = self.elapsed().saturating_sub(began);
         self.spent.fetch_add(took, Ordering::Relaxed);
         if Duration::from_nanos(took) < TICK / 2 {
@@ -207,6 +200,13 @@ impl Exchange {
             Ok(polled) => polled.map(Over::Finished),
             Err(_) => Poll::Ready(Over::Panicked),
         }
+    }
+
+    fn poll_turn(&self, context: &mut Context<'_>) -> Poll<Turn> {
+        let mut wait = lock(&self.turn);
+        let turn = ready!(wait.get_or_insert_with(|| Box::pin(turn::wait())).as_mut().poll(context));
+        *wait = None;
+        Poll::Ready(turn)
     }
 
     fn elapsed(&self) -> u64 {

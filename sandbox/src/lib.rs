@@ -60,6 +60,7 @@ use std::sync::Arc;
 use farwatch_proto::id::ModuleHash;
 use wasmtime::component::Linker;
 
+pub use crate::budget::Payer;
 pub use crate::compiler::CompileCommand;
 pub use crate::gate::{Refusal, admit, imports};
 pub use crate::limits::{Limits, MODULE_BYTES_MAX, Tier};
@@ -186,7 +187,8 @@ impl Sandbox {
     }
 
     /// The same, whose runs may have so many bytes of memory together, instead of half of what the machine has, or of
-    /// what the control group has in which this process is. The first 2 MiB of each run are not counted. What comes beyond
+    /// what the control group has in which this process is. The first 2 MiB of each run are not counted, and one payer has three quarters
+    /// at most. What comes beyond
     /// is stopped as `no-run-memory`.
     #[must_use]
     pub fn with_memory(mut self, bytes: usize) -> Self {

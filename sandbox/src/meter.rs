@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use wasmtime::ResourceLimiter;
 
-use crate::budget::{Budget, counted};
+use crate::budget::{Budget, Payer, counted};
 use crate::limits::Limits;
 
 /// See the file's documentation.
@@ -17,9 +17,10 @@ pub(crate) struct Meter {
     memory_used: usize,
     /// What all runs have together.
     budget: Arc<Budget>,
+    payer: Payer,
     table_limit: usize,
     table_used: usize,
-    /// What the guest was refused. A guest that then traps did so for that reason.
+    /// What the guest was refused last, unless more was granted since. A guest that then traps did so for that reason.
     pub(crate) refused: Option<Refused>,
 }
 
@@ -33,11 +34,12 @@ pub(crate) enum Refused {
 }
 
 impl Meter {
-    pub(crate) fn new(limits: &Limits, budget: Arc<Budget>) -> Self {
+    pub(crate) fn new(limits: &Limits, budget: Arc<Budget>, payer: Payer) -> Self {
         Self {
             memory_limit: limits.memory_bytes,
             memory_used: 0,
             budget,
+            payer,
             table_limit: limits.table_elements,
             table_used: 0,
             refused: None,
@@ -51,34 +53,42 @@ impl Meter {
 }
 
 impl ResourceLimiter for Meter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         let used = self.memory_used - current + desired;
         if used > self.memory_limit {
             self.refused = Some(Refused::Memory);
             return Ok(false);
         }
-        if !self.budget.take(counted(used) - counted(self.memory_used)) {
+        if !self.budget.take(self.payer, counted(used) - counted(self.memory_used)) {
             self.refused = Some(Refused::SharedMemory);
             return Ok(false);
         }
         self.memory_used = used;
+        self.refused = None;
         Ok(true)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         let used = self.table_used - current + desired;
         if used > self.table_limit {
             self.refused = Some(Refused::Table);
             return Ok(false);
         }
         self.table_used = used;
+        self.refused = None;
         Ok(true)
     }
 }
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        self.budget.give_back(counted(self.memory_used));
+        self.budget.give_back(self.payer, counted(self.memory_used));
     }
 }
 
@@ -96,15 +106,15 @@ mod tests {
 
     fn meter_of(memory_bytes: usize, budget: &Arc<Budget>) -> Meter {
         let limits = Limits::for_run(Tier::Small, Duration::from_secs(1));
-        Meter::new(&Limits { memory_bytes, table_elements: 10, ..limits }, Arc::clone(budget))
+        Meter::new(&Limits { memory_bytes, table_elements: 10, ..limits }, Arc::clone(budget), 0)
     }
 
     #[test]
     fn what_runs_have_together_is_limited_until_one_is_over() {
-        let budget = Arc::new(Budget::new(100));
+        let budget = Arc::new(Budget::new(134));
         let grown = |meter: &mut Meter, to| meter.memory_growing(0, to, None).expect("it never fails");
         let mut first = meter_of(usize::MAX, &budget);
-        assert!(grown(&mut first, FREE_BYTES) && grown(&mut first, 60));
+        assert!(grown(&mut first, FREE_BYTES) && grown(&mut first, 59));
         let mut second = meter_of(usize::MAX, &budget);
         assert!(grown(&mut second, FREE_BYTES) && !grown(&mut second, 41));
         assert_eq!(second.refused, Some(Refused::SharedMemory));

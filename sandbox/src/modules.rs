@@ -4,6 +4,7 @@
 //! one at the same time wait for the same work. It fetches nothing: bytes are brought to it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use farwatch_proto::id::ModuleHash;
@@ -85,9 +86,17 @@ type Verdict = Result<Module, Refusal>;
 
 /// One module that was asked for.
 struct Entry {
-    verdict: Arc<OnceCell<Verdict>>,
+    asked: Arc<Asked>,
     /// The count of requests when it was last asked for.
     used: u64,
+}
+
+/// What became of a module that was asked for, if that is known already.
+#[derive(Default)]
+struct Asked {
+    verdict: OnceCell<Verdict>,
+    /// Whether somebody finds it out, whoever waits for that. All others find it out only while they wait.
+    is_found_out: AtomicBool,
 }
 
 /// The modules that were asked for last.
@@ -153,40 +162,51 @@ impl Modules {
     /// A module, loaded. It is made ready also where whoever asks does not wait for that: compiling an interpreter takes
     /// longer than most have, and those who ask again would begin again.
     pub(crate) async fn get(self: &Arc<Self>, hash: ModuleHash) -> Result<Module, ModuleError> {
-        let entry = self.entry(hash);
-        if let Some(verdict) = entry.get() {
+        let asked = self.asked(hash);
+        if let Some(verdict) = asked.verdict.get() {
             return verdict.clone().map_err(ModuleError::Refused);
         }
-        let modules = Arc::clone(self);
-        let verdict = spawn::to_its_end(async move {
-            let verdict = entry.get_or_try_init(|| async {
-                match modules.load(hash).await {
-                    Ok(module) => Ok(Ok(module)),
-                    Err(ModuleError::Refused(refusal)) => Ok(Err(refusal)),
-                    Err(passing) => Err(passing),
-                }
-            });
-            verdict.await.cloned()
+        let verdict = if asked.is_found_out.swap(true, Ordering::Relaxed) {
+            self.verdict(hash, &asked).await
+        } else {
+            let modules = Arc::clone(self);
+            spawn::to_its_end(async move {
+                let verdict = modules.verdict(hash, &asked).await;
+                asked.is_found_out.store(false, Ordering::Relaxed);
+                verdict
+            })
+            .await
+        };
+        verdict?.map_err(ModuleError::Refused)
+    }
+
+    async fn verdict(self: &Arc<Self>, hash: ModuleHash, asked: &Asked) -> Result<Verdict, ModuleError> {
+        let verdict = asked.verdict.get_or_try_init(|| async {
+            match self.load(hash).await {
+                Ok(module) => Ok(Ok(module)),
+                Err(ModuleError::Refused(refusal)) => Ok(Err(refusal)),
+                Err(passing) => Err(passing),
+            }
         });
-        verdict.await?.map_err(ModuleError::Refused)
+        verdict.await.cloned()
     }
 
     /// The place of a module among the loaded ones. The one that was not asked for longest makes room.
-    fn entry(&self, hash: ModuleHash) -> Arc<OnceCell<Verdict>> {
+    fn asked(&self, hash: ModuleHash) -> Arc<Asked> {
         let mut loaded = self.loaded();
         loaded.requests += 1;
         let used = loaded.requests;
         if let Some(entry) = loaded.entries.get_mut(&hash) {
             entry.used = used;
-            return Arc::clone(&entry.verdict);
+            return Arc::clone(&entry.asked);
         }
         if loaded.entries.len() >= self.loaded_max {
             let oldest = loaded.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(hash, _)| *hash);
             oldest.and_then(|hash| loaded.entries.remove(&hash));
         }
-        let verdict = Arc::new(OnceCell::new());
-        loaded.entries.insert(hash, Entry { verdict: Arc::clone(&verdict), used });
-        verdict
+        let asked = Arc::<Asked>::default();
+        loaded.entries.insert(hash, Entry { asked: Arc::clone(&asked), used });
+        asked
     }
 
     /// How many modules are loaded or known to be unacceptable.

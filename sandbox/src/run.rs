@@ -13,17 +13,17 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::answer;
 use crate::bindings::exports::farwatch::check::check::{Description, Prepared, RunContext};
-use crate::bindings::farwatch::check::types::{Failure, Outcome, Problem};
+use crate::bindings::farwatch::check::types::{Failure, Outcome, Problem, Status};
 use crate::bindings::farwatch::check::{dns, http, icmp, tcp, tls, udp};
-use crate::budget::Budget;
+use crate::budget::{Budget, Payer};
 use crate::exchange::{Exchange, Over, Question, Step};
 use crate::limits::{HANDLES_MAX, HOSTCALL_BYTES_MAX, Limits};
 use crate::log::Log;
+use crate::meter::Refused;
 use crate::module::Module;
 use crate::state::{GuestState, fetch_limit, not_supported, nothing_seen};
 use crate::stop::{Stop, StopCode};
 use crate::ticker::TICK;
-use crate::turn;
 use crate::wasi::sockets::SocketGate;
 
 /// The probes behind a guest's imports. The host makes them; the sandbox knows only their shape.
@@ -99,6 +99,11 @@ pub trait Probes: Send {
         ready(Err(not_supported()))
     }
 
+    /// Whose share of the memory of all runs the run takes from. Those of whom nothing is said share one.
+    fn payer(&self) -> Payer {
+        0
+    }
+
     /// Where the sockets of the run may go, for a module that imports some. Whoever has no gate lets none be made.
     fn gate(&mut self) -> Option<Arc<dyn SocketGate>> {
         None
@@ -154,7 +159,7 @@ pub(crate) async fn run<P: Probes>(
     context: &RunContext,
     limits: &Limits,
 ) -> RunReport {
-    let mut cell = Cell::new(room, limits);
+    let mut cell = Cell::new(room, probes.payer(), limits);
     let exchange = Arc::clone(&cell.exchange);
     if module.has_sockets() {
         cell.store.data_mut().open_gate(probes.gate());
@@ -167,6 +172,9 @@ pub(crate) async fn run<P: Probes>(
     };
     let ended = drive(guest, &exchange, probes, limits).await;
     let end = match cell.judge(ended) {
+        // A guest that went on without memory which it was promised can say that its target is well, and no more.
+        Ok(Ok(outcome)) if outcome.status == Status::Up => answer::outcome(outcome).map(RunEnd::Judged),
+        Ok(_) if cell.is_short_of_memory() => Err(Stop::no_memory()),
         Ok(Ok(outcome)) => answer::outcome(outcome).map(RunEnd::Judged),
         Ok(Err(problem)) => answer::problem(problem).map(RunEnd::Problem),
         Err(stop) => Err(stop),
@@ -184,7 +192,7 @@ pub(crate) async fn run<P: Probes>(
 /// Asks a module what it is.
 pub(crate) async fn describe(room: &Room, module: &Module) -> Result<Description, Stop> {
     let limits = Limits::for_inspection(module.tier());
-    let mut cell = Cell::new(room, &limits);
+    let mut cell = Cell::new(room, NoProbes.payer(), &limits);
     let exchange = Arc::clone(&cell.exchange);
     let guest = async {
         let guest = module.pre().instantiate_async(&mut cell.store).await?;
@@ -201,7 +209,7 @@ pub(crate) async fn validate(
     config: &str,
 ) -> Result<Result<Prepared, Vec<Problem>>, Stop> {
     let limits = Limits::for_inspection(module.tier());
-    let mut cell = Cell::new(room, &limits);
+    let mut cell = Cell::new(room, NoProbes.payer(), &limits);
     let exchange = Arc::clone(&cell.exchange);
     let guest = async {
         let guest = module.pre().instantiate_async(&mut cell.store).await?;
@@ -302,10 +310,10 @@ struct Cell {
 }
 
 impl Cell {
-    fn new(room: &Room, limits: &Limits) -> Self {
+    fn new(room: &Room, payer: Payer, limits: &Limits) -> Self {
         let exchange = Arc::new(Exchange::new(limits.fetches));
         let mut store =
-            Store::new(&room.engine, GuestState::new(limits, Arc::clone(&room.budget), Arc::clone(&exchange)));
+            Store::new(&room.engine, GuestState::new(limits, (Arc::clone(&room.budget), payer), Arc::clone(&exchange)));
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(HANDLES_MAX);
@@ -322,10 +330,14 @@ impl Cell {
                 return Ok(UpdateDeadline::Continue(1));
             }
             seen += exchange.seen_computing();
-            let exchange = Arc::clone(exchange);
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(async move { exchange.hold(turn::wait().await) })))
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         Self { store, exchange, wall_ms: limits.wall.as_millis() }
+    }
+
+    /// Whether the guest was last refused what it might have had, had others less.
+    fn is_short_of_memory(&self) -> bool {
+        self.store.data().meter.refused == Some(Refused::SharedMemory)
     }
 
     fn judge<T>(&self, ended: Ended<T>) -> Result<T, Stop> {

@@ -1,4 +1,4 @@
-//! The one place of this crate that starts anything beside its caller. It waits for it at once.
+//! The one place of this crate that starts anything beside its caller, who waits for it at once.
 
 use std::future::Future;
 

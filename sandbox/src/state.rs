@@ -10,7 +10,7 @@ use wasmtime::component::{HasSelf, Linker, Resource};
 
 use crate::bindings::farwatch::check::types::{Failure, Phase, PhaseTimes, Problem};
 use crate::bindings::farwatch::check::{dns, entropy, http, icmp, log, secrets, tcp, tls, types, udp};
-use crate::budget::Budget;
+use crate::budget::{Budget, Payer};
 use crate::exchange::{ConnectionNumber, Exchange, Question};
 use crate::limits::{ENTROPY_MAX, Limits};
 use crate::log::{Level, Log, OpenLog};
@@ -36,9 +36,9 @@ pub(crate) struct GuestState {
 }
 
 impl GuestState {
-    pub(crate) fn new(limits: &Limits, budget: Arc<Budget>, exchange: Arc<Exchange>) -> Self {
+    pub(crate) fn new(limits: &Limits, (budget, payer): (Arc<Budget>, Payer), exchange: Arc<Exchange>) -> Self {
         Self {
-            meter: Meter::new(limits, budget),
+            meter: Meter::new(limits, budget, payer),
             exchange,
             log: OpenLog::default(),
             connections: 0,

@@ -121,15 +121,21 @@ impl Stop {
         if is_of_system(error) {
             return Self::new(StopCode::HostFailed, format!("this host cannot run modules now: {error:#}"));
         }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => {
+                return Self::new(StopCode::CpuLimit, "the module computed for longer than its limit");
+            }
+            Some(Trap::StackOverflow) => {
+                return Self::new(StopCode::StackOverflow, "the module's calls are nested too deeply");
+            }
+            _ => {}
+        }
         match refused {
             Some(Refused::Memory) => {
                 let message = format!("the module needs more memory than its limit: {error}");
                 return Self::new(StopCode::MemoryLimit, message);
             }
-            Some(Refused::SharedMemory) => {
-                let message = "the runs of this host together have all the memory that they may; give the host more";
-                return Self::new(StopCode::NoRunMemory, message);
-            }
+            Some(Refused::SharedMemory) => return Self::no_memory(),
             Some(Refused::Table) => {
                 let message = format!("the module needs larger tables than its limit: {error}");
                 return Self::new(StopCode::TableLimit, message);
@@ -137,11 +143,15 @@ impl Stop {
             None => {}
         }
         match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => Self::new(StopCode::CpuLimit, "the module computed for longer than its limit"),
-            Some(Trap::StackOverflow) => Self::new(StopCode::StackOverflow, "the module's calls are nested too deeply"),
             Some(trap) => Self::new(StopCode::Trapped, format!("the module trapped: {trap}")),
             None => Self::from_message(&format!("{error:#}")),
         }
+    }
+
+    /// All that runs may have together is taken.
+    pub(crate) fn no_memory() -> Self {
+        let message = "the runs of this host have all the memory that they may; give the host more, or fewer checks";
+        Self::new(StopCode::NoRunMemory, message)
     }
 
     fn too_many_handles() -> Self {

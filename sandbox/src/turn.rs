@@ -1,8 +1,8 @@
 //! Whose turn it is to compute, among the guests of one thread that compute for long.
 //!
 //! A guest that has not yet computed for a whole tick runs whenever it can. One that has needs the turn for every further
-//! poll. So between two polls of anybody else on the thread at most one guest computes for long, however many would.
-//! Whoever waits for the turn gets it in the order of asking. Nothing here ends anybody.
+//! poll, whatever it waited for before. So between two polls of anybody else on the thread at most one guest is beyond its
+//! first tick, however many are. Whoever waits for the turn gets it in the order of asking. Nothing here ends anybody.
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use farwatch_sandbox::types::{Failure, TlsInfo};
-use farwatch_sandbox::{Probes, SocketGate, dns, http, icmp, tcp, tls, udp};
+use farwatch_sandbox::{Payer, Probes, SocketGate, dns, http, icmp, tcp, tls, udp};
 
 use crate::probe::sockets::GateOfRun;
 use crate::probe::tcp::Connection;
@@ -168,6 +168,10 @@ impl Probes for RunProbes<'_> {
 
     async fn exchange(&mut self, request: udp::Request) -> Result<udp::Response, Failure> {
         Box::pin(self.prober.exchange(request)).await.inspect_err(|failure| self.notice(failure))
+    }
+
+    fn payer(&self) -> Payer {
+        self.prober.payer().map_or(0, |tenant| Payer::from_be_bytes(*tenant.as_bytes()))
     }
 
     fn gate(&mut self) -> Option<Arc<dyn SocketGate>> {
