@@ -48,6 +48,10 @@ pub(super) fn of_io(phase: Phase, error: &io::Error) -> Mishap {
         io::ErrorKind::UnexpectedEof => closed(phase),
         io::ErrorKind::TimedOut => Mishap::new(phase, timeout_code(phase), format!("the connection died: {error}")),
         io::ErrorKind::InvalidData => protocol(phase, error),
+        io::ErrorKind::FileTooLarge => {
+            let message = "more came before the answer than any answer begins with".to_owned();
+            Mishap::new(phase, "response-too-large", message)
+        }
         _ => Mishap::new(phase, "connection-reset", format!("the connection broke off: {error}")),
     }
 }

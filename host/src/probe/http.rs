@@ -32,6 +32,8 @@ const BODY_MAX_BYTES: u32 = 1 << 20;
 /// The largest head of an answer. Servers with larger ones are broken, and a lower limit would meet some
 /// that are not.
 const HEAD_MAX_BYTES: usize = 64 * 1024;
+/// All that may come before the head of the answer is complete, heads that only announce it among that: a few of the largest.
+const BEGINNING_MAX_BYTES: usize = 4 * HEAD_MAX_BYTES;
 
 /// The head of an answer, and its body as far as it was read.
 struct RawResponse {
@@ -97,10 +99,10 @@ impl Prober {
         let marks = Arc::new(Marks::new(self.clock.clone(), trace.began()));
         trace.hand_over(marks.clone());
         let answer = if version == Version::Http2 {
-            let wire = Wire::new(stream, Marking::ByProtocol, marks.clone());
+            let wire = Wire::new(stream, Marking::ByProtocol, marks.clone()).with_head_within(BEGINNING_MAX_BYTES);
             Box::pin(h2::exchange(wire, prepared, &target, wish.limit, &marks)).await?
         } else {
-            let wire = Wire::new(stream, Marking::ByBytes, marks.clone());
+            let wire = Wire::new(stream, Marking::ByBytes, marks.clone()).with_head_within(BEGINNING_MAX_BYTES);
             h1::exchange(wire, prepared, &target, wish.limit, &marks).await?
         };
         Ok((answer, version))

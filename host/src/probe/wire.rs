@@ -5,7 +5,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -25,12 +25,13 @@ pub(super) struct Marks {
     sent_us: AtomicU32,
     first_us: AtomicU32,
     last_us: AtomicU32,
+    head_came: AtomicBool,
 }
 
 impl Marks {
     pub(super) const fn new(clock: Clock, began: Instant) -> Self {
         let [sent_us, first_us, last_us] = [const { AtomicU32::new(0) }; 3];
-        Self { clock, began, sent_us, first_us, last_us }
+        Self { clock, began, sent_us, first_us, last_us, head_came: AtomicBool::new(false) }
     }
 
     /// The request has gone out, as far as it has; a later part moves the mark.
@@ -47,6 +48,11 @@ impl Marks {
             self.first_us.store(now, Ordering::Relaxed);
         }
         self.last_us.store(now, Ordering::Relaxed);
+    }
+
+    /// The head of the answer is complete: what comes now is its body.
+    pub(super) fn head_came(&self) {
+        self.head_came.store(true, Ordering::Relaxed);
     }
 
     fn now_us(&self) -> u32 {
@@ -89,6 +95,8 @@ pub(super) struct Wire {
     stream: Stream,
     marking: Marking,
     marks: Arc<Marks>,
+    /// What may still come before the head of the answer is complete.
+    before_head_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -99,7 +107,14 @@ pub(super) enum Stream {
 
 impl Wire {
     pub(super) const fn new(stream: Stream, marking: Marking, marks: Arc<Marks>) -> Self {
-        Self { stream, marking, marks }
+        Self { stream, marking, marks, before_head_bytes: usize::MAX }
+    }
+
+    /// The same, broken off as [`io::ErrorKind::FileTooLarge`] where more comes before [`Marks::head_came`]: whoever reads
+    /// answers that only announce another is kept busy by them, without end.
+    pub(super) fn with_head_within(mut self, bytes: usize) -> Self {
+        self.before_head_bytes = bytes;
+        self
     }
 
     /// What it speaks over.
@@ -117,13 +132,18 @@ impl Wire {
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.before_head_bytes == 0 && !this.marks.head_came.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
+        }
         let before = buf.filled().len();
         let read = match &mut this.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buf),
         };
         ready!(read)?;
-        if this.marking == Marking::ByBytes && buf.filled().len() > before {
+        let count = buf.filled().len() - before;
+        this.before_head_bytes = this.before_head_bytes.saturating_sub(count);
+        if this.marking == Marking::ByBytes && count > 0 {
             this.marks.received_now();
         }
         Poll::Ready(Ok(()))

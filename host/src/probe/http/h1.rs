@@ -37,6 +37,7 @@ pub(super) async fn exchange(
         answered.as_mut().poll(cx)
     });
     let (head, incoming) = head.await.map_err(|error| mishap(&error, marks))?.into_parts();
+    marks.head_came();
     let body = read(H1Body { incoming, driven, marks }, limit).await?;
     Ok(RawResponse { status: head.status, headers: head.headers, body })
 }

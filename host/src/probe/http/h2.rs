@@ -65,6 +65,7 @@ pub(super) async fn exchange(
     });
     let head = head.await.map_err(|end| ended(end.as_ref(), marks))?;
     marks.received_now();
+    marks.head_came();
     let (head, incoming) = head.into_parts();
     let body = read(H2Body { incoming, driven, marks, is_data_over: false }, limit).await?;
     Ok(RawResponse { status: head.status, headers: head.headers, body })
