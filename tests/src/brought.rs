@@ -27,7 +27,9 @@ pub fn component() -> anyhow::Result<PathBuf> {
 pub fn under_version(version: &str) -> anyhow::Result<Vec<u8>> {
     ensure!(version.len() <= VERSION_BYTES, "there is no room for {version}");
     let mut bytes = fs::read(component()?)?;
-    let place = bytes.windows(WORDS.len()).position(|part| part == WORDS).context("it does not say its version")?;
+    let mut places = (0..bytes.len()).filter(|place| bytes[*place..].starts_with(WORDS));
+    let place = places.next().context("it does not say its version")?;
+    ensure!(places.next().is_none(), "it says its version more than once");
     let written = &mut bytes[place + WORDS.len()..][..VERSION_BYTES];
     written.fill(b' ');
     written[..version.len()].copy_from_slice(version.as_bytes());
