@@ -99,7 +99,7 @@ impl Prober {
         let marks = Arc::new(Marks::new(self.clock.clone(), trace.began()));
         trace.hand_over(marks.clone());
         let answer = if version == Version::Http2 {
-            let wire = Wire::new(stream, Marking::ByProtocol, marks.clone()).with_head_within(BEGINNING_MAX_BYTES);
+            let wire = Wire::new(stream, Marking::ByProtocol, marks.clone()).with_head_within(h2::BEGINNING_MAX_BYTES);
             Box::pin(h2::exchange(wire, prepared, &target, wish.limit, &marks)).await?
         } else {
             let wire = Wire::new(stream, Marking::ByBytes, marks.clone()).with_head_within(BEGINNING_MAX_BYTES);

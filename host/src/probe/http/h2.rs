@@ -23,6 +23,9 @@ use crate::probe::wire::{Marks, Wire};
 /// window has to be reopened on the way.
 const WINDOW_BYTES: u32 = BODY_MAX_BYTES + 64 * 1024;
 
+/// All that may come before the head is noticed: the body may come in the same breath.
+pub(super) const BEGINNING_MAX_BYTES: usize = super::BEGINNING_MAX_BYTES + WINDOW_BYTES as usize;
+
 /// Headers about the connection, which HTTP/2 does not have.
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
