@@ -3,6 +3,8 @@
 //! It is a thin layer over the bindings of the treaty, which stand whole in [`wit`] for whatever has no easy way here:
 //! `tcp`, `udp`, `dns`, `tls` and `icmp`. It judges no target, and it keeps nothing from one run to the next.
 
+#[cfg(any(target_arch = "wasm32", test))]
+mod allocator;
 mod check;
 mod config;
 pub mod http;
@@ -17,6 +19,10 @@ pub mod wit {
         pub_export_macro: true,
     });
 }
+
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: allocator::RoomFirst = allocator::RoomFirst::new();
 
 pub use schemars::{self, JsonSchema};
 pub use serde::{self, Deserialize};
