@@ -30,7 +30,7 @@ const TREATY: &[Embedded] = embedded!("wit":
 );
 /// What modules in Rust are made with.
 const RUST_CRATE: &[Embedded] = embedded!("sdk/rust":
-    "Cargo.toml", "src/check.rs", "src/config.rs", "src/http.rs", "src/lib.rs", "src/outcome.rs",
+    "Cargo.toml", "src/allocator.rs", "src/check.rs", "src/config.rs", "src/http.rs", "src/lib.rs", "src/outcome.rs",
 );
 /// What makes a component of what cargo makes of them.
 const COMPONENTIZE: &[Embedded] = embedded!("setup/componentize": "Cargo.lock", "Cargo.toml", "src/main.rs");
