@@ -12,6 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// What every run has for nothing, in bytes: twice what compiled modules have. All places of a host have 1 GiB of it at
 /// once, where guests of the plainest kind attack.
 pub(crate) const FREE_BYTES: usize = 2 << 20;
+/// Of so many parts of the whole, one payer never has the last.
+const PARTS: usize = 4;
 /// The machine's memory where the kernel does not tell, in bytes.
 const UNTOLD_BYTES: usize = 1 << 30;
 
@@ -45,7 +47,7 @@ impl Budget {
         let mut taken = self.taken();
         let in_all: usize = taken.values().sum();
         let own = taken.get(&payer).copied().unwrap_or(0);
-        let is_held = own + bytes <= self.bytes / 4 * 3 && in_all + bytes <= self.bytes;
+        let is_held = own + bytes <= self.bytes - self.bytes.div_ceil(PARTS) && in_all + bytes <= self.bytes;
         if is_held {
             taken.insert(payer, own + bytes);
         }

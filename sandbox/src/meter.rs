@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn what_runs_have_together_is_limited_until_one_is_over() {
-        let budget = Arc::new(Budget::new(134));
+        let budget = Arc::new(Budget::new(132));
         let grown = |meter: &mut Meter, to| meter.memory_growing(0, to, None).expect("it never fails");
         let mut first = meter_of(usize::MAX, &budget);
         assert!(grown(&mut first, FREE_BYTES) && grown(&mut first, 59));

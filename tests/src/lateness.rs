@@ -18,9 +18,9 @@ const DECIDED_LIMIT: Duration = Duration::from_secs(120);
 pub struct Lateness {
     /// Slots that were due.
     pub due: u64,
-    /// Those that were run late, were not up, or were run by nobody.
+    /// Those that were run late, or were not up. One that nobody ran is an error.
     pub late: u64,
-    /// Between the moments at which runs were due and began, in milliseconds: of a hundred, the second worst.
+    /// Between the moments at which runs were due and began, in milliseconds: 99 of 100 began within it.
     pub p99_ms: i64,
     /// The worst.
     pub worst_ms: i64,
